@@ -1,0 +1,15 @@
+"""Compiles pafprocess; everything else is in pyproject.toml."""
+
+from pybind11.setup_helpers import Pybind11Extension
+from setuptools import setup
+
+setup(
+    ext_modules=[
+        Pybind11Extension(
+            "pose_detector.pafprocess._pafprocess",
+            ["pose_detector/pafprocess/pafprocess.cpp"],
+            cxx_std=17,
+            extra_compile_args=["-O3"],
+        )
+    ]
+)

@@ -1,0 +1,23 @@
+"""Fixtures that several tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """shared(name) -> path of a development clip, photo or weight file; skips where there is none."""
+    folder = Path(os.environ.get("POSE_TRANSFER_SHARED", ROOT.parent / "shared"))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"{name} is not at hand (set POSE_TRANSFER_SHARED to the folder that holds it)")
+        return path
+
+    return find
