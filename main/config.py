@@ -26,7 +26,7 @@ class Config:
     """All settings; units stand in the comments."""
 
     # ---- Files ------------------------------------------------------------------------------------------------------
-    workspace: Path = ROOT  # folder that holds data/source and output; give each pair of videos one of its own if you like
+    workspace: Path = ROOT  # folder that holds data/source and output; another one for another pair
     train_video: Path | None = None  # the person who shall dance; None: data/source/train.mp4
     test_video: Path | None = None  # the dance; None: data/source/test.mp4
 
@@ -38,7 +38,7 @@ class Config:
     # ---- Step 1: data/video2data.py ---------------------------------------------------------------------------------
     mode: Literal["train", "test"] = "train"  # which of the two videos to read
     frame_area: int = 512 * 288  # pixels of a working frame; its sides follow the video's own aspect ratio
-    pose_weights: str = ""  # pose network: a .pth or .onnx file, or "openpose" (downloads 209 MB once); empty: the bundled one
+    pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
     redo: bool = False  # detect again although the result for this video and these settings is there
 
