@@ -66,7 +66,7 @@ def draw_maps(
             along, across = dx * unit[0] + dy * unit[1], dx * unit[1] - dy * unit[0]
             # Half a cell beyond the ends, as the published targets' rounding to cells has it.
             on_limb = (np.abs(across) <= limb_width) & (along >= -stride / 2) & (along <= length + stride / 2)
-            pafs[channels[:, None], *np.nonzero(on_limb)] += unit[:, None]
+            pafs[channels] += unit[:, None, None] * on_limb
             covered += on_limb
         pafs[channels] /= np.maximum(covered, 1)  # where limbs cross, the mean
     return heatmaps.astype(np.float32), pafs.astype(np.float32)

@@ -43,7 +43,7 @@ def group(
     agreement: float = 0.8,
     min_parts: int = 4,
     min_score: float = 0.4,
-    max_peaks: int = 1000,
+    max_peaks: int = 500,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the people in the output of an OpenPose-family network.
 

@@ -3,7 +3,7 @@
 // Four steps, as in "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields" (arXiv 1611.08050):
 // peaks of each heat map, scores of all possible limbs by line integrals over the fields, greedy matching per limb, and
 // union of the limbs into people. The maps are never resized: peaks are refined below a cell, fields are interpolated
-// only where they are sampled. Everything lives on the stack of one call, so that calls may run in parallel.
+// only where they are sampled. Nothing outlives a call, so that calls may run in parallel.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -233,6 +233,19 @@ void join(std::vector<Person>& people, std::array<std::vector<std::int32_t>, kKe
     }
 }
 
+// Longer side of the bounding box, in cells. On flat maps all peaks meet in one cell, which is nobody.
+float extent(const Person& person, const Peaks& peaks) {
+    constexpr float far = std::numeric_limits<float>::max();
+    float left = far, right = -far, top = far, bottom = -far;
+    for (int k = 0; k < kKeypoints; ++k) {
+        if (person.peaks[k] < 0) continue;
+        const Peak& peak = peaks[k][person.peaks[k]];
+        left = std::min(left, peak.x), right = std::max(right, peak.x);
+        top = std::min(top, peak.y), bottom = std::max(bottom, peak.y);
+    }
+    return std::max(right - left, bottom - top);
+}
+
 std::vector<Person> assemble(const Map& fields, const Peaks& peaks, const std::vector<Limb>& limbs,
                              const Settings& settings) {
     std::vector<Person> people;
@@ -245,7 +258,8 @@ std::vector<Person> assemble(const Map& fields, const Peaks& peaks, const std::v
         join(people, owner, peaks, limb, match(field_x, field_y, peaks[limb.from], peaks[limb.to], settings));
     }
     const auto unlikely = [&](const Person& person) {
-        return person.parts < std::max(1, settings.min_parts) || person.score < settings.min_score * person.parts;
+        return person.parts < std::max(1, settings.min_parts) || person.score < settings.min_score * person.parts ||
+               extent(person, peaks) < 1;
     };
     people.erase(std::remove_if(people.begin(), people.end(), unlikely), people.end());
     std::stable_sort(people.begin(), people.end(),
