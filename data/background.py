@@ -1,0 +1,168 @@
+"""The empty room: a background plate from a video of a static camera, with the people masked by their poses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+
+from data import skeleton
+from data.skeleton import body_size, to_fixed
+
+MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
+_FRAME_MEMORY = 600e6  # bytes that the sampled frames may take
+
+_SHIFT = 4
+# Half the thickness of what surrounds each bone, clothes included, in torso lengths.
+_RADII = {
+    (2, 3): 0.26, (3, 4): 0.24, (5, 6): 0.26, (6, 7): 0.24,
+    (8, 9): 0.32, (9, 10): 0.27, (11, 12): 0.32, (12, 13): 0.27,
+    (1, 2): 0.26, (1, 5): 0.26, (2, 8): 0.28, (5, 11): 0.28, (8, 11): 0.32, (1, 8): 0.28, (1, 11): 0.28,
+    (1, 0): 0.30,
+}  # fmt: skip
+
+
+def sample_indices(count: int, frame_size: tuple[int, int], most: int = MAX_SAMPLES) -> np.ndarray:
+    """Frame indices spread evenly over a video of `count` frames, as many as memory and `most` allow."""
+    width, height = frame_size
+    number = max(3, min(count, most, int(_FRAME_MEMORY / (3 * width * height))))
+    return np.unique(np.linspace(0, count - 1, number).round().astype(np.int64))
+
+
+def person_mask(keypoints: np.ndarray, frame_size: tuple[int, int], grow: float = 1.0) -> np.ndarray:
+    """Where a person may be, shadow at the feet included: (H, W) bool.
+
+    Args:
+        keypoints: (18, 3) pixels; a limb with a missing end is left out.
+        frame_size: (width, height).
+        grow: factor on all thicknesses.
+    """
+    width, height = frame_size
+    mask = np.zeros((height, width), np.uint8)
+    size = float(body_size(keypoints))
+    if not np.isfinite(size):
+        return mask.astype(bool)
+    size = max(size, 4.0)
+    seen = keypoints[:, 2] > 0
+    xy = keypoints[:, :2].astype(np.float64)
+
+    def capsule(a: np.ndarray, b: np.ndarray, radius: float) -> None:
+        p, q = to_fixed(np.stack([a, b]), mask.shape)
+        cv2.line(mask, p, q, 1, max(1, round(2 * radius * grow * size)), cv2.LINE_8, _SHIFT)
+
+    for (a, b), radius in _RADII.items():
+        if seen[a] and seen[b]:
+            capsule(xy[a], xy[b], radius)
+    torso = [j for j in (2, 5, 11, 8) if seen[j]]
+    if len(torso) >= 3:
+        cv2.fillPoly(mask, [np.array(to_fixed(xy[torso], mask.shape))], 1, cv2.LINE_8, _SHIFT)
+    # Hands and feet reach beyond the last joint.
+    for inner, end, reach in ((3, 4, 0.55), (6, 7, 0.55), (9, 10, 0.3), (12, 13, 0.3)):
+        if seen[end]:
+            tip = xy[end] + (reach * (xy[end] - xy[inner]) if seen[inner] else 0)
+            capsule(xy[end], tip, 0.26)
+    for ankle in skeleton.ANKLES:
+        if seen[ankle]:
+            # Toes point anywhere, and towards the camera they lie well below the ankle.
+            heel, side = xy[ankle] + np.array([0, 0.1 * size]), np.array([0.22 * size, 0])
+            capsule(heel - side, heel + side, 0.24)
+            capsule(heel, heel + np.array([0, 0.3 * size]), 0.26)
+    head = [j for j in skeleton.HEAD if seen[j]]
+    if head:
+        centre = xy[head].mean(0)
+        if seen[skeleton.NECK]:  # hair and crown lie beyond the face, seen from the neck
+            centre = centre + 0.2 * (centre - xy[skeleton.NECK])
+        capsule(centre, centre, 0.55)
+    return mask.astype(bool)
+
+
+def background_plate(
+    frames: Iterable[np.ndarray], dancer: np.ndarray, others: Sequence[np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The picture without the dancer, and where it had to be made up.
+
+    Each pixel is the median over the frames in which nobody stands there. Where people always stand, masks are relaxed
+    step by step: first bystanders are let in (one who never moves belongs to the room), then the dancer's outline is
+    drawn tighter; what is still never seen is filled smoothly from its surroundings.
+
+    Args:
+        frames: S frames (H, W, 3) uint8 RGB of a static camera, as sampled.
+        dancer: (S, 18, 3) keypoints in those frames. A frame in which nothing is seen of the dancer counts as empty.
+        others: per frame (P, 18, 3) keypoints of other people, or None.
+
+    Returns:
+        plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
+    """
+    stack = np.stack(list(frames))
+    count, height, width = stack.shape[:3]
+    if len(dancer) != count:
+        raise ValueError(f"{count} frames, but keypoints of {len(dancer)}")
+    size = (width, height)
+    tiers = [np.stack([person_mask(k, size, grow) for k in dancer]) for grow in (1.25, 1.0, 0.85)]
+    if others is not None and any(len(people) for people in others):
+        crowd = np.stack(
+            [
+                np.logical_or.reduce([person_mask(k, size) for k in people], axis=0)
+                if len(people)
+                else np.zeros((height, width), bool)
+                for people in others
+            ]
+        )
+        tiers.insert(0, tiers[0] | crowd)
+
+    plate = np.zeros((height, width, 3), np.uint8)
+    settled = np.zeros((height, width), bool)
+    enough = max(3, round(0.04 * count))
+    for covered in tiers:
+        visible = (~covered).sum(0)
+        # The last and tightest outline may still leak an arm, so even there one frame is not enough in a long clip.
+        need = enough if covered is not tiers[-1] else max(1, enough // 2)
+        todo = ~settled & (visible >= need)
+        plate[todo] = _masked_median(stack[:, todo], covered[:, todo])
+        settled |= todo
+    return fill(plate, ~settled), ~settled
+
+
+def _masked_median(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Median over axis 0 of values (S, M, 3) uint8 where covered (S, M) is false, (M, 3) uint8; each M needs one."""
+    result = np.empty(values.shape[1:], np.uint8)
+    for start in range(0, values.shape[1], 65536):  # bounds the memory of the sorted copy
+        part = slice(start, start + 65536)
+        hidden = covered[:, part, None]
+        ordered = np.where(hidden, np.uint16(999), values[:, part].astype(np.uint16))
+        ordered.sort(axis=0)
+        number = (~hidden).sum(0)[None]
+        low = np.take_along_axis(ordered, np.broadcast_to((number - 1) // 2, (1, *ordered.shape[1:])), 0)[0]
+        high = np.take_along_axis(ordered, np.broadcast_to(number // 2, (1, *ordered.shape[1:])), 0)[0]
+        result[part] = (low + high + 1) // 2
+    return result
+
+
+def fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The picture with its hole filled smoothly from the rim inwards (pull-push over a pyramid).
+
+    Args:
+        picture: (H, W, 3) uint8.
+        hole: (H, W) bool.
+    """
+    if not hole.any():
+        return picture
+    if hole.all():
+        return np.full_like(picture, 128)
+    known = (~hole).astype(np.float32)[..., None]
+    levels = [(picture.astype(np.float32) * known, known)]
+    while min(levels[-1][0].shape[:2]) > 1 and levels[-1][1].min() == 0:
+        colour, weight = (cv2.pyrDown(a).reshape((*cv2.pyrDown(a).shape[:2], -1)) for a in levels[-1])
+        levels.append((colour, np.where(weight < 1e-4, 0, weight)))
+    colour, weight = levels[-1]
+    mean = colour.sum((0, 1)) / max(weight.sum(), 1e-6)
+    filled = np.where(weight > 0, colour / np.maximum(weight, 1e-6), mean)
+    for colour, weight in reversed(levels[:-1]):
+        coarse = cv2.pyrUp(filled.astype(np.float32), dstsize=(colour.shape[1], colour.shape[0]))
+        # A pixel that is only partly known at this level takes the rest from the coarser one.
+        share = np.minimum(weight, 1)
+        filled = np.where(weight > 0, colour / np.maximum(weight, 1e-6), coarse) * share + coarse * (1 - share)
+    result = picture.copy()
+    result[hole] = np.clip(filled[hole] + 0.5, 0, 255).astype(np.uint8)
+    return result
