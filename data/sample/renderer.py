@@ -1,0 +1,495 @@
+"""Software renderer for figures: camera, rasteriser, materials, light, exact keypoints.
+
+Pixel coordinates have x right, y down, the centre of the top-left pixel at (0, 0). Light is computed in linear colour,
+frames are sRGB uint8 (H, W, 3). Everything is numpy on plain arrays; nothing here is random.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from data.sample.figure import Cloth, Figure, head_origin, keypoints_3d, skin_mesh
+from data.sample.pose import BONE, Pose, euler
+
+NEAR = 0.1
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole camera. With yaw and pitch 0 it looks along -z; positive yaw turns left, positive pitch looks down (radians).
+
+    focal: in pixels. width, height: of the frame in pixels; the principal point is the middle of the frame.
+    """
+
+    position: tuple[float, float, float] = (0.0, 1.2, 5.0)
+    pitch: float = 0.03
+    yaw: float = 0.0
+    focal: float = 560.0
+    width: int = 512
+    height: int = 288
+
+    def rotation(self) -> np.ndarray:
+        """World to camera axes (x right, y down, z forwards), (3, 3)."""
+        turn = euler(-self.pitch, self.yaw, 0.0)
+        return np.diag([1.0, -1.0, -1.0]) @ turn.T
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) -> (..., 3): x, y in pixels, depth in metres along the optical axis."""
+        local = (points - np.asarray(self.position)) @ self.rotation().T
+        depth = local[..., 2:]
+        centre = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
+        return np.concatenate([centre + self.focal * local[..., :2] / np.maximum(depth, NEAR), depth], -1)
+
+    def rays(self, scale: float = 1.0) -> np.ndarray:
+        """Directions in the world, not normalised (depth 1), of the pixels of the frame enlarged by `scale`, (h, w, 3)."""
+        w, h = round(self.width * scale), round(self.height * scale)
+        x = ((np.arange(w) + 0.5) / scale - self.width / 2) / self.focal
+        y = ((np.arange(h) + 0.5) / scale - self.height / 2) / self.focal
+        local = np.stack(np.broadcast_arrays(x[None, :], y[:, None], np.float64(1)), -1)
+        return local @ self.rotation()
+
+
+@dataclass(frozen=True)
+class Light:
+    """Key light from a direction (towards the light), ambient light from the sky and from the floor; linear colours."""
+
+    direction: tuple[float, float, float] = (-0.45, 0.75, 0.55)
+    key: tuple[float, float, float] = (1.75, 1.65, 1.5)
+    sky: tuple[float, float, float] = (0.52, 0.56, 0.64)
+    ground: tuple[float, float, float] = (0.30, 0.26, 0.22)
+    rim: float = 0.35
+
+
+def to_linear(colour: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] -> linear light."""
+    colour = np.asarray(colour)
+    return np.where(colour <= 0.04045, colour / 12.92, ((np.maximum(colour, 0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+_TO_LINEAR = to_linear(np.arange(256) / 255.0).astype(np.float32)
+_ENCODE_SIZE = 4096
+
+
+def _encoding_table() -> np.ndarray:
+    """sRGB bytes for linear light in [0, 1], with a soft shoulder above 0.8 so that highlights do not clip."""
+    linear = np.arange(_ENCODE_SIZE + 1) / _ENCODE_SIZE * 2.0
+    start = 0.75
+    linear = np.where(linear > start, start + (1 - start) * (1 - np.exp(-(linear - start) / (1 - start))), linear)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(encoded * 255).astype(np.uint8)
+
+
+_TO_BYTES = _encoding_table()
+
+
+def from_linear(colour: np.ndarray) -> np.ndarray:
+    """Linear light (values up to 2 are compressed softly) -> sRGB uint8."""
+    return _TO_BYTES[(np.clip(colour, 0, 2) * (_ENCODE_SIZE / 2) + 0.5).astype(np.int32)]
+
+
+# ---------------------------------------------------------------------------------------------------------- rasteriser
+
+
+def rasterize(screen: np.ndarray, faces: np.ndarray, width: int, height: int) -> tuple[np.ndarray, ...]:
+    """Nearest front-facing triangle of every covered pixel.
+
+    screen: (V, 3) x, y in pixels and depth. Returns flat pixel indices (N,), faces (N,), perspective-correct barycentric
+    weights (N, 3) and depths (N,).
+    """
+    empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
+    corner = screen[faces]
+    x, y, z = corner[..., 0], corner[..., 1], corner[..., 2]
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
+    left = np.maximum(np.ceil(x.min(1)), 0).astype(np.int32)
+    right = np.minimum(np.floor(x.max(1)), width - 1).astype(np.int32)
+    top = np.maximum(np.ceil(y.min(1)), 0).astype(np.int32)
+    bottom = np.minimum(np.floor(y.max(1)), height - 1).astype(np.int32)
+    # y points down, so a triangle that is counter-clockwise seen from outside has negative area on the screen
+    keep = np.flatnonzero((area < -1e-9) & (right >= left) & (bottom >= top) & (z.min(1) > NEAR))
+    if len(keep) == 0:
+        return empty
+    x, y, inverse = x[keep], y[keep], 1.0 / z[keep]
+    area, left, top = area[keep], left[keep], top[keep]
+    columns = right[keep] - left + 1
+    count = columns * (bottom[keep] - top + 1)
+
+    # planes over the screen: weight of corners 1 and 2, and 1 / depth
+    gain = 1.0 / area
+    w1x, w1y = (y[:, 2] - y[:, 0]) * gain, -(x[:, 2] - x[:, 0]) * gain
+    w2x, w2y = -(y[:, 1] - y[:, 0]) * gain, (x[:, 1] - x[:, 0]) * gain
+    planes = np.stack([x[:, 0], y[:, 0], w1x, w1y, w2x, w2y], 1).astype(np.float32)
+
+    owner = np.repeat(np.arange(len(keep), dtype=np.int32), count)
+    local = np.arange(len(owner), dtype=np.int32) - np.repeat(np.cumsum(count) - count, count).astype(np.int32)
+    span = columns[owner]
+    row = local // span
+    px, py = left[owner] + local - row * span, top[owner] + row
+    x0, y0, w1x, w1y, w2x, w2y = planes[owner].T
+    dx, dy = px - x0, py - y0
+    w1 = w1x * dx + w1y * dy
+    w2 = w2x * dx + w2y * dy
+    inside = np.flatnonzero((w1 >= -1e-5) & (w2 >= -1e-5) & (w1 + w2 <= 1 + 1e-5))
+    owner, w1, w2 = owner[inside], w1[inside], w2[inside]
+    pixel = py[inside].astype(np.int64) * width + px[inside]
+    i0, i1, i2 = inverse.astype(np.float32)[owner].T
+    near = i0 + w1 * (i1 - i0) + w2 * (i2 - i0)
+    # depth in the upper bits, candidate in the lower ones: one pass finds the nearest and who it was
+    key = ((near * np.float32(2.0**28 * NEAR)).astype(np.int64) << 32) | np.arange(len(owner))
+    best = np.full(width * height, -1, np.int64)
+    np.maximum.at(best, pixel, key)
+    covered = np.flatnonzero(best >= 0)
+    winner = best[covered] & 0xFFFFFFFF
+    w1, w2, near = w1[winner], w2[winner], near[winner]
+    i0, i1, i2 = i0[winner], i1[winner], i2[winner]
+    weights = np.stack([(1 - w1 - w2) * i0, w1 * i1, w2 * i2], 1) / near[:, None]
+    return covered, keep[owner[winner]], weights, 1.0 / near
+
+
+# ------------------------------------------------------------------------------------------------------------ materials
+
+
+def pattern_mix(cloth: Cloth, position: np.ndarray) -> np.ndarray:
+    """Share (N,) of the second colour of a cloth at pattern positions (N, 4) (see `Figure.pattern`)."""
+    x, y, z, radius = position.T
+    s = cloth.scale
+    if cloth.pattern == "plain":
+        return np.zeros(len(position), np.float32)
+
+    def square(value: np.ndarray, duty: float = 0.5) -> np.ndarray:
+        return ((value % 1.0) < duty).astype(np.float32)
+
+    turns = np.maximum(
+        np.round(2 * np.pi * radius / s), 2
+    )  # periods around the limb, whole so that the seam does not show
+    around = np.arctan2(x, z) / (2 * np.pi) * turns
+    if cloth.pattern == "stripes":
+        return square(y / s)
+    if cloth.pattern == "pinstripes":
+        return square(around, 0.22)
+    if cloth.pattern == "checks":
+        return np.abs(square(y / s) - square(around))
+    if cloth.pattern == "plaid":
+        return 0.45 * square(y / s, 0.4) + 0.45 * square(around, 0.4) + 0.1 * square(y / s + 0.2, 0.08)
+    if cloth.pattern == "dots":
+        row = np.floor(y / s)
+        shift = around + 0.5 * (row % 2)
+        return ((shift % 1 - 0.5) ** 2 + (y / s % 1 - 0.5) ** 2 < 0.3**2).astype(np.float32)
+    if cloth.pattern == "logo":  # a ring with a bar on the chest
+        front = (z > 0) & (radius > 0.1)
+        size = 0.5 + 4 * s
+        u, v = x / (0.11 * size), (y - 1.26) / (0.11 * size)
+        r = np.hypot(u, v)
+        return (front & ((np.abs(r - 0.75) < 0.2) | ((np.abs(v) < 0.16) & (np.abs(u) < 0.75)))).astype(np.float32)
+    if cloth.pattern == "block":
+        return (y > 1.20 if s > 0.05 else x > 0).astype(np.float32)
+    if cloth.pattern == "zigzag":
+        return square(y / s + np.abs(around % 1 - 0.5))
+    speckle = np.sin(311 * x + 97 * y) * np.sin(173 * y + 211 * z) * np.sin(151 * z - 263 * x)
+    return (speckle > 0.25).astype(np.float32)
+
+
+def _cloth_colour(cloth: Cloth, position: np.ndarray) -> np.ndarray:
+    mix = pattern_mix(cloth, position)[:, None]
+    return to_linear(cloth.colour) * (1 - mix) + to_linear(cloth.second) * mix
+
+
+def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
+    """Skin with eyes, brows, lips, blush and beard, painted at positions (N, 3) at rest."""
+    look = figure.look
+    origin, scale = head_origin(figure.body, figure.joints)
+    x, y, z = ((position - origin) / scale).T
+    skin = to_linear(look.skin)
+    colour = np.tile(skin, (len(x), 1))
+    front = z > 0.03
+    side = np.abs(x)
+
+    def paint(mask: np.ndarray, ink, strength=1.0) -> None:
+        share = (np.asarray(strength) * mask)[:, None]
+        colour[:] = colour * (1 - share) + np.asarray(ink) * share
+
+    def soft(distance: np.ndarray, edge: float) -> np.ndarray:
+        return np.clip(0.5 - distance / edge, 0, 1)
+
+    blush = np.exp(-(((side - 0.040) / 0.020) ** 2 + ((y + 0.034) / 0.018) ** 2))
+    paint(front * blush, skin * [1.05, 0.72, 0.68], 0.6)
+    if look.beard:
+        jaw = np.clip((-0.030 - y - 0.9 * np.maximum(0.045 - z, 0) + 0.35 * side) / 0.02, 0, 1) * (z > -0.01)
+        mouth = np.exp(-((x / 0.022) ** 4 + ((y + 0.064) / 0.010) ** 4))
+        paint(jaw * (1 - mouth), to_linear(look.hair) * 0.8 + 0.01, look.beard)
+    # lips: an upper lip with a bow and a fuller lower one
+    upper = np.abs(y + 0.0585) - 0.0062 * (1 - (x / 0.025) ** 2) + 0.0016 * np.exp(-((x / 0.005) ** 2))
+    lower = np.abs(y + 0.0695) - 0.0070 * (1 - (x / 0.022) ** 2)
+    paint(front * soft(np.minimum(upper, lower), 0.003), to_linear(look.lips))
+    paint(front * soft(np.abs(y + 0.0640 + 0.6 * x**2) - 0.0013, 0.002) * (side < 0.023), skin * 0.18, 0.8)
+    paint(front * soft(np.hypot((side - 0.007) / 1.3, y + 0.041) - 0.0025, 0.003), skin * 0.3, 0.7)
+    # eyes
+    ex, ey = side - 0.031, y - 0.001
+    lid = 0.0085 * (1 - (ex / 0.0175) ** 2)
+    socket = np.exp(-((ex / 0.022) ** 2 + ((ey - 0.004) / 0.012) ** 2))
+    paint(front * socket, skin * [0.62, 0.52, 0.50], 0.45)
+    white = front * soft(np.abs(ey) - lid, 0.003)
+    paint(white, (0.82, 0.82, 0.80))
+    iris = np.hypot(ex, ey)
+    paint(white * soft(iris - 0.0078, 0.002), to_linear(look.eyes))
+    paint(white * soft(iris - 0.0040, 0.002), (0.01, 0.01, 0.01))
+    paint(white * soft(np.hypot(ex - 0.002, ey - 0.0030) - 0.0016, 0.002), (1.0, 1.0, 1.0))
+    lash = np.abs(ey - lid) - 0.0018
+    paint(front * soft(lash, 0.002) * (np.abs(ex) < 0.019) * (ey > -0.001), (0.015, 0.01, 0.01), 0.9)
+    brow = np.abs(y - 0.0225 + 5.0 * (ex + 0.002) ** 2 + 0.06 * np.maximum(ex, 0)) - 0.0034 * (1 - (ex / 0.026) ** 2)
+    paint(front * soft(brow, 0.003) * (np.abs(ex) < 0.023), to_linear(look.hair) * 0.6, 0.85)
+    if look.glasses:
+        ring = np.abs(np.hypot(ex / 1.15, ey) - 0.0205) - 0.0020
+        bridge = np.maximum(np.abs(y - 0.004) - 0.0016, side - 0.010)
+        arm = np.maximum(np.abs(y - 0.006) - 0.0020, 0.052 - side)
+        paint((z > -0.01) * soft(np.minimum(np.minimum(ring, bridge), arm), 0.002), (0.012, 0.012, 0.014))
+    return colour
+
+
+def surface_colour(
+    figure: Figure, part: np.ndarray, rest: np.ndarray, pattern: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear albedo (N, 3) and gloss (N,) of surface points by part (N,), rest position (N, 3), pattern position (N, 4)."""
+    look = figure.look
+    colour = np.empty((len(part), 3))
+    gloss = np.zeros(len(part), np.float32)
+    for i, name in enumerate(figure.parts):
+        here = np.flatnonzero(part == i)
+        if len(here) == 0:
+            continue
+        if name == "skin":
+            colour[here], gloss[here] = to_linear(look.skin), 0.22
+        elif name == "face":
+            colour[here], gloss[here] = _face_colour(figure, rest[here]), 0.22
+        elif name == "hair":
+            strand = np.sin(420 * rest[here, 0] + 60 * rest[here, 1]) * np.sin(380 * rest[here, 2] + 90 * rest[here, 1])
+            colour[here] = to_linear(look.hair) * (1 + 0.22 * strand)[:, None]
+            gloss[here] = 0.05 if look.hair_style == "cap" else 0.35
+        elif name == "shoe":
+            sole = rest[here, 1] < 0.017
+            colour[here] = np.where(sole[:, None], to_linear(look.sole), to_linear(look.shoe))
+            gloss[here] = 0.25
+        else:
+            colour[here] = _cloth_colour(look.top if name == "top" else look.bottom, pattern[here])
+            gloss[here] = 0.05
+    return colour.astype(np.float32), gloss
+
+
+# -------------------------------------------------------------------------------------------------------------- shading
+
+
+def shadow_map(vertices: np.ndarray, faces: np.ndarray, direction: np.ndarray, texel: float = 0.012):
+    """Depth along the light of the nearest surface, for a parallel light.
+
+    Returns (map (h, w) float32, inf where empty; axes (3, 3): rows are u, v, depth; origin (2,); texel in metres).
+    """
+    depth_axis = -direction / np.linalg.norm(direction)
+    u = np.cross([0.0, 1.0, 0.0], depth_axis)
+    u /= np.linalg.norm(u)
+    axes = np.stack([u, np.cross(depth_axis, u), depth_axis])
+    local = vertices @ axes.T.astype(np.float32)
+    origin = local[:, :2].min(0) - 3 * texel
+    size = np.ceil((local[:, :2].max(0) - origin) / texel).astype(int) + 4
+    shift = float(local[:, 2].min()) - 1.0
+    screen = np.column_stack([(local[:, :2] - origin) / texel, local[:, 2] - shift])
+    # seen from the light the map is mirrored (u, v, depth is right-handed, the screen is not), so look at back faces
+    pixels, _, _, depth = rasterize(screen, faces[:, ::-1], size[0], size[1])
+    image = np.full(size[0] * size[1], np.inf, np.float32)
+    image[pixels] = depth + shift
+    return image.reshape(size[1], size[0]), axes, origin, texel
+
+
+def lit(shadow, points: np.ndarray, bias: float = 0.025) -> np.ndarray:
+    """Share (N,) of the key light that reaches points (N, 3), with a slightly soft edge."""
+    image, axes, origin, texel = shadow
+    local = points @ axes.T.astype(np.float32)
+    x, y = ((local[:, :2] - origin) / texel).T
+    total = np.zeros(len(points), np.float32)
+    offsets = ((-1.2, -0.5), (0.5, -1.2), (1.2, 0.5), (-0.5, 1.2), (0.0, 0.0))
+    h, w = image.shape
+    for dx, dy in offsets:
+        column = np.clip(np.rint(x + dx), 0, w - 1).astype(np.int32)
+        row = np.clip(np.rint(y + dy), 0, h - 1).astype(np.int32)
+        total += local[:, 2] < image[row, column] + bias
+    return total / len(offsets)
+
+
+@dataclass
+class Layer:
+    """Rendered people without background at the resolution of the supersampled frame.
+
+    colour (h, w, 3) linear, premultiplied; alpha (h, w); depth (h, w) metres, inf where empty; bone (h, w) int8, -1 where
+    empty; owner (h, w) int8 index of the figure; shadow: the shadow map, or None.
+    """
+
+    colour: np.ndarray
+    alpha: np.ndarray
+    depth: np.ndarray
+    bone: np.ndarray
+    owner: np.ndarray
+    shadow: tuple | None
+
+
+def render_layer(
+    people: Sequence[tuple[Figure, Pose]], camera: Camera, light: Light, supersample: int = 2, shadows: bool = True
+) -> Layer:
+    """Render figures without background; see `Layer`."""
+    width, height = camera.width * supersample, camera.height * supersample
+    skinned = [skin_mesh(figure, pose) for figure, pose in people]
+    offsets = np.cumsum([0] + [len(v) for v, _ in skinned])
+    vertices = np.concatenate([v for v, _ in skinned]).astype(np.float32)
+    normals = np.concatenate([n for _, n in skinned])
+    faces = np.concatenate([f.faces + o for (f, _), o in zip(people, offsets, strict=False)])
+    owner_of_face = np.repeat(np.arange(len(people), dtype=np.int8), [len(f.faces) for f, _ in people])
+    screen = camera.project(vertices).astype(np.float32)
+    screen[:, :2] = (screen[:, :2] + 0.5) * supersample - 0.5
+    pixels, hit, weights, depth = rasterize(screen, faces, width, height)
+
+    attributes = np.concatenate(
+        [
+            normals,
+            vertices,
+            np.concatenate([f.vertices for f, _ in people]),
+            np.concatenate([f.pattern for f, _ in people]),
+            np.concatenate([f.occlusion for f, _ in people])[:, None],
+        ],
+        axis=1,
+    )
+    corner = faces[hit]
+    value = sum(attributes[corner[:, i]] * weights[:, i, None] for i in range(3))
+    normal = value[:, :3] / np.maximum(np.linalg.norm(value[:, :3], axis=1, keepdims=True), 1e-6)
+    point, rest, pattern, occlusion = value[:, 3:6], value[:, 6:9], value[:, 9:13], value[:, 13]
+
+    part = np.concatenate([f.part for f, _ in people])[hit]
+    bone = np.concatenate([f.bone for f, _ in people])[hit]
+    owner = owner_of_face[hit]
+    albedo = np.empty((len(hit), 3), np.float32)
+    gloss = np.empty(len(hit), np.float32)
+    for i, (figure, _) in enumerate(people):
+        here = np.flatnonzero(owner == i)
+        albedo[here], gloss[here] = surface_colour(figure, part[here], rest[here], pattern[here])
+
+    towards = np.asarray(light.direction, np.float32) / np.float32(np.linalg.norm(light.direction))
+    shadow = shadow_map(vertices, faces, towards.astype(np.float64)) if shadows else None
+    view = np.asarray(camera.position, np.float32) - point
+    view /= np.linalg.norm(view, axis=1, keepdims=True)
+    facing = normal @ towards
+    open_to_key = lit(shadow, point + 0.012 * normal) if shadows else np.ones(len(hit), np.float32)
+    skin = (part <= 1)[:, None]
+    # light bleeds a little over the terminator, reddish on skin
+    wrap = np.where(skin, np.array([0.28, 0.14, 0.10], np.float32), np.float32(0.08))
+    diffuse = np.clip((facing[:, None] + wrap) / (1 + wrap), 0, None) * open_to_key[:, None]
+    up = (0.5 + 0.5 * normal[:, 1])[:, None]
+    ambient = (np.array(light.sky) * up + np.array(light.ground) * (1 - up)).astype(np.float32) * occlusion[:, None]
+    half = view + towards
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    shine = np.clip((normal * half).sum(1), 0, 1)
+    edge = np.clip(1 - (normal * view).sum(1), 0, 1) ** 3
+    specular = gloss * (0.55 * shine**24 * open_to_key * (facing > 0) + light.rim * edge * occlusion * 0.6)
+    key = np.asarray(light.key, np.float32)
+    colour = albedo * (diffuse * key * 0.62 + ambient) + specular[:, None] * key * 0.5
+
+    def fill(values: np.ndarray, empty, dtype) -> np.ndarray:
+        image = np.full((height * width, *values.shape[1:]), empty, dtype)
+        image[pixels] = values
+        return image.reshape(height, width, *values.shape[1:])
+
+    return Layer(
+        colour=fill(colour, 0, np.float32),
+        alpha=fill(np.ones(len(hit), np.float32), 0, np.float32),
+        depth=fill(depth, np.inf, np.float32),
+        bone=fill(bone, -1, np.int8),
+        owner=fill(owner, -1, np.int8),
+        shadow=shadow,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ keypoints
+
+# bones on which each keypoint may be seen, and how far (metres) it may lie behind the visible surface
+_SEEN_ON = (
+    (("head",), 0.035), (("neck", "chest", "right_clavicle", "left_clavicle", "head"), 0.15),
+    *((((f"{side}_clavicle", f"{side}_upper_arm", "chest"), 0.13), ((f"{side}_upper_arm", f"{side}_forearm"), 0.10),
+       ((f"{side}_forearm", f"{side}_hand"), 0.08)) for side in ("right", "left")),
+    *((((f"{side}_thigh", "pelvis", "waist"), 0.19), ((f"{side}_thigh", f"{side}_shin"), 0.13),
+       ((f"{side}_shin", f"{side}_foot"), 0.10)) for side in ("right", "left")),
+    (("head",), 0.035), (("head",), 0.035), (("head",), 0.035), (("head",), 0.035),
+)  # fmt: skip
+
+
+def _flatten(table) -> list[tuple[tuple[str, ...], float]]:
+    flat = []
+    for entry in table:
+        flat.extend([entry] if isinstance(entry[0][0], str) else entry)
+    return flat
+
+
+_SEEN_ON_FLAT = _flatten(_SEEN_ON)
+
+
+def project(figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
+    """Exact keypoints (..., 18, 3) of poses with any leading dimensions: x, y in pixels, confidence 1."""
+    points = camera.project(keypoints_3d(figure, pose))
+    points[..., 2] = 1.0
+    return points.astype(np.float32)
+
+
+def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
+    """Which keypoints of figure number `index` of the layer are in the frame and not hidden, bool (18,)."""
+    points = camera.project(keypoints_3d(figure, pose))
+    height, width = layer.alpha.shape
+    factor = width / camera.width
+    seen = np.zeros(18, bool)
+    for k, (bones, slack) in enumerate(_SEEN_ON_FLAT):
+        x, y, depth = points[k]
+        if not (-0.5 <= x < camera.width - 0.5 and -0.5 <= y < camera.height - 0.5):
+            continue
+        column = min(int((x + 0.5) * factor), width - 1)
+        row = min(int((y + 0.5) * factor), height - 1)
+        if layer.owner[row, column] != index:
+            # beside the silhouette by a rounding error, as the tip of a nose in profile can be
+            near = layer.owner[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
+            seen[k] = bool(np.all(near[near >= 0] == index) and np.any(near == index) and len(bones) == 1)
+            continue
+        adjacent = layer.bone[row, column] in [BONE[b] for b in bones]
+        seen[k] = adjacent and layer.depth[row, column] > depth - slack * figure.body.height / 1.75
+    return seen
+
+
+def downsample(image: np.ndarray, factor: int) -> np.ndarray:
+    """Mean over blocks of factor x factor pixels."""
+    if factor == 1:
+        return image
+    return cv2.resize(image, (image.shape[1] // factor, image.shape[0] // factor), interpolation=cv2.INTER_AREA)
+
+
+def render_figures(
+    people: Sequence[tuple[Figure, Pose]],
+    camera: Camera,
+    background: np.ndarray | None = None,
+    light: Light | None = None,
+    supersample: int = 2,
+    shadows: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Render figures over a picture.
+
+    background: uint8 RGB (camera.height, camera.width, 3); grey if None.
+    Returns frame uint8 RGB (H, W, 3), keypoints (P, 18, 3) float32 with confidence 1, visible (P, 18) bool,
+    alpha (H, W) float32: the coverage by figures.
+    """
+    light = light or Light()
+    layer = render_layer(people, camera, light, supersample, shadows)
+    colour, alpha = downsample(layer.colour, supersample), downsample(layer.alpha, supersample)
+    if background is None:
+        background = np.full((camera.height, camera.width, 3), 128, np.uint8)
+    frame = from_linear(colour + _TO_LINEAR[background] * (1 - alpha[..., None]))
+    keypoints = np.stack([project(f, p, camera) for f, p in people])
+    visible = np.stack([visibility(layer, i, f, p, camera) for i, (f, p) in enumerate(people)])
+    return frame, keypoints, visible, alpha
+
+
+def render_figure(figure: Figure, pose: Pose, camera: Camera, background: np.ndarray | None = None, **options):
+    """As `render_figures` for one figure: frame, keypoints (18, 3), visible (18,), alpha (H, W)."""
+    frame, keypoints, visible, alpha = render_figures([(figure, pose)], camera, background, **options)
+    return frame, keypoints[0], visible[0], alpha
