@@ -1,0 +1,165 @@
+"""The file between the steps: one person's keypoints in every frame of a video, and what the video was."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from pose_detector.errors import InputError
+
+FORMAT_VERSION = 1
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, with its suffix, that replaces `path` on success and is removed on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fingerprint(path: Path | str) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+@dataclass
+class Annotations:
+    """Keypoints of one person in every frame of a video.
+
+    Attributes:
+        frame_numbers: (N,) int64, counted from 0 in the order of showing.
+        times: (N,) float64 seconds on the video's own clock (its sound runs on the same one), strictly rising.
+        keypoints: (N, 18, 3) float32 x, y in pixels of the working frame, and confidence; 0 = missing.
+        filled: (N, 18) bool, true where the keypoint was not seen but filled in over time.
+        fps: mean frames per second.
+        frame_size: (width, height) of the working frame in pixels.
+        total_frames: N.
+        source: file name of the video.
+        rotation: degrees clockwise by which its frames are turned to be shown upright: 0, 90, 180 or 270.
+        fingerprint: of the video's bytes.
+        target_fingerprint: in normalised annotations, of the video onto whose person they are normalised; else "".
+        settings: what besides the video they depend on, as one line of text.
+    """
+
+    frame_numbers: np.ndarray
+    times: np.ndarray
+    keypoints: np.ndarray
+    filled: np.ndarray
+    fps: float
+    frame_size: tuple[int, int]
+    total_frames: int
+    source: str
+    rotation: int
+    fingerprint: str
+    target_fingerprint: str = ""
+    settings: str = ""
+
+    def save(self, path: Path | str) -> None:
+        """Write an .npz file in one go: a reader sees the old one or the new one."""
+        self.check()
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file, format_version=FORMAT_VERSION, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+            )
+
+    @classmethod
+    def load(cls, path: Path | str, made_by: str = "python data/video2data.py") -> Annotations:
+        """Read and check a file.
+
+        Args:
+            path: the .npz file.
+            made_by: the command that makes it, named where the file cannot be used.
+
+        Raises:
+            InputError: the file is missing, damaged, of another format version or inconsistent.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path} is missing; make it with: {made_by}")
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                stored = {name: data[name] for name in data.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is damaged or not an annotation file; make it again with: {made_by} --redo"
+            ) from error
+        version = stored.pop("format_version", None)
+        if version is None or version.size != 1 or str(version) != str(FORMAT_VERSION):
+            raise InputError(f"{path} is of another format version; make it again with: {made_by} --redo")
+        try:
+            values = {f.name: stored[f.name] for f in fields(cls)}
+            result = cls(
+                frame_numbers=values["frame_numbers"],
+                times=values["times"],
+                keypoints=values["keypoints"],
+                filled=values["filled"],
+                fps=float(values["fps"]),
+                frame_size=(int(values["frame_size"][0]), int(values["frame_size"][1])),
+                total_frames=int(values["total_frames"]),
+                source=str(values["source"]),
+                rotation=int(values["rotation"]),
+                fingerprint=str(values["fingerprint"]),
+                target_fingerprint=str(values["target_fingerprint"]),
+                settings=str(values["settings"]),
+            )
+            result.check()
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise InputError(f"{path} is not usable ({error}); make it again with: {made_by} --redo") from error
+        return result
+
+    def check(self) -> None:
+        """Raise ValueError, naming the field, where types, shapes or values do not fit together."""
+        n = self.total_frames
+        expected = {
+            "frame_numbers": ((n,), np.int64),
+            "times": ((n,), np.float64),
+            "keypoints": ((n, 18, 3), np.float32),
+            "filled": ((n, 18), np.bool_),
+        }
+        for name, (shape, dtype) in expected.items():
+            value = getattr(self, name)
+            if value.shape != shape or value.dtype != dtype:
+                raise ValueError(f"{name} is {value.dtype} {value.shape} where {np.dtype(dtype)} {shape} is expected")
+        if n < 1:
+            raise ValueError("there are no frames")
+        if not (np.isfinite(self.keypoints).all() and (self.keypoints[..., 2] >= 0).all()):
+            raise ValueError("keypoints are not all finite with a confidence of 0 or more")
+        if not (np.isfinite(self.times).all() and (np.diff(self.times) > 0).all()):
+            raise ValueError("times do not rise")
+        if not (np.diff(self.frame_numbers) > 0).all():
+            raise ValueError("frame_numbers do not rise")
+        if not (np.isfinite(self.fps) and self.fps > 0 and min(self.frame_size) > 0):
+            raise ValueError("fps or frame_size is not positive")
+        if self.rotation not in (0, 90, 180, 270):
+            raise ValueError("rotation is not 0, 90, 180 or 270")
+
+
+def check_same_video(annotations: Annotations, video: Path | str, made_by: str) -> None:
+    """Raise InputError unless the annotations were made from exactly this video file.
+
+    Args:
+        annotations: as loaded.
+        video: the video that is there now.
+        made_by: the command that makes the annotations anew.
+    """
+    if annotations.fingerprint != fingerprint(video):
+        raise InputError(
+            f"the annotations are of another video ({annotations.source}) than {video}; make them anew with: {made_by}"
+        )
