@@ -1,0 +1,338 @@
+"""Cleans one person's keypoints over time: wrong ones go, short gaps close, jitter is smoothed without lag."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import correlate1d, median_filter
+
+GAP = 0.5  # seconds over which a missing keypoint is interpolated
+PAIRS = ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17))  # right and left
+BONES = (
+    (1, 0), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
+"""The end nearer to the trunk first."""
+
+
+@dataclass
+class Report:
+    """What was found and done; arrays are (18,) counts of frames per keypoint."""
+
+    frames: int
+    frames_without_person: int
+    people: int
+    outliers: np.ndarray  # seen, but rejected
+    swaps: np.ndarray  # exchanged with the other side's
+    filled: np.ndarray  # interpolated
+    missing: np.ndarray  # still missing
+
+
+@dataclass
+class Cleaned:
+    """keypoints (N, 18, 3) float32, filled (N, 18) bool: interpolated rather than seen, and the report."""
+
+    keypoints: np.ndarray
+    filled: np.ndarray
+    report: Report
+
+
+def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
+    """Keypoints of one person over time, fit to be drawn.
+
+    Sides that are exchanged for a moment are put right; keypoints that jump away and back, or lie at the end of an
+    impossibly long limb, are rejected; gaps of up to `GAP` seconds are interpolated (confidence: the lower one beside
+    the gap); the rest is smoothed, the less the faster it moves. Longer gaps stay missing.
+
+    Args:
+        keypoints: (N, 18, 3) x, y in pixels and confidence (0: missing), one row per frame. Not changed.
+        fps: Frames per second.
+        people: How many people the video shows, for the report.
+    """
+    points = np.array(keypoints[..., :2], np.float64)
+    confidence = np.where(np.isfinite(keypoints).all(axis=-1), keypoints[..., 2], 0).astype(np.float64)
+    points[confidence <= 0] = np.nan
+    confidence = np.maximum(confidence, 0)
+    size = _size_over_time(points, fps)
+
+    swaps = np.zeros(18, int)
+    for right, left in PAIRS:
+        swapped = find_swaps(points[:, right], points[:, left], size, fps)
+        for array in (points, confidence):
+            array[np.ix_(swapped, [right, left])] = array[np.ix_(swapped, [left, right])]
+        swaps[[right, left]] = np.count_nonzero(swapped)
+
+    seen = ~np.isnan(points[..., 0])
+    for reject in (find_long_bones, find_jumps, find_spikes, find_islands):
+        points[reject(points, size, fps)] = np.nan
+    outliers = seen & np.isnan(points[..., 0])
+    confidence[outliers] = 0
+
+    points = smooth(points, confidence, fps)
+    points, confidence, filled = fill_gaps(points, confidence, fps)
+    missing = np.isnan(points[..., 0])
+    result = np.concatenate([np.where(missing[..., None], 0, points), confidence[..., None]], axis=-1)
+    report = Report(
+        frames=len(points),
+        frames_without_person=int(missing.all(axis=1).sum()),
+        people=people,
+        outliers=outliers.sum(axis=0),
+        swaps=swaps,
+        filled=filled.sum(axis=0),
+        missing=missing.sum(axis=0),
+    )
+    return Cleaned(result.astype(np.float32), filled, report)
+
+
+def person_size(keypoints: np.ndarray) -> np.ndarray:
+    """Size of people (..., 18, 3) in pixels: the torso's length, or what the whole extent lets one expect of it.
+
+    The extent (a standing person's is about 3.3 torsos) helps where the torso is hidden or points at the camera.
+    """
+    seen = keypoints[..., 2:] > 0
+    xy = keypoints[..., :2]
+    high, low = np.where(seen, xy, -np.inf).max(axis=-2), np.where(seen, xy, np.inf).min(axis=-2)
+    any_seen = seen.any(axis=(-2, -1))
+    extent = np.where(any_seen, np.hypot(*np.moveaxis(np.where(any_seen[..., None], high - low, 0), -1, 0)), 0)
+    torso = np.hypot(*np.moveaxis(xy[..., 1, :] - (xy[..., 8, :] + xy[..., 11, :]) / 2, -1, 0))
+    whole = seen[..., [1, 8, 11], 0].all(axis=-1)
+    return np.maximum(0.3 * extent, np.where(whole, torso, 0))
+
+
+def _size_over_time(points: np.ndarray, fps: float) -> np.ndarray:
+    """(N,) the person's size in pixels, a running median over a second; 1 where nobody was ever seen."""
+    seen = ~np.isnan(points[..., :1])
+    sizes = person_size(np.concatenate([np.where(seen, points, 0), seen], axis=-1))
+    known = np.flatnonzero(sizes > 0)
+    if not len(known):
+        return np.ones(len(points))
+    sizes = np.interp(np.arange(len(points)), known, sizes[known])
+    return np.maximum(median_filter(sizes, 2 * round(fps / 2) + 1, mode="nearest"), 1)
+
+
+def find_swaps(right: np.ndarray, left: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Frames (N,) bool in which two keypoints (N, 2) were exchanged for a moment.
+
+    The shortest path (Viterbi) through exchanged or not exchanged in each frame: the cost is the change of velocity of
+    both keypoints in body sizes, and for an exchanged frame a charge that lets only brief exchanges pay.
+    """
+    both = np.flatnonzero(~np.isnan(right[:, 0]) & ~np.isnan(left[:, 0]))
+    result = np.zeros(len(right), bool)
+    if len(both) < 3:
+        return result
+    pairs = np.stack([right[both], left[both]], axis=1) / size[both, None, None]  # n, side, xy
+    options = np.stack([pairs, pairs[:, ::-1]], axis=1)  # n, exchanged, side, xy
+    charge = 6 / fps
+    whole = np.diff(both) <= 2  # across longer gaps nothing is known of the velocity
+    # bend[t, i, j, k]: states i, j, k in t, t+1, t+2
+    before, here, after = options[:-2, :, None, None], options[1:-1, None, :, None], options[2:, None, None, :]
+    bend = np.linalg.norm(before - 2 * here + after, axis=-1).sum(axis=-1)
+    bend[~(whole[:-1] & whole[1:])] = 0
+    cost = np.array([[0, charge], [charge, 2 * charge]])  # states of the last two frames
+    cameby = np.zeros((len(both), 2, 2), int)
+    for t in range(2, len(both)):
+        total = cost[:, :, None] + bend[t - 2]
+        cameby[t] = total.argmin(axis=0)
+        cost = total.min(axis=0) + np.array([0, charge])
+    i, j = np.unravel_index(cost.argmin(), cost.shape)
+    states = np.zeros(len(both), bool)
+    states[-2:] = i, j
+    for t in range(len(both) - 1, 1, -1):
+        i, j = cameby[t, i, j], i
+        states[t - 2] = i
+    result[both[states]] = True
+    return result
+
+
+def find_long_bones(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Outer ends of limbs half as long again as this person's limb nearly ever is: (N, 18) bool."""
+    wrong = np.zeros(points.shape[:2], bool)
+    for inner, outer in BONES:
+        length = np.linalg.norm(points[:, outer] - points[:, inner], axis=-1) / size
+        known = length[~np.isnan(length)]
+        if len(known):
+            wrong[:, outer] |= length > 1.5 * max(np.quantile(known, 0.9), 0.1)
+    return wrong
+
+
+def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Keypoints (N, 18) bool that are off the likeliest course through time.
+
+    A course is a choice of the frames in which a keypoint is believed. Each believed frame earns 1; each step that is
+    faster than a body moves costs more than two frames, or the frames of 0.15 s: what jumps away for less than twice
+    that time and comes back is better left out. Dynamic programming finds the best course, for all keypoints at once.
+    """
+    frames = len(points)
+    reach_back = max(2, round(fps))
+    price = max(2.1, 0.15 * fps)
+    lags = np.arange(reach_back, 0, -1)
+    allowed = 0.15 + 8 * lags / fps  # body sizes
+    padded = np.concatenate([np.full((reach_back, 18, 2), np.nan), points])
+    worth = np.full((frames + reach_back, 18), -np.inf)  # of the best course that ends here
+    settled = np.zeros(18)  # worth of the best course that ends more than `reach_back` frames ago, and its end
+    settled_end = np.full(18, -1)
+    came_from = np.full((frames + reach_back, 18), -1)
+    columns = np.arange(18)
+    for t in range(reach_back, frames + reach_back):
+        oldest = worth[t - reach_back - 1] if t > reach_back else np.full(18, -np.inf)
+        better = oldest > settled
+        settled, settled_end = np.where(better, oldest, settled), np.where(better, t - reach_back - 1, settled_end)
+        seen = ~np.isnan(padded[t, :, 0])
+        if not seen.any():
+            continue
+        distance = np.linalg.norm(padded[t - reach_back : t] - padded[t], axis=-1) / size[t - reach_back]
+        excess = np.clip((distance / allowed[:, None] - 1) / 0.5, 0, 1)
+        options = worth[t - reach_back : t] - price * np.nan_to_num(excess)
+        best = options.argmax(axis=0)
+        gain = options[best, columns]
+        start_anew = settled >= gain
+        came_from[t] = np.where(start_anew, settled_end, t - reach_back + best)
+        worth[t] = np.where(seen, 1 + np.where(start_anew, settled, gain), -np.inf)
+    believed = np.zeros((frames + reach_back, 18), bool)
+    for k in range(18):
+        t = int(worth[:, k].argmax())
+        while t >= 0 and np.isfinite(worth[t, k]):
+            believed[t, k] = True
+            t = came_from[t, k]
+    return ~np.isnan(points[..., 0]) & ~believed[reach_back:]
+
+
+def find_spikes(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Single keypoints (N, 18) bool far from the cubic through the two frames before and the two after.
+
+    Far is 0.1 body sizes, or five times what is usual for this keypoint within half a second, whichever is more.
+    """
+    wrong = np.zeros(points.shape[:2], bool)
+    half = max(3, round(fps / 2))
+    for k in range(18):
+        for _ in range(3):  # a spike hides lesser ones beside it
+            times = np.flatnonzero(~np.isnan(points[:, k, 0]) & ~wrong[:, k])
+            if len(times) < 5:
+                break
+            error = _cubic_error(points[times, k] / size[times, None], times, fps)
+            usual = median_filter(error, 2 * half + 1, mode="nearest")
+            highest = error >= np.max([np.roll(error, lag) for lag in (-2, -1, 1, 2)], axis=0)
+            spikes = highest & (error > np.maximum(0.1, 5 * usual))
+            if not spikes.any():
+                break
+            wrong[times[spikes], k] = True
+    return wrong
+
+
+def _cubic_error(values: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
+    """Distance of each of (n, 2) from the cubic (Lagrange) through its two neighbours on each side; 0 where these are
+    not within 0.2 s (three frames at least)."""
+    n = len(values)
+    lags = (-2, -1, 1, 2)
+    index = np.clip(np.arange(n)[:, None] + lags, 0, n - 1)
+    offset = (times[index] - times[:, None]).astype(np.float64)  # n, 4
+    usable = (np.abs(offset).max(axis=1) <= max(3, 0.2 * fps)) & (np.arange(n) >= 2) & (np.arange(n) < n - 2)
+    weights = np.ones((n, 4))
+    for i in range(4):
+        for j in range(4):
+            if i != j:
+                span = np.where(usable, offset[:, j] - offset[:, i], 1)
+                weights[:, i] *= offset[:, j] / span
+    error = np.linalg.norm(values - (weights[..., None] * values[index]).sum(axis=1), axis=1)
+    return np.where(usable, error, 0)
+
+
+def find_islands(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Keypoints (N, 18) bool seen for less than 0.1 s between long gaps: they would only flash."""
+    wrong = np.zeros(points.shape[:2], bool)
+    for k in range(18):
+        times = np.flatnonzero(~np.isnan(points[:, k, 0]))
+        pieces = np.split(times, np.flatnonzero(np.diff(times) > GAP * fps + 1) + 1)
+        for piece in pieces if len(pieces) > 1 else []:
+            if piece[-1] - piece[0] + 1 < 0.1 * fps:
+                wrong[piece, k] = True
+    return wrong
+
+
+def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: float = 2.0) -> np.ndarray:
+    """Smooth (N, K, 2) points, NaN where missing, without delay and without blunting what is fast.
+
+    Local quadratics are fitted in wider and wider windows around each point, as long as their values agree within
+    `tolerance` standard errors with all narrower ones (intersection of confidence intervals; Goldenshluger and
+    Nemirovski 1997): at rest half a second is averaged, in a fast turn nothing. Confident points weigh more.
+    """
+    seen = ~np.isnan(points[..., 0])
+    weight = np.where(seen, np.clip(confidence, 0.05, 1), 0)
+    middle = np.array([np.median(w[s]) if s.any() else 1.0 for w, s in zip(weight.T, seen.T, strict=True)])
+    weight = weight / middle
+    noise = _noise(points)  # (K, 2)
+    values = np.where(seen[..., None], points, 0)
+    best = values
+    error = noise / np.sqrt(np.where(seen, weight, 1))[..., None]
+    low, high = values - tolerance * error, values + tolerance * error
+    agreeing = seen.copy()
+    for half in sorted({max(2, round(s * fps)) for s in (0.08, 0.12, 0.18, 0.26, 0.36)}):
+        fit, gain, usable = _local_quadratic(values, weight, half)
+        error = noise * np.sqrt(gain)[..., None]
+        low, high = np.maximum(low, fit - tolerance * error), np.minimum(high, fit + tolerance * error)
+        agreeing &= usable & (low <= high).all(axis=-1)
+        best = np.where(agreeing[..., None], fit, best)
+    return np.where(seen[..., None], best, np.nan)
+
+
+def _noise(points: np.ndarray) -> np.ndarray:
+    """(K, 2) standard deviation of each coordinate's noise, from third differences, which motion hardly enters."""
+    third = np.abs(np.diff(points, n=3, axis=0)).reshape(-1, *points.shape[1:])
+    noise = np.zeros(points.shape[1:])
+    for k in range(points.shape[1]):
+        known = third[~np.isnan(third[:, k, 0]), k]
+        if len(known) >= 5:
+            noise[k] = np.median(known, axis=0) / 0.6745 / np.sqrt(20)
+    return noise
+
+
+def _local_quadratic(values: np.ndarray, weight: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weighted quadratic fits around every frame, over `half` frames on either side.
+
+    Returns:
+        The fits' values (N, K, 2) at the middle, their variances (N, K) in units of the noise, and whether there were
+        points enough (N, K).
+    """
+    offset = np.arange(-half, half + 1)
+    kernel = 1 - (offset / (half + 1)) ** 2
+
+    def moment(array: np.ndarray, power: int, kernel: np.ndarray) -> np.ndarray:
+        return correlate1d(array, kernel * (offset / half) ** power, axis=0, mode="constant")
+
+    powers = np.add.outer(np.arange(3), np.arange(3))
+    sums = np.stack([moment(weight, p, kernel) for p in range(5)], axis=-1)
+    right = np.stack([moment(weight[..., None] * values, p, kernel) for p in range(3)], axis=-2)  # N, K, 3, 2
+    spread = np.stack([moment(weight, p, kernel**2) for p in range(5)], axis=-1)
+    normal = sums[..., powers]  # N, K, 3, 3
+    count = correlate1d((weight > 0).astype(float), np.ones(2 * half + 1), axis=0, mode="constant")
+    usable = (count >= 4.5) & (np.linalg.det(normal) > 1e-6)
+    normal = np.where(usable[..., None, None], normal, np.eye(3))
+    row = np.linalg.solve(normal, np.broadcast_to(np.eye(3)[:, :1], (*usable.shape, 3, 1)))[
+        ..., 0
+    ]  # first row of inverse
+    fit = np.einsum("nki,nkic->nkc", row, right)
+    variance = np.einsum("nki,nkij,nkj->nk", row, spread[..., powers], row)
+    return fit, np.maximum(variance, 0), usable
+
+
+def fill_gaps(points: np.ndarray, confidence: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interpolate (N, K, 2) points, NaN where missing, over gaps of up to `GAP` seconds, without overshoot.
+
+    Returns:
+        Points, confidence (N, K) and where they were filled (N, K) bool.
+    """
+    points, confidence = points.copy(), confidence.copy()
+    filled = np.zeros(confidence.shape, bool)
+    for k in range(points.shape[1]):
+        times = np.flatnonzero(~np.isnan(points[:, k, 0]))
+        if len(times) < 2:
+            continue
+        curve = PchipInterpolator(times, points[times, k])
+        for before, after in pairwise(times):
+            if 1 < after - before <= GAP * fps + 1:
+                gap = np.arange(before + 1, after)
+                points[gap, k] = curve(gap)
+                confidence[gap, k] = confidence[[before, after], k].min()
+                filled[gap, k] = True
+    return points, confidence, filled

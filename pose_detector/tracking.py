@@ -1,0 +1,214 @@
+"""From the people found in each frame to one person over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pose_detector.cleaning import Cleaned, clean, person_size
+from pose_detector.errors import InputError
+
+Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
+
+MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a keypoint's last place is remembered
+REUNION = 3.0  # seconds after which somebody who comes back to the same place is still the same person
+MIN_SHARED = 3  # keypoints that two poses must share to be compared
+GHOST = 0.03  # people with less than this share of the main person's score are no people
+
+
+@dataclass
+class Track:
+    """One person over time. keypoints: (N, 18, 3) float32 x, y, confidence (0: missing), one row per frame."""
+
+    keypoints: np.ndarray
+
+    @property
+    def present(self) -> np.ndarray:
+        """(N,) bool, the frames in which the person is seen."""
+        return (self.keypoints[..., 2] > 0).any(axis=1)
+
+    @property
+    def score(self) -> float:
+        """Height of the person's box in pixels, summed over the frames: large for who is large and present long."""
+        seen = self.keypoints[..., 2] > 0
+        y = self.keypoints[..., 1]
+        heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
+        return float(heights[self.present].sum())
+
+
+def follow(detections: Sequence[Detection], fps: float, person: int | None = None) -> Cleaned:
+    """Track everybody, choose one and clean that one's keypoints: `track`, `choose` and `clean` in one.
+
+    Raises:
+        InputError: Nobody was found, or there is no such person.
+    """
+    tracks = track(detections, fps)
+    return clean(choose(tracks, person).keypoints, fps, people=len(tracks))
+
+
+def choose(tracks: Sequence[Track], person: int | None = None) -> Track:
+    """The person that is meant.
+
+    Args:
+        tracks: From `track`.
+        person: Number from 0, left to right by first appearance; None: the one with the highest `Track.score`.
+
+    Raises:
+        InputError: Nobody was found, or there is no such person.
+    """
+    if not tracks:
+        raise InputError("no person was found in the video: use one in which somebody is seen from head to foot")
+    if person is None:
+        return max(tracks, key=lambda t: t.score)
+    if not 0 <= person < len(tracks):
+        wanted = "0" if len(tracks) == 1 else f"0 to {len(tracks) - 1}, left to right by first appearance"
+        people = "1 person was" if len(tracks) == 1 else f"{len(tracks)} people were"
+        raise InputError(f"there is no person {person}: {people} found in the video, so choose {wanted}")
+    return tracks[person]
+
+
+def track(detections: Sequence[Detection], fps: float) -> list[Track]:
+    """Find out who is who over time.
+
+    Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
+    once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
+    that size vanished, within `REUNION` seconds, is that person.
+
+    Args:
+        detections: For every frame keypoints (P, 18, 2) in pixels and scores (P, 18), 0 where missing.
+        fps: Frames per second.
+
+    Returns:
+        People by the place of their first appearance, left to right. Brief ghosts are left out.
+    """
+    ended: list[_Path] = []
+    active: list[_Path] = []
+    for frame, (keypoints, scores) in enumerate(detections):
+        poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
+        poses[poses[..., 2] <= 0] = 0
+        poses = poses[(poses[..., 2] > 0).any(axis=1)]
+        time = frame / fps
+        ended += [path for path in active if time - path.time > MEMORY]
+        active = [path for path in active if time - path.time <= MEMORY]
+        active += _advance(active, poses, frame, time)
+    tracks = [_as_track(path, len(detections)) for path in _reunited(ended + active)]
+    least = GHOST * max((t.score for t in tracks), default=0)
+    return sorted((t for t in tracks if t.score >= least), key=_first_place)
+
+
+@dataclass
+class _Path:
+    """Somebody on the way: what was seen (frame -> pose), and what is needed to meet them again."""
+
+    born: float  # when first seen, in seconds
+    poses: dict[int, np.ndarray] = field(default_factory=dict)
+    places: np.ndarray = field(default_factory=lambda: np.zeros((18, 2)))  # where each keypoint was last seen
+    times: np.ndarray = field(default_factory=lambda: np.full(18, -np.inf))  # and when, in seconds
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the whole body, pixels per second
+    size: float = 0.0
+    time: float = 0.0  # when last seen
+
+    def expected(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Places (18, 2) at `time`, and which of them are known (18,)."""
+        # The velocity is not to be trusted for long: it fades with a time constant of a fifth of a second.
+        drift = self.velocity * 0.2 * (1 - np.exp(-(time - self.time) / 0.2))
+        return self.places + drift, time - self.times <= MEMORY
+
+    def add(self, pose: np.ndarray, frame: int, time: float) -> None:
+        seen = pose[:, 2] > 0
+        both = seen & (self.times == self.time)
+        if self.poses and time > self.time:
+            moved = (pose[both, :2] - self.places[both]) / (time - self.time) if both.any() else np.zeros((1, 2))
+            self.velocity += 0.5 * (np.median(moved, axis=0) - self.velocity)
+        size = float(person_size(pose))
+        self.size = size if not self.poses else self.size + 0.2 * (size - self.size)
+        self.places[seen], self.times[seen], self.time = pose[seen, :2], time, time
+        self.poses[frame] = pose
+
+    def complete(self, pose: np.ndarray, frame: int, time: float) -> None:
+        """Adds the keypoints of a second piece of the same person in the same frame."""
+        seen = pose[:, 2] > 0
+        self.poses[frame] = np.where(seen[:, None], pose, self.poses[frame])
+        self.places[seen], self.times[seen] = pose[seen, :2], time
+
+
+def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: float, least: int = MIN_SHARED) -> float:
+    """Mean distance of the shared keypoints in body sizes; infinite where too few are shared."""
+    both = (pose[:, 2] > 0) & known
+    if np.count_nonzero(both) < least:
+        return np.inf
+    distances = np.linalg.norm(pose[both, :2] - places[both], axis=1) / max(size, 1e-6)
+    return float(np.minimum(distances, 2).mean())  # a single wrong keypoint must not part a person from itself
+
+
+def _advance(active: list[_Path], poses: np.ndarray, frame: int, time: float) -> list[_Path]:
+    """Gives the frame's poses to the active paths; returns new paths for those that fit none."""
+    expected = [path.expected(time) for path in active]
+    costs = np.full((len(active), len(poses)), np.inf)
+    for i, path in enumerate(active):
+        limit = min(0.5 + 2.5 * (time - path.time), 1.9)
+        for j, pose in enumerate(poses):
+            cost = _distance(pose, *expected[i], path.size)
+            costs[i, j] = cost if cost <= limit else np.inf
+    rows, columns = linear_sum_assignment(np.where(np.isinf(costs), 1e3, costs))
+    matched = [(i, j) for i, j in zip(rows, columns, strict=True) if np.isfinite(costs[i, j])]
+    for i, j in matched:
+        active[i].add(poses[j], frame, time)
+    new = []
+    for j in set(range(len(poses))) - {j for _, j in matched}:
+        if not any(_takes_piece(active[i], poses[j], *expected[i], frame, time) for i, _ in matched):
+            new.append(_Path(born=time))
+            new[-1].add(poses[j], frame, time)
+    return new
+
+
+def _takes_piece(path: _Path, pose: np.ndarray, places: np.ndarray, known: np.ndarray, frame: int, time: float) -> bool:
+    """Whether an unmatched pose is a piece of somebody matched in this frame; what it adds to them is taken over."""
+    current = path.poses[frame]
+    if ((pose[:, 2] > 0) & (current[:, 2] > 0)).any():  # an echo of the same body, or somebody else
+        return _distance(pose, current[:, :2], current[:, 2] > 0, path.size, least=1) < 0.25
+    if _distance(pose, places, known, path.size) > 0.5:
+        return False
+    path.complete(pose, frame, time)
+    return True
+
+
+def _reunited(paths: list[_Path]) -> list[_Path]:
+    """Joins ends of paths to later beginnings that meet in place and size, the closest first."""
+    costs = np.array([[_reunion_cost(a, b) for b in paths] for a in paths]).reshape(len(paths), len(paths))
+    following: dict[int, int] = {}
+    for a, b in zip(*np.unravel_index(np.argsort(costs, axis=None), costs.shape), strict=True):
+        if np.isfinite(costs[a, b]) and a not in following and b not in following.values():
+            following[a] = b
+    whole = []
+    for i in set(range(len(paths))) - set(following.values()):
+        path = paths[i]
+        while i in following:
+            i = following[i]
+            path.poses |= paths[i].poses
+        whole.append(path)
+    return whole
+
+
+def _reunion_cost(a: _Path, b: _Path) -> float:
+    """Body sizes between the end of `a` and the start of `b`, infinite where they cannot be one person."""
+    if not 0 < b.born - a.time <= REUNION:
+        return np.inf
+    first = next(iter(b.poses.values()))
+    if not 0.6 < float(person_size(first)) / max(a.size, 1e-6) < 1.6:
+        return np.inf
+    cost = _distance(first, a.places, a.time - a.times <= MEMORY, a.size)
+    return cost if cost < 1 else np.inf
+
+
+def _as_track(path: _Path, frames: int) -> Track:
+    keypoints = np.zeros((frames, 18, 3), np.float32)
+    for frame, pose in path.poses.items():
+        keypoints[frame] = pose
+    return Track(keypoints)
+
+
+def _first_place(track: Track) -> float:
+    first = track.keypoints[np.argmax(track.present)]
+    return float(np.median(first[first[:, 2] > 0, 0]))
