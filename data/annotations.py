@@ -30,6 +30,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def image_name(number: int) -> str:
+    """File name of a training frame."""
+    return f"{number:06d}.jpg"
+
+
 def fingerprint(path: Path | str) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

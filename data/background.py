@@ -77,6 +77,28 @@ def person_mask(keypoints: np.ndarray, frame_size: tuple[int, int], grow: float 
     return mask.astype(bool)
 
 
+def hold(keypoints: np.ndarray, frames: int) -> np.ndarray:
+    """Keypoints with missing ones taken from the nearest frame that shows them, if it is at most `frames` away.
+
+    A person whom the detector misses for a moment is still there.
+
+    Args:
+        keypoints: (N, 18, 3), not changed.
+    """
+    result = keypoints.copy()
+    index = np.arange(len(keypoints))
+    for joint in range(keypoints.shape[1]):
+        known = np.flatnonzero(keypoints[:, joint, 2] > 0)
+        if not len(known):
+            continue
+        after = known[np.minimum(np.searchsorted(known, index), len(known) - 1)]
+        before = known[np.maximum(np.searchsorted(known, index, "right") - 1, 0)]
+        nearest = np.where(np.abs(after - index) < np.abs(index - before), after, before)
+        near = np.abs(nearest - index) <= frames
+        result[near, joint] = keypoints[nearest[near], joint]
+    return result
+
+
 def background_plate(
     frames: Iterable[np.ndarray], dancer: np.ndarray, others: Sequence[np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ floor line   The lower of the two ankles, median filtered, with its rises of les
              videos use the knees instead, else the hips, else the neck.
 far, close   5th and 95th percentile of the floor line over the whole video.
 size         Sum of the lengths of torso, thigh, shin and neck, each a high quantile over the frames near an end.
-             Neither raised arms nor crouching change it; a part that one of the videos does not show is left out in both.
+             Neither raised arms nor crouching change it; a part that one video does not show is left out in both.
              Linear between far and close, never smaller when closer. One who stands still has one size.
 depth        The dancer's range is mapped into the target's. It is squeezed to fit, but stretched to at most
              `MAX_STRETCH` times the change of size, so that a small sway does not become a walk. Who stands still,

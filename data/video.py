@@ -380,7 +380,7 @@ class _AudioTrack:
     def __init__(self, output: av.container.OutputContainer, source: av.container.InputContainer, start: float) -> None:
         self._output, self._start = output, start
         self._in = source.streams.audio[0]
-        self._copy = self._in.codec_context is not None and self._in.codec_context.name in MP4_AUDIO
+        self._copy = self._in.codec_context is not None and self._in.codec_context.codec.canonical_name in MP4_AUDIO
         if self._copy:
             self._out = output.add_stream_from_template(self._in)
         else:

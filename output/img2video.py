@@ -1,0 +1,91 @@
+"""Step 5: from rendered frames to the video with its sound, and a comparison: dance | skeleton | result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data import skeleton, video
+from data.annotations import Annotations, check_same_video
+from main.config import Config, run_step
+from pose_detector.errors import InputError
+
+_RENDER = "python main/test.py"
+
+
+def main(config: Config) -> None:
+    """Run the step; see the module's docstring."""
+    dance = Annotations.load(config.norm_test_annotations, "python data/annot_normalize.py")
+    source = config.test_video_path
+    info = video.probe(source)
+    check_same_video(dance, source, "python data/video2data.py --mode test, then the steps after it")
+    paths = rendered_frames(config.vis_dir, dance.frame_numbers)
+    result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
+    frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))
+    video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
+    beside = side_by_side(source, dance, paths, config.background_image)
+    beside = tqdm(beside, unit="frame", total=len(paths), desc="comparison")
+    video.write_video(comparison, beside, info.fps, dance.times, audio_from=source, crf=config.crf)
+    sound = "with its sound" if info.has_audio else "without sound, as the dance has none"
+    print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
+    print(f"written: {comparison}")
+    print(f"written: {result}")
+
+
+def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:
+    """The pictures of these frame numbers, and no others that may lie there.
+
+    Raises:
+        InputError: some are missing.
+    """
+    paths = [folder / f"{number:06d}.png" for number in numbers]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(paths)} rendered frames are missing, the first is {missing[0]}; "
+            f"render them with: {_RENDER}"
+        )
+    return paths
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(f"{path} is damaged; render it again with: {_RENDER}")
+    return picture[..., ::-1]
+
+
+def side_by_side(
+    source: Path, dance: Annotations, paths: list[Path], background: Path | None = None
+) -> Iterator[np.ndarray]:
+    """Frames of dance | normalised skeleton | result, all of the result's height, uint8 RGB.
+
+    Args:
+        source: the dance's video.
+        dance: its normalised poses.
+        paths: rendered pictures, one a frame.
+        background: the target's empty room, shown dimly behind the skeleton; black where there is none.
+    """
+    width, height = dance.frame_size
+    info = video.probe(source)
+    room = np.zeros((height, width, 3), np.uint8)
+    if background is not None and background.is_file():
+        room = video.resize(read_picture(background), (width, height)) // 3
+    beside = (2 * max(1, round(height * info.width / info.height / 2)), height)
+    rows = zip(video.read_frames(source, beside), dance.keypoints, paths, strict=True)
+    for (_, _, frame), keypoints, path in rows:
+        result = video.resize(read_picture(path), (width, height))
+        yield np.hstack([frame, skeleton.draw(room, keypoints), result])
+
+
+if __name__ == "__main__":
+    run_step(main, __doc__ or "")
