@@ -1,0 +1,403 @@
+"""Train the bundled light network, from rendered figures and, where they are at hand, photos.
+
+    nice python pose_detector/train_light.py --cache build/light \\
+        --photos ../shared/photos/lsp_extended_8000 --teacher ../shared/weights/mobilenet_v2_dm14_368x432.onnx
+
+What takes long to make (a teacher network's maps of the photos, the figures) is kept in the cache folder; training
+goes on from the checkpoint there. The result is written to pose_detector/weights/light.pth.
+"""
+
+import copy
+import math
+import os
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from tqdm import tqdm
+
+from pose_detector.augment import Picture, crop, degrade, occlude, paste, texture, vary_colours
+from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
+from pose_detector.weights import BUNDLED, save_light
+
+PHOTO_JOINTS = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7])  # of the photos' first 12 joints, in COCO-18
+
+
+@dataclass
+class Settings:
+    cache: Path
+    """Folder for prepared data and checkpoints."""
+    photos: Path | None = None
+    """Labelled photos: PHOTOS.zip holds JPEG files, PHOTOS.npz `joints` (N, 14, 3) in the order of their names."""
+    teacher: Path | None = None
+    """OpenPose-format ONNX network that marks in the photos what the labels leave out."""
+    figures: int = 3000
+    """Rendered figures to learn from."""
+    width: float = 0.375
+    """Channels, as a share of the published network's."""
+    examples: int = 120_000
+    """Crops to train on; the learning rate follows them."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    batch_pixels: int = 32 * 160 * 160
+    """Pixels in a batch; the size of the crops varies from batch to batch."""
+    photo_share: float = 0.5
+    """Share of the examples that are photos, where there are some."""
+    held_out_photos: int = 1000
+    """The last photos, which only measure."""
+    clip: float = 200.0
+    """Largest norm of the gradient."""
+    average: float = 0.998
+    """Decay per step of the moving average of the weights."""
+    save_minutes: float = 5.0
+    """Time between checkpoints; each is measured, and the best one exported."""
+    threads: int = 2
+    workers: int = 1
+    """Processes that make examples."""
+    device: str = "cpu"
+    seed: int = 0
+    output: Path = BUNDLED
+
+
+class Photos:
+    """Labelled photos with a teacher's maps."""
+
+    def __init__(self, path: Path, maps: Path | None) -> None:
+        with zipfile.ZipFile(path.with_suffix(".zip")) as archive:
+            self.files = [archive.read(name) for name in sorted(archive.namelist())]
+        self.joints = np.load(path.with_suffix(".npz"))["joints"]
+        self.maps = None if maps is None else np.load(maps, mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def keypoints(self, index: int) -> np.ndarray:
+        """(1, 18, 3) of the labelled person; the neck between the shoulders."""
+        joints = self.joints[index]
+        keypoints = np.zeros((1, 18, 3), dtype=np.float32)
+        keypoints[0, PHOTO_JOINTS] = np.where(joints[:12, 2:] > 0, joints[:12], 0)
+        if keypoints[0, [2, 5], 2].all():
+            keypoints[0, 1] = keypoints[0, [2, 5]].mean(axis=0)
+        return keypoints
+
+    def __getitem__(self, index: int) -> Picture:
+        rgb = cv2.cvtColor(
+            cv2.imdecode(np.frombuffer(self.files[index], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
+        )
+        maps = self.maps[index] if self.maps is not None and self.maps[index, HEATMAPS].any() else None
+        return Picture(rgb, self.keypoints(index), complete=False, maps=maps, maps_scale=teacher_scale(*rgb.shape[:2]))
+
+
+TEACHER_SIZE = (368, 432)  # height and width of the teacher's input
+
+
+def teacher_scale(height: int, width: int) -> float:
+    """By which a picture is resized to fit the teacher's input."""
+    return min(TEACHER_SIZE[0] / height, TEACHER_SIZE[1] / width)
+
+
+def mark_photos(photos: Photos, teacher: Path, path: Path) -> None:
+    """Run the teacher over all photos; writes its maps as uint8 (N, 57, 46, 54). Goes on where it was stopped."""
+    network = cv2.dnn.readNetFromONNX(str(teacher))
+    part, shape = path.with_suffix(".part.npy"), (len(photos), HEATMAPS + PAFS, *(s // STRIDE for s in TEACHER_SIZE))
+    maps = np.lib.format.open_memmap(part, "r+" if part.exists() else "w+", np.uint8, shape)
+    for i in tqdm(range(len(photos)), desc="teacher", unit="photo"):
+        if maps[i].any():
+            continue
+        bgr = cv2.cvtColor(photos[i].rgb, cv2.COLOR_RGB2BGR)
+        scale = teacher_scale(*bgr.shape[:2])
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        field = np.zeros((1, *TEACHER_SIZE, 3), dtype=np.float32)
+        field[0, : bgr.shape[0], : bgr.shape[1]] = bgr[: TEACHER_SIZE[0], : TEACHER_SIZE[1]]
+        network.setInput(field)
+        found = network.forward()[0].transpose(2, 0, 1)
+        found[:HEATMAPS], found[HEATMAPS:] = found[:HEATMAPS] * 255, found[HEATMAPS:] * 127 + 128
+        maps[i] = np.clip(found.round(), 0, 255)
+    maps.flush()
+    os.replace(part, path)
+
+
+class Examples(IterableDataset):
+    """Endless batches: pictures (B, 3, S, S) uint8, maps and weights (B, 57, S / 8, S / 8)."""
+
+    def __init__(self, photos: Photos | None, figures: list[Picture], rooms: list[np.ndarray], settings: Settings):
+        self.photos, self.figures, self.settings = photos, figures, settings
+        rng = np.random.default_rng(settings.seed)
+        self.textures = [texture(256, rng) for _ in range(300)]
+        self.rooms = rooms
+
+    def backdrop(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """A part of a procedural texture or of a rendered room."""
+        choice = self.rooms if self.rooms and rng.random() < 0.5 else self.textures
+        room = choice[rng.integers(len(choice))]
+        height, width = room.shape[:2]
+        side = int(min(height, width) * rng.uniform(0.4, 1))
+        y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+        view = cv2.resize(room[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
+        return view[:, ::-1] if rng.random() < 0.5 else view
+
+    def example(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One crop with its maps and weights."""
+        figures, photos = self.figures, self.photos
+        photo_share = self.settings.photo_share if photos is not None and figures else float(not figures)
+        rgb = self.backdrop(size, rng)
+        maps = np.zeros((HEATMAPS + PAFS, size // STRIDE, size // STRIDE), dtype=np.float32)
+        maps[18] = 1
+        weights = np.ones_like(maps)
+        is_photo = rng.random() < photo_share
+        if is_photo or (photos is not None and rng.random() < 0.2):
+            photo = photos[rng.integers(len(photos) - self.settings.held_out_photos)]
+            if photo.keypoints[..., 2].sum() > 1:
+                rgb, maps, weights, _ = crop(photo, size, math.radians(18), rgb, rng)
+        count = rng.choice(4, p=[0.85, 0.15, 0, 0] if is_photo else [0, 0.75, 0.2, 0.05]) if figures else 0
+        for _ in range(count):
+            figure = figures[rng.integers(len(figures))]
+            if rng.random() < 0.5:
+                figure = Picture(vary_colours(figure.rgb, rng), figure.keypoints, figure.alpha)
+            above = crop(figure, size, math.radians(14), rgb, rng)
+            rgb, maps = above[0], paste((maps, weights), above)
+        rgb = vary_colours(rgb, rng)
+        if rng.random() < 0.3:
+            occlude(rgb, rng)
+        return degrade(rgb, rng), maps, weights
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        cv2.setNumThreads(1)
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.settings.seed, worker.seed if worker else 0])
+        while True:
+            size = int(rng.choice([128, 160, 192, 224], p=[0.25, 0.4, 0.25, 0.1]))
+            batch = [self.example(size, rng) for _ in range(max(1, self.settings.batch_pixels // size**2))]
+            rgb, maps, weights = (np.stack(part) for part in zip(*batch, strict=True))
+            yield torch.from_numpy(rgb).permute(0, 3, 1, 2), torch.from_numpy(maps), torch.from_numpy(weights)
+
+
+def initialise(network: nn.Module) -> None:
+    """He's normal initialisation; the answers start near zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_in" if module.groups > 1 else "fan_out", nonlinearity="relu"
+            )
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if module.out_channels in (HEATMAPS, PAFS):
+                nn.init.normal_(module.weight, std=0.01)
+
+
+def loss_of(answers: list[tuple[Tensor, Tensor]], maps: Tensor, weights: Tensor) -> Tensor:
+    """Weighted squared error of every stage, summed over cells and channels, per picture.
+
+    Where there is something to see it counts more: nearly all cells of nearly all maps are empty.
+    """
+    weights = weights * (1 + 2 * (maps.abs() > 0.1))
+    weights[:, :HEATMAPS] *= 2
+    return sum(((torch.cat(answer, dim=1) - maps).square() * weights).sum() for answer in answers) / len(maps)
+
+
+@torch.inference_mode()
+def share_found(network: Light, pictures: list[Picture], device: torch.device) -> float:
+    """Share of the known body keypoints (neck to ankles) whose heat map is highest within 0.2 torso lengths of them.
+
+    For pictures of one person each. The torso is the larger of the two shoulder-hip distances; where none is known
+    the picture does not count.
+    """
+    network.eval()
+    hits = total = 0
+    for picture in pictures:
+        height, width = (-(-s // STRIDE) * STRIDE for s in picture.rgb.shape[:2])
+        rgb = np.zeros((height, width, 3), dtype=np.uint8)
+        rgb[: picture.rgb.shape[0], : picture.rgb.shape[1]] = picture.rgb
+        field = torch.from_numpy(rgb).permute(2, 0, 1)[None].to(device, torch.float32) / 255
+        heat = network(field.contiguous(memory_format=torch.channels_last))[0][0, :18].cpu().numpy()
+        person = picture.keypoints[0]
+        sides = [np.hypot(*(person[a] - person[b])[:2]) for a, b in ((2, 8), (5, 11)) if person[a, 2] and person[b, 2]]
+        if not sides:
+            continue
+        y, x = np.divmod(heat.reshape(18, -1).argmax(axis=1), heat.shape[2])
+        peaks = (np.stack([x, y], axis=1) + 0.5) * STRIDE - 0.5
+        known = np.flatnonzero(person[1:14, 2]) + 1
+        hits += (np.linalg.norm(peaks[known] - person[known, :2], axis=1) < 0.2 * max(sides)).sum()
+        total += len(known)
+    return hits / max(total, 1)
+
+
+FIGURES_PER_FILE = 50
+FIGURES_PER_BODY = 10
+
+
+def render_figures(path: Path, seed: int) -> None:
+    """Render figures of random bodies, looks, poses, cameras and light, cut out of a black ground, into one file."""
+    from data.sample.figure import random_figure, restyle
+    from data.sample.pose import random_pose
+    from data.sample.renderer import Camera, render_figure
+    from data.sample.renderer import Light as Lamps
+
+    rng = np.random.default_rng([seed, int(path.stem)])
+    size, content = 256, {}
+    ground = np.zeros((size, size, 3), dtype=np.uint8)
+    for i in range(FIGURES_PER_FILE):
+        if i % FIGURES_PER_BODY == 0:
+            body = random_figure(rng)
+        figure = restyle(body, rng)
+        distance, height = rng.uniform(2.5, 8), rng.normal(1.1, 0.35)
+        camera = Camera(
+            position=(rng.normal(0, 0.2), height, distance),
+            pitch=math.atan2(height - 0.95, distance),
+            focal=rng.uniform(90, 115) * math.hypot(distance, height - 0.95),
+            width=size,
+            height=size,
+        )
+        lamps = Lamps(direction=(rng.normal(0, 0.7), rng.uniform(0.2, 1), rng.normal(0.5, 0.5)))
+        pose = random_pose(rng, figure.body)
+        rgb, keypoints, visible, alpha = render_figure(figure, pose, camera, ground, light=lamps, shadows=bool(i % 2))
+        inside = ((keypoints[:, :2] > 0) & (keypoints[:, :2] < size - 1)).all(axis=1)
+        face = np.isin(np.arange(18), [0, 14, 15, 16, 17])  # a face turned away has no nose; a hidden elbow is guessed
+        keypoints[:, 2] = inside & (visible | ~face)
+        rgb = rgb / np.maximum(alpha, 0.02)[..., None] ** (1 / 2.2)  # light was mixed with black at the edges
+        rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+        y, x = max(rows[0] - 2, 0), max(columns[0] - 2, 0)
+        keypoints[:, :2] -= [x, y]
+        part = np.s_[y : rows[-1] + 3, x : columns[-1] + 3]
+        rgba = np.dstack([np.clip(rgb, 0, 255), alpha * 255]).round().astype(np.uint8)
+        content |= {f"rgba{i}": rgba[part], f"keypoints{i}": keypoints.astype(np.float32)}
+    part_path = path.with_suffix(".part.npz")
+    np.savez(part_path, **content)
+    os.replace(part_path, path)
+
+
+def load_figures(folder: Path) -> list[Picture]:
+    """All figures rendered so far."""
+    figures = []
+    for path in sorted(folder.glob("[0-9]*[0-9].npz")):
+        with np.load(path) as content:
+            for i in range(FIGURES_PER_FILE):
+                rgba = content[f"rgba{i}"]
+                figures.append(Picture(rgba[..., :3].copy(), content[f"keypoints{i}"][None], rgba[..., 3].copy()))
+    return figures
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds."""
+
+    network: Light
+    average: Light
+    optimizer: torch.optim.Optimizer
+    seen: int = 0
+    step: int = 0
+    best: float = 0.0
+
+    def save(self, path: Path, settings: Settings) -> None:
+        """Write all of it; the file is replaced whole."""
+        part = path.with_suffix(".part")
+        parts = {k: v.state_dict() if hasattr(v, "state_dict") else v for k, v in vars(self).items()}
+        torch.save(parts | {"settings": {k: str(v) for k, v in asdict(settings).items()}}, part)
+        os.replace(part, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        for key, value in torch.load(path, map_location="cpu", weights_only=True).items():
+            part = getattr(self, key, None)
+            if hasattr(part, "load_state_dict"):
+                part.load_state_dict(value)
+            elif key != "settings":
+                setattr(self, key, value)
+
+
+def learning_rate(settings: Settings, seen: int) -> float:
+    """One cycle: a short rise, then half a cosine down to a hundredth."""
+    share = min(seen / settings.examples, 1.0)
+    rise = min(share / 0.05, 1.0)
+    return settings.learning_rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the average a step towards the network, buffers too."""
+    with torch.no_grad():
+        for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, 1 - decay)
+            else:
+                old.copy_(new)
+
+
+def train(settings: Settings, photos: Photos | None, figures: list[Picture], rooms: list[np.ndarray]) -> None:
+    """Train until the time is over; exports the best of the averaged networks."""
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(settings.threads)
+    device = torch.device(settings.device)
+    network = Light(settings.width)
+    initialise(network)
+    network.to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=settings.weight_decay)
+    progress = Progress(network, average, optimizer)
+    checkpoint = settings.cache / "checkpoint.pth"
+    if checkpoint.exists():
+        progress.load(checkpoint)
+
+    held_out = {"figures": figures[-len(figures) // 20 :] if figures else []}
+    if photos is not None:
+        held_out["photos"] = [photos[i] for i in range(len(photos) - min(settings.held_out_photos, 200), len(photos))]
+    examples = Examples(photos, figures[: -len(held_out["figures"])] if figures else [], rooms, settings)
+    batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=6))
+    saved = time.monotonic()
+    with tqdm(unit=" examples", initial=progress.seen, total=settings.examples) as bar:
+        while progress.seen < settings.examples:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, progress.seen)
+            rgb, maps, weights = (part.to(device, non_blocking=True) for part in next(batches))
+            network.train()
+            rgb = (rgb.float() / 255).contiguous(memory_format=torch.channels_last)
+            loss = loss_of(network.stages(rgb), maps, weights)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+            optimizer.step()
+            progress.step += 1
+            progress.seen += len(rgb)
+            follow(average, network, min(settings.average, 1 - 1 / (1 + progress.step / 10)))
+            bar.update(len(rgb))
+            if progress.step % 20 == 0:
+                bar.set_postfix(loss=f"{float(loss):.1f}")
+            if time.monotonic() - saved > 60 * settings.save_minutes or progress.seen >= settings.examples:
+                saved = time.monotonic()
+                found = {name: share_found(average, part, device) for name, part in held_out.items() if part}
+                score = sum(found.values()) / len(found)
+                if score >= progress.best:
+                    progress.best = score
+                    save_light(settings.output, average)
+                progress.save(checkpoint, settings)
+                shares = ", ".join(f"{name} {share:.3f}" for name, share in found.items())
+                tqdm.write(f"{progress.seen} examples, loss {float(loss):.1f}; found of held-out {shares}")
+
+
+def main(settings: Settings) -> None:
+    """Prepare what is missing, then train."""
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    photos = None
+    if settings.photos is not None:
+        marks = settings.cache / "teacher.npy"
+        if settings.teacher is not None and not marks.exists():
+            mark_photos(Photos(settings.photos, None), settings.teacher, marks)
+        photos = Photos(settings.photos, marks if marks.exists() else None)
+    folder = settings.cache / "figures"
+    folder.mkdir(exist_ok=True)
+    for number in tqdm(range(settings.figures // FIGURES_PER_FILE), desc="figures", unit="file"):
+        path = folder / f"{number:04d}.npz"
+        if not path.exists():
+            render_figures(path, settings.seed)
+    train(settings, photos, load_figures(folder), [])
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))
