@@ -1,0 +1,196 @@
+"""Geometry of the detector, with a network that paints known peaks, and ONNX files."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_detector import weights
+from pose_detector.augment import draw_maps
+from pose_detector.detector import Detector, Fit
+from pose_detector.errors import InputError
+from pose_detector.networks import HEATMAPS, Light, PoseNetwork
+from pose_detector.onnx_network import OnnxNetwork, input_shape, split_outputs
+
+PERSON = np.array(
+    [
+        [0.50, 0.15], [0.50, 0.25], [0.42, 0.25], [0.36, 0.38], [0.33, 0.50], [0.58, 0.25], [0.64, 0.38], [0.70, 0.48],
+        [0.45, 0.52], [0.44, 0.70], [0.43, 0.88], [0.55, 0.52], [0.57, 0.70], [0.60, 0.86],
+        [0.47, 0.12], [0.53, 0.12], [0.44, 0.14], [0.56, 0.14],
+    ]
+)  # fmt: skip
+"""(18, 2) of a person, as shares of the picture's height and width."""
+
+
+class Painter(PoseNetwork):
+    """Gives the maps of a person at known places of the input; remembers its input."""
+
+    default_height = 256
+
+    def __init__(self, keypoints: np.ndarray) -> None:
+        super().__init__()
+        self.people = np.concatenate([keypoints, np.ones((18, 1))], axis=1)[None]
+
+    def forward(self, pictures):
+        self.pictures = pictures
+        maps = torch.from_numpy(draw_maps(self.people, tuple(s // 8 for s in pictures.shape[2:])))
+        maps = maps.expand(len(pictures), -1, -1, -1)
+        return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
+
+
+@pytest.mark.parametrize("size", [(512, 288), (455, 256), (288, 512), (333, 777), (1920, 1080), (97, 61)])
+def test_keypoints_come_back_to_the_frames_pixels(size):
+    width, height = size
+    fit = Fit.to_height(width, height, 256)
+    truth = PERSON * size  # in the frame
+    resized = np.array(fit.resized)
+    detector = Detector(Painter((truth + 0.5) * resized / size - 0.5))
+    ((keypoints, scores),) = detector([np.zeros((height, width, 3), np.uint8)])
+    assert keypoints.shape == (1, 18, 2)
+    assert (scores > 0.5).all()
+    error = np.abs(keypoints[0] - truth) * resized / size  # pixels of the network's input
+    assert error.max() < 0.8  # of 8 a cell; a lost half pixel or a scale by the padding shows
+
+
+@given(
+    width=st.integers(8, 3000),
+    height=st.integers(8, 3000),
+    wanted=st.sampled_from([64, 184, 256, 300, 368]),
+)
+@settings(max_examples=200, deadline=None)
+def test_fit_keeps_corners_and_aspect(width, height, wanted):
+    for fit in (Fit.to_height(width, height, wanted), Fit.to_box(width, height, (432, 368))):
+        corners = np.array([[-0.5, -0.5], np.array(fit.resized) - 0.5])
+        assert np.allclose(fit.to_frame(corners), [[-0.5, -0.5], [width - 0.5, height - 0.5]], atol=1e-2)
+        assert all(p >= r for p, r in zip(fit.padded, fit.resized, strict=True))
+        assert all(p % 8 == 0 for p in fit.padded)
+        wide, high = fit.resized
+        assert abs(wide - width * high / height) <= 0.5 + 0.5 * width / height
+
+
+def test_resizing_and_colour_order_meet_the_convention():
+    """A dot in the frame must lie in the network's input where the inverse of `to_frame` says, in its colour."""
+    frame = np.zeros((300, 500, 3), np.uint8)
+    frame[200:210, 350:360, 0] = 255  # red, centre (354.5, 204.5)
+    painter = Painter(PERSON * 200)
+    Detector(painter, height=200)([frame])
+    red, green, blue = painter.pictures[0].numpy()
+    assert green[:, :333].max() == blue[:, :333].max() == 0
+    assert np.allclose(painter.pictures[0, :, :, 334:], 128 / 255)  # padding: 500 * 2 / 3 -> 333 of 336
+    red = red[:, :333]
+    ys, xs = np.mgrid[: red.shape[0], : red.shape[1]]
+    centre = np.array([(xs * red).sum(), (ys * red).sum()]) / red.sum()
+    fit = Fit.to_height(500, 300, 200)
+    assert np.allclose(fit.to_frame(centre), [354.5, 204.5], atol=0.1)
+
+
+def test_batches_give_the_same_as_single_frames():
+    torch.manual_seed(0)
+    network = Light(0.25)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)  # so that the input is still felt at the end
+    detector = Detector(network, height=64)
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
+    fit = detector.fit(90, 60)
+    batched = detector.maps(frames, fit)
+    for i, frame in enumerate(frames):
+        for together, alone in zip(batched, detector.maps([frame], fit), strict=True):
+            assert np.allclose(together[i], alone[0], atol=1e-3 * np.abs(alone).max())
+    assert not np.allclose(batched[0][0], batched[0][1], rtol=0.1)
+    assert detector([]) == []
+
+
+def test_frames_of_several_sizes_are_refused():
+    detector = Detector(Painter(PERSON * 100), height=64)
+    with pytest.raises(ValueError, match="60x90"):
+        detector([np.zeros((90, 60, 3), np.uint8), np.zeros((60, 90, 3), np.uint8)])
+
+
+def test_heights_are_checked():
+    with pytest.raises(InputError, match="height"):
+        Detector(Painter(PERSON * 100), height=4)
+
+
+def test_load_says_which_weights_and_why(tmp_path, caplog):
+    path = tmp_path / "mine.pth"
+    weights.save_light(path, Light(0.25))
+    with caplog.at_level(logging.INFO):
+        detector = Detector.load(str(path))
+    assert isinstance(detector.network, Light)
+    assert detector.height == Light.default_height
+    assert str(path) in caplog.text
+    assert "named" in caplog.text
+
+
+def message(number: int, *parts: bytes | int) -> bytes:
+    """A protobuf field: of a number if the part is one, else of bytes."""
+    (part,) = parts if len(parts) == 1 else (b"".join(parts),)
+    if isinstance(part, int):
+        return varint(number << 3) + varint(part)
+    return varint(number << 3 | 2) + varint(len(part)) + part
+
+
+def varint(value: int) -> bytes:
+    digits = bytearray()
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*digits, value])
+
+
+def onnx_file(shape: tuple[int, ...], node: bytes = b"", outputs: bytes = b"") -> bytes:
+    """An ONNX model with one constant and one input of a shape (0: left open)."""
+    dims = b"".join(message(1, message(1, d) if d else message(2, b"N")) for d in shape)
+    types = message(2, message(1, message(1, 1) + message(2, dims)))
+    constant = message(5, message(8, b"weights"))
+    inputs = message(11, message(1, b"weights") + types.replace(b"\x08\x03", b"\x08\x05")) + message(
+        11, message(1, b"image") + types
+    )
+    return message(1, 8) + message(7, node + constant + inputs + outputs)
+
+
+@pytest.mark.parametrize("shape", [(1, 368, 432, 3), (1, 3, 256, 456), (0, 3, 0, 0)])
+def test_input_shape_is_read_from_the_file(shape):
+    assert input_shape(onnx_file(shape)) == list(shape)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", onnx_file((1, 3, 8, 8))[:40], b"\xff" * 100])
+def test_files_that_are_no_networks_are_refused(tmp_path, content):
+    path = tmp_path / "network.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a network") as caught:
+        OnnxNetwork(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_outputs_are_told_apart_by_their_shape(tmp_path):
+    maps = np.arange(57 * 4 * 5, dtype=np.float32).reshape(57, 4, 5)
+    heat, pafs = maps[:19], maps[19:]
+    for outputs in (
+        [maps[None]],
+        [maps.transpose(1, 2, 0)[None]],
+        [pafs[None], heat[None]],
+        [heat[None] * 0, pafs[None] * 0, heat[None], pafs[None]],  # of two stages
+    ):
+        found = split_outputs(outputs, tmp_path)
+        assert np.array_equal(found[0], heat)
+        assert np.array_equal(found[1], pafs)
+    with pytest.raises(InputError, match="19 heat maps"):
+        split_outputs([np.zeros((1, 17, 4, 5), np.float32)], tmp_path)
+
+
+def test_onnx_teacher_sees_a_dancer(shared):
+    detector = Detector.load(str(shared("weights/mobilenet_v2_dm14_368x432.onnx")))
+    assert detector.network.size == (368, 432)
+    av = pytest.importorskip("av")
+    with av.open(str(shared("clips/target.mp4"))) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    ((keypoints, scores),) = detector([frame])
+    assert keypoints.shape == (1, 18, 2)
+    assert (scores > 0).sum() >= 16
+    nose, ankle = keypoints[0, 0], keypoints[0, 10]
+    assert 60 < nose[1] < 110 < 230 < ankle[1] < 288  # she stands upright in the middle

@@ -1,0 +1,139 @@
+"""The two networks: names and shapes of their parameters, shapes of their outputs, simplification for inference."""
+
+import copy
+
+import pytest
+import torch
+
+from pose_detector.networks import HEATMAPS, PAFS, Light, OpenPose, fuse_norms
+
+
+def openpose_shapes() -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of pose_model.pth, from the paper's description."""
+    shapes = {}
+
+    def conv(name: str, outputs: int, inputs: int, kernel: int) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, inputs, kernel, kernel), (outputs,)
+
+    inputs = 3
+    vgg = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 256, 25: 128}
+    for index, outputs in vgg.items():
+        conv(f"model0.{index}", outputs, inputs, 3)
+        inputs = outputs
+    for branch, outputs in ((1, 38), (2, 19)):
+        for i in range(3):
+            conv(f"model1_{branch}.{2 * i}", 128, 128, 3)
+        conv(f"model1_{branch}.6", 512, 128, 1)
+        conv(f"model1_{branch}.8", outputs, 512, 1)
+        for stage in range(2, 7):
+            for i in range(5):
+                conv(f"model{stage}_{branch}.{2 * i}", 128, 128 if i else 185, 7)
+            conv(f"model{stage}_{branch}.10", 128, 128, 1)
+            conv(f"model{stage}_{branch}.12", outputs, 128, 1)
+    return shapes
+
+
+def light_shapes() -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of checkpoint_iter_370000.pth of lightweight-human-pose-estimation.pytorch."""
+    shapes = {}
+
+    def conv(name: str, outputs: int, inputs: int, kernel: int, bias: bool = True) -> None:
+        shapes[f"{name}.weight"] = (outputs, inputs, kernel, kernel)
+        if bias:
+            shapes[f"{name}.bias"] = (outputs,)
+
+    def norm(name: str, width: int) -> None:
+        shapes.update({f"{name}.{k}": (width,) for k in ("weight", "bias", "running_mean", "running_var")})
+        shapes[f"{name}.num_batches_tracked"] = ()
+
+    conv("model.0.0", 32, 3, 3, bias=False)
+    norm("model.0.1", 32)
+    widths = [32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512]
+    for i in range(1, 12):
+        conv(f"model.{i}.0", widths[i - 1], 1, 3, bias=False)
+        norm(f"model.{i}.1", widths[i - 1])
+        conv(f"model.{i}.3", widths[i], widths[i - 1], 1, bias=False)
+        norm(f"model.{i}.4", widths[i])
+    conv("cpm.align.0", 128, 512, 1)
+    for i in range(3):
+        conv(f"cpm.trunk.{i}.0", 128, 1, 3, bias=False)
+        conv(f"cpm.trunk.{i}.2", 128, 128, 1, bias=False)
+    conv("cpm.conv.0", 128, 128, 3)
+    for i in range(3):
+        conv(f"initial_stage.trunk.{i}.0", 128, 128, 3)
+    for i in range(5):
+        block = f"refinement_stages.0.trunk.{i}"
+        conv(f"{block}.initial.0", 128, 128 if i else 185, 1)
+        for j in range(2):
+            conv(f"{block}.trunk.{j}.0", 128, 128, 3)
+            norm(f"{block}.trunk.{j}.1", 128)
+    for stage, hidden in (("initial_stage", 512), ("refinement_stages.0", 128)):
+        for head, outputs in (("heatmaps", 19), ("pafs", 38)):
+            conv(f"{stage}.{head}.0.0", hidden, 128, 1)
+            conv(f"{stage}.{head}.1.0", outputs, hidden, 1)
+    return shapes
+
+
+def shapes_of(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(("make", "shapes"), [(OpenPose, openpose_shapes()), (Light, light_shapes())])
+def test_parameters_are_named_and_shaped_as_published(make, shapes):
+    with torch.device("meta"):
+        assert shapes_of(make()) == shapes
+
+
+def test_openpose_has_the_parameters_of_the_published_file(shared):
+    lines = shared("weights/tensorboy_pose_model_keys.txt").read_text().splitlines()
+    listed = {key: shape for key, shape in (line.split("\t")[:2] for line in lines)}
+    with torch.device("meta"):
+        assert {key: str(shape) for key, shape in shapes_of(OpenPose()).items()} == listed
+
+
+@pytest.mark.parametrize("make", [OpenPose, Light, lambda: Light(0.375), lambda: Light(0.25, refinements=0)])
+def test_maps_are_an_eighth_of_the_picture(make):
+    with torch.device("meta"):
+        heatmaps, pafs = make()(torch.empty(2, 3, 64, 104))
+    assert heatmaps.shape == (2, HEATMAPS, 8, 13)
+    assert pafs.shape == (2, PAFS, 8, 13)
+
+
+def test_input_is_bgr_around_zero():
+    red = torch.zeros(1, 3, 1, 1)
+    red[0, 0] = 128 / 255
+    assert torch.allclose(Light.normalize(red).flatten(), torch.tensor([-0.5, -0.5, 0.0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [OpenPose, lambda: Light(0.25)])
+def test_features_grow_coarser_and_reach_the_input(make):
+    if make is OpenPose:
+        with torch.device("meta"):
+            network, pictures = make(), torch.empty(1, 3, 64, 64)
+    else:
+        network, pictures = make(), torch.rand(1, 3, 64, 64, requires_grad=True)
+    features = network.features(pictures)
+    sides = [f.shape[2] for f in features]
+    assert len(features) == 5
+    assert sides == sorted(sides, reverse=True)
+    if make is not OpenPose:
+        sum(f.mean() for f in features).backward()
+        assert pictures.grad.abs().sum() > 0
+
+
+def test_fusing_norms_changes_nothing_but_the_work():
+    torch.manual_seed(0)
+    network = Light(0.25)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+    network.eval()
+    fused = fuse_norms(copy.deepcopy(network))
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in fused.modules())
+    pictures = torch.rand(1, 3, 48, 48)
+    with torch.inference_mode():
+        for old, new in zip(network(pictures), fused(pictures), strict=True):
+            assert torch.allclose(old, new, atol=1e-4, rtol=1e-3)
+            assert old.std() > 1e-6
