@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,7 +102,7 @@ class Annotations:
         try:
             with np.load(path, allow_pickle=False) as data:
                 stored = {name: data[name] for name in data.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
                 f"{path} is damaged or not an annotation file; make it again with: {made_by} --redo"
             ) from error

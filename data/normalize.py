@@ -4,8 +4,8 @@ The paper's rule (arXiv 1808.07371, appendix): the height of the feet in the pic
 each video has a far and a close end, with the person's size there; between the ends position and size are linear. It
 is exact for a camera over a flat floor. Here every one of its quantities is a robust statistic of joints really seen:
 
-floor line   The lower of the two ankles, median filtered, with its rises of less than a second (jumps, kicks) filled by
-             a closing in time, then smoothed: where the floor is under the person, not where the feet are.
+floor line   The lower of the two ankles, median filtered, with its rises of less than a second (jumps, kicks) cut
+             out and bridged, then smoothed: where the floor is under the person, not where the feet are.
              Frames without ankles take it from their neighbours in time. Where a video hardly shows ankles, both
              videos use the knees instead, else the hips, else the neck.
 far, close   5th and 95th percentile of the floor line over the whole video.
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, NOSE, RIGHT_HIP, RIGHT_KNEE
+from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, NOSE, RIGHT_HIP, RIGHT_KNEE, body_size
 from pose_detector.errors import InputError
 
 MAX_STRETCH = 1.5  # of travel in depth, beyond what the change of size asks for
@@ -199,7 +199,12 @@ def floor_line(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tupl
     lowest = np.where(seen[:, joints], keypoints[:, joints, 1], -np.inf).max(1)
     line = _interpolate(lowest, np.isfinite(lowest))
     line = ndimage.median_filter(line, size=_odd(0.25 * fps), mode="nearest")
-    line = ndimage.grey_closing(line, size=_odd(FLIGHT * fps), mode="nearest")
+    # A closing finds what rises and comes back; the floor there runs straight from where it left to where it landed.
+    risen = ndimage.grey_closing(line, size=_odd(FLIGHT * fps), mode="nearest") - line
+    sizes = body_size(keypoints * seen[..., None])
+    flight = risen > 0.05 * np.nanmedian(sizes) if np.isfinite(sizes).any() else np.zeros(len(line), bool)
+    around = ndimage.binary_dilation(flight, iterations=max(1, round(0.08 * fps)))
+    line = _interpolate(line, ~(flight if around.all() else around))
     return ndimage.gaussian_filter1d(line, 0.15 * fps, mode="nearest")
 
 
@@ -220,7 +225,7 @@ def _quantiles(lengths: np.ndarray) -> np.ndarray:
     for part in range(len(result)):
         values = lengths[..., part]
         values = values[~np.isnan(values)]
-        if len(values) >= max(3, 0.1 * lengths.shape[0]):
+        if len(values) >= max(1, 0.1 * len(lengths)):
             result[part] = np.quantile(values, _QUANTILE)
     return result
 
@@ -279,8 +284,8 @@ def _travel_kept(
     width: int,
 ) -> float:
     """Share of the wanted travel (N,) in pixels that keeps the body in the picture, or as far outside as the target."""
-    own = target[..., 0][target_seen]
-    left, right = min(0.0, float(own.min())), max(width - 1.0, float(own.max()))
+    own = target[:, _BODY, 0][target_seen[:, _BODY]]
+    left, right = own.min(initial=0.0), own.max(initial=width - 1.0)
     seen = dance_seen[:, _BODY]
     offset = scale[:, None] * (dance[:, _BODY, 0] - centre[:, None])
     low = np.where(seen, offset, np.inf).min(1)

@@ -39,23 +39,31 @@ _ADVICE = {
 
 def main(config: Config) -> None:
     """Run the step; see the module's docstring."""
-    # Torch takes seconds to import, which --help and complaints need not wait for.
-    import torch
-    from pose_detector.detector import Detector
 
-    def load() -> Detect:
-        return Detector.load(config.pose_weights, device=torch.device("cpu"))
+    # Torch takes seconds to import, which complaints about the video need not wait for.
+    def find_weights() -> tuple[Path, str]:
+        from pose_detector.weights import resolve
 
-    prepare(config, load, config.pose_weights)
+        return resolve(config.pose_weights)
+
+    def load_detector(weights: Path) -> Detect:
+        from main.device import choose_device
+        from pose_detector.detector import Detector
+
+        return Detector.load(str(weights), device=choose_device(config.device))
+
+    prepare(config, find_weights, load_detector)
 
 
-def prepare(config: Config, load_detector: Callable[[], Detect], weights: str) -> None:
+def prepare(
+    config: Config, find_weights: Callable[[], tuple[Path, str]], load_detector: Callable[[Path], Detect]
+) -> None:
     """Annotate the video of `config.mode`, unless that is done already.
 
     Args:
         config: which video, and where things go.
-        load_detector: makes the detector, called only where it is needed.
-        weights: what tells the detector's weights from others.
+        find_weights: gives the detector's weights file and why it is that one.
+        load_detector: makes the detector from it, called only where it is needed.
 
     Raises:
         InputError: the video cannot be used, or nobody is seen in it.
@@ -65,14 +73,16 @@ def prepare(config: Config, load_detector: Callable[[], Detect], weights: str) -
     goal = config.train_annotations if training else config.test_annotations
     info = video.probe(path)
     size = video.working_size(info.width, info.height, config.frame_area)
-    settings = f"frames {size[0]}x{size[1]}, weights {weights or 'default'}, person {config.person}"
+    weights, reason = find_weights()
+    settings = f"frames {size[0]}x{size[1]}, weights {weights.name} {fingerprint(weights)}, person {config.person}"
     digest = fingerprint(path)
     if not config.redo and _is_done(config, goal, digest, settings):
         print(f"already done: {goal} (--redo does it again)")
         return
 
     print(f"{path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, {info.frames} frames")
-    detector = load_detector()
+    print(f"pose network: {weights.name} ({reason})")
+    detector = load_detector(weights)
     with _staging(config.images_dir if training else None) as images:
         detections, times = detect(path, size, detector, config.pose_batch, images, info.frames)
         if len(times) < 2:

@@ -1,0 +1,130 @@
+"""The background plate of a dancer drawn over a known room."""
+
+import cv2
+import numpy as np
+import pytest
+from stick_figure import Camera, figure, keypoints, stroll
+
+from data import background, skeleton
+
+SIZE = (256, 144)
+
+
+def room():
+    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
+    picture = np.stack([90 + x / 3, 120 + y / 3, 200 - x / 4], -1)
+    picture[100:] -= 60
+    picture[30:60, 40:70] = (200, 60, 60)
+    return picture.astype(np.uint8)
+
+
+def person(frame, pose):
+    """A frame with a thick dark figure on it: limbs, head, hands and feet beyond the joints."""
+    frame = frame.copy()
+    size = float(skeleton.body_size(pose))
+    for a, b in skeleton.LIMBS[:13]:
+        p, q = (tuple(np.rint(pose[j, :2]).astype(int).tolist()) for j in (a, b))
+        cv2.line(frame, p, q, (30, 20, 40), max(2, round(0.25 * size)))
+    for joint, radius in ((0, 0.3), (4, 0.2), (7, 0.2), (10, 0.2), (13, 0.2)):
+        centre = tuple(np.rint(pose[joint, :2]).astype(int).tolist())
+        cv2.circle(frame, centre, round(radius * size), (240, 220, 30), -1)
+    return frame
+
+
+def clip(places, noise=3.0):
+    poses = keypoints(figure(places), Camera(focal=1.2, size=SIZE))
+    rng = np.random.default_rng(0)
+    frames = [person(room(), pose) for pose in poses]
+    noisy = [np.clip(f + rng.normal(0, noise, f.shape), 0, 255).astype(np.uint8) for f in frames]
+    return noisy, poses
+
+
+def test_no_ghost_of_a_walking_dancer():
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    plate, unseen = background.background_plate(frames, poses)
+    assert plate.shape == (144, 256, 3) and plate.dtype == np.uint8
+    assert unseen.mean() < 0.01
+    difference = np.abs(plate.astype(int) - room())[~unseen]
+    assert difference.max() <= 12 and difference.mean() < 1.5
+    plain = np.median(frames, 0)
+    assert np.abs(plain - room()).max() > 50, "the test must be one that a plain median fails"
+
+
+def test_a_dancer_who_stands_still_is_filled_smoothly():
+    frames, poses = clip(np.zeros((20, 2)))
+    plate, unseen = background.background_plate(frames, poses)
+    assert 0.03 < unseen.mean() < 0.3
+    assert np.abs(plate.astype(int) - room())[~unseen].mean() < 3
+    # Neither the dark clothes nor the yellow head are in the fill.
+    assert plate[unseen].min(0)[2] > 60
+    assert np.abs(plate.astype(int) - room())[unseen].mean() < 30
+
+
+def test_missing_detections_do_not_let_the_dancer_in():
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    poses[10:13] = 0
+    poses[30:40, [3, 4, 9, 10]] = 0
+    plate, unseen = background.background_plate(frames, background.hold(poses, 10))
+    assert np.abs(plate.astype(int) - room())[~unseen].max() <= 14
+
+
+def test_empty_frames_show_everything():
+    frames, poses = clip(np.zeros((20, 2)))
+    frames[:4] = [room()] * 4
+    poses[:4] = 0
+    plate, unseen = background.background_plate(frames, poses)
+    assert not unseen.any()
+    assert np.abs(plate.astype(int) - room()).max() <= 8
+
+
+def test_bystanders():
+    """One who walks by leaves nothing; one who never moves belongs to the room."""
+    frames, poses = clip(stroll(60, 0.5, 0.2) - np.array([0.8, 0]))
+    others_poses = keypoints(figure(stroll(60, 0.5, 0.2, seed=4) + np.array([1.2, 0])), Camera(focal=1.2, size=SIZE))
+    both = [person(f, p) for f, p in zip(frames, others_poses, strict=True)]
+    plate, unseen = background.background_plate(both, poses, list(others_poses[:, None]))
+    right = np.s_[:, 150:]
+    assert np.abs(plate.astype(int) - room())[right][~unseen[right]].mean() < 4
+    still = np.repeat(others_poses[:1], 60, 0)
+    both = [person(f, p) for f, p in zip(frames, still, strict=True)]
+    plate, _ = background.background_plate(both, poses, list(still[:, None]))
+    want = person(room(), still[0])
+    assert np.abs(plate.astype(int) - want)[right].mean() < 4
+
+
+def test_single_frame_and_nobody():
+    plate, unseen = background.background_plate([room()] * 3, np.zeros((3, 18, 3), np.float32))
+    assert np.array_equal(plate, room()) and not unseen.any()
+    with pytest.raises(ValueError, match="keypoints"):
+        background.background_plate([room()], np.zeros((2, 18, 3), np.float32))
+
+
+def test_hold_takes_the_nearest():
+    poses = np.zeros((10, 18, 3), np.float32)
+    poses[2, 5] = (20, 1, 1)
+    poses[8, 5] = (80, 1, 1)
+    held = background.hold(poses, 3)
+    assert held[[0, 1, 2, 3, 4, 6, 7, 8, 9], 5, 0].tolist() == [20] * 5 + [80] * 4
+    assert not held[:, 4].any()
+    assert background.hold(poses, 1)[:, 5, 0].tolist() == [0, 20, 20, 20, 0, 0, 0, 80, 80, 80]
+
+
+def test_samples_are_spread_and_bounded():
+    assert background.sample_indices(2, SIZE).tolist() == [0, 1]
+    assert background.sample_indices(60, SIZE).tolist() == list(range(60))
+    many = background.sample_indices(20_000, SIZE)
+    assert len(many) == background.MAX_SAMPLES and many[0] == 0 and many[-1] == 19_999
+    assert len(background.sample_indices(20_000, (3840, 2160))) * 3840 * 2160 * 3 < 700e6
+
+
+def test_fill_reproduces_a_slope():
+    y, x = np.mgrid[:64, :96]
+    picture = np.stack([50 + 2 * x, 40 + y, np.full(x.shape, 77)], -1).astype(np.uint8)
+    hole = np.zeros(x.shape, bool)
+    hole[20:40, 30:60] = True
+    broken = picture.copy()
+    broken[hole] = 255
+    result = background.fill(broken, hole)
+    assert np.array_equal(result[~hole], picture[~hole])
+    assert np.abs(result.astype(int) - picture)[hole].mean() < 8
+    assert (background.fill(broken, np.ones_like(hole)) == 128).all()

@@ -1,0 +1,223 @@
+"""Normalisation: identity, invariances, degenerate cases, and truth from a stick figure before known cameras."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stick_figure import Camera, figure, keypoints, stroll
+
+from data import normalize
+from data.skeleton import ANKLES, MIRROR, NOSE
+from pose_detector.errors import InputError
+
+SIZE = (512, 288)
+
+
+def onto(dance, target, size=SIZE, dance_fps=25.0, dance_filled=None):
+    filled = np.zeros(dance.shape[:2], bool) if dance_filled is None else dance_filled
+    return normalize.normalise_global(dance, filled, dance_fps, target, np.zeros(target.shape[:2], bool), 25.0, size)
+
+
+def error(result, truth, tall):
+    """Mean keypoint error in shares of the person's height; tall in pixels."""
+    return float(np.linalg.norm(result[..., :2] - truth[..., :2], axis=-1).mean() / tall)
+
+
+@pytest.fixture(scope="module")
+def target():
+    return keypoints(figure(stroll(300, seed=1)), Camera())
+
+
+@pytest.fixture(scope="module")
+def dance():
+    camera = Camera(height=1.0, distance=5.0, focal=1.6, size=(320, 512))
+    return keypoints(figure(stroll(240, 0.5, 0.4, seed=2), tall=1.5, phase=1.0), camera)
+
+
+def test_identity_pair(target):
+    result, report = onto(target, target)
+    assert np.abs(result - target).max() < 1e-3
+    assert report.travel_gain == 1 and np.allclose(report.scale, 1)
+
+
+def test_identity_of_one_who_stands_still():
+    still = keypoints(figure(np.zeros((80, 2))), Camera())
+    assert np.abs(onto(still, still)[0] - still).max() < 1e-3
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    scale=st.floats(0.3, 4.0),
+    shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+    mirrored=st.booleans(),
+)
+def test_scaling_shifting_and_mirroring_the_dance_change_nothing(dance, target, scale, shift, mirrored):
+    want, _ = onto(dance, target)
+    moved = dance.astype(np.float64)
+    moved[..., :2] = moved[..., :2] * scale + shift
+    goal = target
+    if mirrored:
+        # Both are mirrored: then so is the result.
+        moved = moved[:, MIRROR]
+        moved[..., 0] *= -1
+        goal = target[:, MIRROR].copy()
+        goal[..., 0] = SIZE[0] - 1 - goal[..., 0]
+        want = want[:, MIRROR].copy()
+        want[..., 0] = SIZE[0] - 1 - want[..., 0]
+    assert np.abs(onto(moved.astype(np.float32), goal)[0] - want).max() < 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.4))
+def test_missing_stays_missing_and_moves_little(dance, target, seed, share):
+    want, _ = onto(dance, target)
+    holes = np.random.default_rng(seed).random(dance.shape[:2]) < share
+    holed = dance.copy()
+    holed[holes] = 0
+    result, _ = onto(holed, target)
+    assert result.dtype == np.float32 and result.shape == dance.shape
+    assert (result[holes] == 0).all()
+    assert np.array_equal(result[..., 2], holed[..., 2])
+    assert np.linalg.norm((result - want)[~holes][:, :2], axis=-1).mean() < 3.0
+
+
+@pytest.mark.parametrize("height", [0.6, 1.3, 2.2])
+@pytest.mark.parametrize("tall", [1.2, 1.9])
+def test_truth_of_another_body_and_camera(target, height, tall):
+    """The target doing the same steps, in body heights, before its own camera."""
+    rng = np.random.default_rng(0)
+    places = stroll(300, 0.7, 0.5, seed=3)
+    camera = Camera(height=height, distance=6.0, focal=1.5, size=(640, 640))
+    source = keypoints(figure(places * tall / 1.7, tall=tall), camera)
+    source[..., :2] += rng.normal(0, 1.0, (300, 18, 2))
+    truth = keypoints(figure(places), Camera())
+    result, _ = onto(source, target)
+    pixels = np.median(truth[:, list(ANKLES), 1].mean(1) - truth[:, NOSE, 1])
+    assert error(result, truth, pixels) < 0.09
+    # Size alone, the place apart: the torso's length is right within a few per cent.
+    length = np.linalg.norm(result[:, 1, :2] - (result[:, 8, :2] + result[:, 11, :2]) / 2, axis=-1)
+    want = np.linalg.norm(truth[:, 1, :2] - (truth[:, 8, :2] + truth[:, 11, :2]) / 2, axis=-1)
+    assert abs(np.median(length / want) - 1) < 0.05
+
+
+def test_a_missing_nose_does_not_change_the_scale(dance, target):
+    faceless = dance.copy()
+    faceless[:, [0, 14, 15, 16, 17]] = 0
+    want, _ = onto(dance, target)
+    result, _ = onto(faceless, target)
+    assert np.abs(result - want)[:, 1:14].max() < 1.0
+
+
+def test_crouching_and_raised_arms_do_not_change_the_scale(target):
+    places = stroll(250, 0.5, 0.4, seed=2)
+    squat = np.clip(np.sin(np.arange(250) / 12), 0, 1)  # more than half of the time
+    upright, crouching = (keypoints(figure(places, squat=s), Camera(1.0, 5.0)) for s in (None, squat))
+    scales = [onto(clip, target)[1].scale for clip in (upright, crouching)]
+    assert np.abs(scales[1] / scales[0] - 1).max() < 0.04
+
+
+def test_jumps_leave_the_floor(target):
+    n = 250
+    up = np.zeros(n)
+    for start in (40, 110, 180):
+        up[start : start + 14] = 0.5 * np.sin(np.pi * np.arange(14) / 14)
+    places = stroll(n, 0.5, 0.4, seed=2)
+    camera = Camera(1.0, 5.0)
+    standing, jumping = (keypoints(figure(places, up=u), camera) for u in (np.zeros(n), up))
+    want, quiet = onto(standing, target)
+    result, report = onto(jumping, target)
+    assert np.abs(report.floor - quiet.floor).max() < 1.5
+    assert np.abs(report.scale / quiet.scale - 1).max() < 0.02
+    lift = want[117, 10, 1] - result[117, 10, 1]
+    body = want[117, 10, 1] - want[117, 0, 1]
+    assert lift / body == pytest.approx(0.5 / (1.7 * 0.9), rel=0.2)
+
+
+def test_still_dancer_stands_where_the_target_mostly_does(target):
+    still = keypoints(figure(np.tile([0.9, -0.4], (80, 1))), Camera(1.0, 5.0))
+    result, report = onto(still, target)
+    assert np.isfinite(result).all() and np.ptp(report.scale) < 1e-6
+    feet = target[:, list(ANKLES)].max(1)
+    assert result[:, list(ANKLES), 1].mean() == pytest.approx(np.median(feet[:, 1]), abs=3)
+    assert result[:, 1, 0].mean() == pytest.approx(np.median(target[:, 1, 0]), abs=8)
+
+
+def test_still_target_keeps_the_dancer_on_the_spot(dance):
+    still = keypoints(figure(np.zeros((80, 2))), Camera())
+    result, _ = onto(dance, still)
+    assert np.isfinite(result).all()
+    lowest = result[:, list(ANKLES), 1].max(1)
+    assert np.ptp(lowest) < 3
+    assert np.ptp(result[:, 1, 0]) > 20  # sideways travel is kept all the same
+    torso = np.linalg.norm(result[:, 1, :2] - (result[:, 8, :2] + result[:, 11, :2]) / 2, axis=-1)
+    assert np.ptp(torso) / torso.mean() < 0.05
+
+
+def test_a_small_sway_does_not_become_a_walk(target):
+    sway = keypoints(figure(stroll(200, 0.02, 0.02, seed=4)), Camera(1.0, 5.0))
+    _, report = onto(sway, target)
+    assert np.ptp(report.floor) < 0.2 * np.ptp(target[:, list(ANKLES), 1])
+
+
+def test_gross_errors_and_dropped_frames(dance, target):
+    rng = np.random.default_rng(5)
+    want, _ = onto(dance, target)
+    bad = dance.copy()
+    wrong = rng.random(bad.shape[:2]) < 0.02
+    bad[..., :2][wrong] = rng.uniform(0, 500, (wrong.sum(), 2))
+    bad[rng.random(len(bad)) < 0.1] = 0
+    result, _ = onto(bad, target)
+    good = ~wrong & (bad[..., 2] > 0)
+    assert np.linalg.norm((result - want)[good][:, :2], axis=-1).max() < 6
+
+
+def test_filled_joints_are_not_measured(dance, target):
+    want, _ = onto(dance, target)
+    guessed = dance.copy()
+    filled = np.zeros(dance.shape[:2], bool)
+    filled[::3, [10, 13]] = True
+    guessed[::3, [10, 13], 1] += 80
+    result, _ = onto(guessed, target, dance_filled=filled)
+    assert np.abs(result - want)[1::3].max() < 2.5
+
+
+def test_travel_stays_in_the_picture():
+    wide = keypoints(figure(stroll(200, 2.2, 0.1, seed=4)), Camera(1.3, 8.0, 1.2, (1600, 288)))
+    narrow = keypoints(figure(stroll(300, 0.1, 0.5, seed=1)), Camera(size=(200, 288)))
+    result, report = onto(wide, narrow, (200, 288))
+    assert report.travel_gain < 0.7
+    legs = result[:, [8, 9, 10, 11, 12, 13], 0]
+    assert (legs < -2).any(1).mean() + (legs > 201).any(1).mean() < 0.05
+    assert np.ptp(result[:, 1, 0]) > 60
+
+
+def test_portrait_onto_landscape_and_back(dance, target):
+    for a, b, size in ((dance, target, SIZE), (target, dance, (320, 512))):
+        result, _ = onto(a, b, size)
+        body = lambda k: np.median(k[:, list(ANKLES), 1].max(1) - k[:, NOSE, 1])  # noqa: E731
+        assert body(result) == pytest.approx(body(b), rel=0.1)
+
+
+def test_without_ankles_the_knees_stand_for_them(dance, target):
+    cut = dance.copy()
+    cut[:, list(ANKLES)] = 0
+    result, report = onto(cut, target)
+    assert report.anchor == "knees"
+    want, _ = onto(dance, target)
+    assert np.abs(result - want)[:, :10].mean() < 6
+
+
+def test_too_little_to_see_is_refused(dance, target):
+    for clip in (np.zeros_like(dance), dance * np.isin(np.arange(18), (4, 7))[:, None]):
+        with pytest.raises(InputError, match="film"):
+            onto(clip.astype(np.float32), target)
+
+
+def test_single_frame_and_ten_thousand(dance, target):
+    assert np.isfinite(onto(dance[:1], target)[0]).all()
+    long = np.tile(dance, (42, 1, 1))[:10_000]
+    start = time.perf_counter()
+    onto(long, target)
+    assert time.perf_counter() - start < 2

@@ -1,0 +1,250 @@
+"""Steps 1, 2 and 5 as a user runs them, with a stub in the detector's place; bad input on the scripts themselves."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clip_maker import beeps, read_clip, tag_rotation, write_clip
+from stick_figure import Camera, figure, keypoints, stroll
+
+from data import annot_normalize, skeleton, video2data
+from data.annotations import Annotations
+from main.config import Config
+from output import img2video
+from pose_detector.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+RED, GREEN = (230, 20, 20), (20, 200, 40)
+
+
+def scene(count, size, camera_height=1.2, seed=0):
+    """Frames with a red disc where the stick figure's neck is, and its keypoints."""
+    poses = keypoints(figure(stroll(count, 0.6, 0.3, seed=seed)), Camera(camera_height, 4.5, 1.1, size))
+    frames = []
+    for pose in poses:
+        frame = np.full((size[1], size[0], 3), (90, 100, 120), np.uint8)
+        frame[: size[1] // 6] = GREEN
+        cv2.circle(frame, tuple(np.rint(pose[1, :2]).astype(int).tolist()), max(6, size[1] // 24), RED, -1)
+        frames.append(frame)
+    return frames, poses
+
+
+class Stub:
+    """Finds the red disc and puts a whole standing person under it; nobody where there is no disc."""
+
+    def __init__(self):
+        self.calls = 0
+        self.shapes = set()
+
+    def __call__(self, frames):
+        self.calls += 1
+        result = []
+        for frame in frames:
+            self.shapes.add(frame.shape)
+            red = (frame[..., 0] > 150) & (frame[..., 1] < 90)
+            y, x = np.nonzero(red)
+            if len(x) < 10:
+                result.append((np.zeros((0, 18, 2), np.float32), np.zeros((0, 18), np.float32)))
+                continue
+            unit = 0.15 * frame.shape[0]
+            figure_ = keypoints(figure(np.zeros((1, 2))), Camera(1.0, 4.0, 1.0, (256, 256)))[0, :, :2]
+            figure_ = (figure_ - figure_[1]) / (figure_[8, 1] - figure_[1, 1]) * unit + (x.mean(), y.mean())
+            result.append((figure_[None].astype(np.float32), np.full((1, 18), 0.9, np.float32)))
+        return result
+
+
+@pytest.fixture
+def config(tmp_path):
+    frames, _ = scene(30, (160, 96))
+    train = write_clip(tmp_path / "she.mp4", frames, fps=20)
+    frames, _ = scene(40, (96, 160), seed=1)
+    dance = write_clip(tmp_path / "dance.mp4", frames, fps=16, sound=beeps([0.5, 1.5], 2.5))
+    return Config(workspace=tmp_path / "work", train_video=train, test_video=dance, frame_area=128 * 64)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "stub.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+def prepare(config, weights, mode, stub=None):
+    stub = stub or Stub()
+    video2data.prepare(replace(config, mode=mode), lambda: (weights, "a test"), lambda _: stub)
+    return stub
+
+
+def render(config, annotations):
+    """What step 4 leaves: a picture a frame, its number written as brightness."""
+    config.vis_dir.mkdir(parents=True, exist_ok=True)
+    width, height = annotations.frame_size
+    for i in annotations.frame_numbers:
+        cv2.imwrite(str(config.vis_dir / f"{i:06d}.png"), np.full((height, width, 3), 20 + 5 * i, np.uint8))
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_from_two_videos_to_the_result(config, weights, capsys):
+    stub = prepare(config, weights, "train")
+    prepare(config, weights, "test")
+    train, dance = Annotations.load(config.train_annotations), Annotations.load(config.test_annotations)
+    assert train.total_frames == 30 and dance.total_frames == 40
+    assert (train.fps, dance.fps) == (20, 16) and train.source == "she.mp4"
+    assert stub.shapes == {(train.frame_size[1], train.frame_size[0], 3)}
+    assert train.frame_size[0] > train.frame_size[1] and dance.frame_size[0] < dance.frame_size[1]
+    names = sorted(p.name for p in config.images_dir.iterdir())
+    assert names == [f"{i:06d}.jpg" for i in range(30)]
+    picture = cv2.imread(str(config.images_dir / names[0]))[..., ::-1]
+    assert picture.shape[:2] == train.frame_size[::-1]
+    assert np.abs(picture[2, 2].astype(int) - GREEN).max() < 12
+    x, y = train.keypoints[5, 1, :2]
+    assert (
+        np.abs(cv2.imread(str(config.images_dir / names[5]))[round(y), round(x), ::-1].astype(int) - RED) < 40
+    ).all()
+    plate = cv2.imread(str(config.background_image))
+    assert plate.shape == picture.shape
+    assert not ((plate[..., 2] > 170) & (plate[..., 1] < 80)).any(), "the dancer is in the plate"
+    out = capsys.readouterr().out
+    assert "1 person" in out and "ankles 100%" in out
+
+    annot_normalize.main(config)
+    normal = Annotations.load(config.norm_test_annotations)
+    assert normal.frame_size == train.frame_size and normal.target_fingerprint == train.fingerprint
+    assert np.array_equal(normal.frame_numbers, dance.frame_numbers) and np.array_equal(normal.times, dance.times)
+    assert np.median(skeleton.torso_length(normal.keypoints)) == pytest.approx(
+        np.median(skeleton.torso_length(train.keypoints)), rel=0.1
+    )
+
+    render(config, normal)
+    for stale in ("000040.png", "000099.png", "notes.txt"):
+        (config.vis_dir / stale).write_bytes(b"of an earlier, longer run")
+    img2video.main(config)
+    frames, times = read_clip(config.result_dir / "result.mp4")
+    assert len(frames) == 40 and np.allclose(times, np.arange(40) / 16, atol=1e-3)
+    levels = np.array([f.mean() for f in frames])
+    assert np.abs(levels - (20 + 5 * np.arange(40))).max() < 3
+    beside, times = read_clip(config.result_dir / "comparison.mp4")
+    width, height = train.frame_size
+    assert beside[0].shape[0] == height and beside[0].shape[1] >= 2 * width + height * 0.55
+    assert np.allclose(times, np.arange(40) / 16, atol=1e-3)
+    assert beside[20][:, -width + 4 :].mean() == pytest.approx(120, abs=3)
+    assert np.abs(beside[20][4, 4].astype(int) - GREEN).max() < 12
+    for name in ("result.mp4", "comparison.mp4"):
+        with av.open(str(config.result_dir / name)) as container:
+            assert container.streams.audio
+    assert not [p for p in config.workspace.rglob(".*")], "temporary files are left"
+
+
+def test_done_once_is_not_done_again(config, weights, capsys):
+    prepare(config, weights, "train")
+    before = contents(config.workspace)
+    assert prepare(config, weights, "train").calls == 0
+    assert "already done" in capsys.readouterr().out and contents(config.workspace) == before
+    assert prepare(replace(config, redo=True), weights, "train").calls > 0
+    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    weights.write_bytes(b"others")
+    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    (config.images_dir / "000003.jpg").unlink()
+    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    # A shorter video leaves no pictures of the longer one.
+    write_clip(config.train_video, scene(12, (160, 96))[0], fps=20)
+    assert prepare(config, weights, "train").calls > 0
+    assert len(list(config.images_dir.iterdir())) == 12
+
+
+def test_uneven_times_and_rotation_are_kept(config, weights, tmp_path):
+    frames, _ = scene(24, (96, 160))
+    times = np.cumsum(np.tile([0.03, 0.03, 0.09], 8))
+    path = write_clip(tmp_path / "phone.mp4", [np.ascontiguousarray(np.rot90(f)) for f in frames], times=times)
+    config = replace(config, test_video=tag_rotation(path, 90))
+    prepare(config, weights, "test")
+    got = Annotations.load(config.test_annotations)
+    assert got.rotation == 90 and got.frame_size[0] < got.frame_size[1]
+    assert np.allclose(np.diff(got.times), np.diff(times), atol=1e-3)
+    assert (got.keypoints[:, 8, 1] > got.keypoints[:, 1, 1]).all()
+
+
+def test_nobody_in_the_video_damages_nothing(config, weights, tmp_path):
+    prepare(config, weights, "train")
+    before = contents(config.workspace)
+    empty = write_clip(tmp_path / "empty_room.mp4", [np.full((96, 160, 3), 90, np.uint8)] * 12)
+    with pytest.raises(InputError, match="no person"):
+        prepare(replace(config, train_video=empty), weights, "train")
+    with pytest.raises(InputError, match="person"):
+        prepare(replace(config, person=3), weights, "train")
+    assert contents(config.workspace) == before
+
+
+def test_a_crash_half_way_damages_nothing(config, weights):
+    prepare(config, weights, "train")
+    before = contents(config.workspace)
+
+    class Broken(Stub):
+        def __call__(self, frames):
+            if self.calls == 2:
+                raise RuntimeError("out of memory")
+            return super().__call__(frames)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        prepare(replace(config, redo=True), weights, "train", Broken())
+    assert contents(config.workspace) == before
+
+
+def test_each_step_names_the_one_before(config, weights, tmp_path):
+    with pytest.raises(InputError, match=r"video2data\.py --mode train"):
+        annot_normalize.main(config)
+    prepare(config, weights, "train")
+    with pytest.raises(InputError, match=r"video2data\.py --mode test"):
+        annot_normalize.main(config)
+    prepare(config, weights, "test")
+    with pytest.raises(InputError, match=r"annot_normalize\.py"):
+        img2video.main(config)
+    annot_normalize.main(config)
+    normal = Annotations.load(config.norm_test_annotations)
+    with pytest.raises(InputError, match=r"40 of 40 rendered frames.*main/test\.py"):
+        img2video.main(config)
+    render(config, normal)
+    (config.vis_dir / "000007.png").unlink()
+    with pytest.raises(InputError, match=r"1 of 40 rendered frames.*000007\.png"):
+        img2video.main(config)
+    (config.vis_dir / "000007.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"000007\.png is damaged"):
+        img2video.main(config)
+    assert not list(config.result_dir.glob("*")), "a broken picture must not leave half a video"
+    # Another dance than the annotations are of.
+    other = replace(config, test_video=write_clip(tmp_path / "other.mp4", scene(40, (96, 160), seed=2)[0]))
+    for step in (annot_normalize.main, img2video.main):
+        with pytest.raises(InputError, match="another video"):
+            step(other)
+
+
+def run(script, *arguments, cwd):
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "sound only", "no annotations", "no frames"])
+def test_scripts_give_one_line_and_status_2(tmp_path, kind):
+    work = tmp_path / "work"
+    bad = tmp_path / "bad.mp4"
+    if kind == "empty":
+        bad.write_bytes(b"")
+    elif kind == "sound only":
+        write_clip(bad, None, sound=beeps([0.2], 1.0))
+    script, arguments = {
+        "no annotations": ("data/annot_normalize.py", []),
+        "no frames": ("output/img2video.py", []),
+    }.get(kind, ("data/video2data.py", ["--mode", "test", "--test-video", bad]))
+    done = run(script, "--workspace", work, *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+    assert not work.exists()
