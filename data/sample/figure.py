@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data.sample.mesh import Loft, Mesh, build, ellipsoid, tube
-from data.sample.pose import BONE, BONES, SIDES, Body, Pose, arm_direction, forward, random_pose, rest_joints, unit
+from data.sample.pose import BONE, BONES, SIDES, Body, Pose, arm_direction, forward, random_pose, rest_joints
 
 __all__ = [
     "Body",
@@ -61,6 +61,7 @@ class Look:
     shoe: tuple[float, float, float] = (0.92, 0.92, 0.92)
     sole: tuple[float, float, float] = (0.95, 0.95, 0.93)
     glasses: bool = False
+    nose: float = 1.0  # factor on the width of the nose
 
 
 @dataclass
@@ -108,9 +109,9 @@ def _torso_sections(body: Body, extra: float = 0.0) -> tuple[np.ndarray, float, 
         (0.33, 0.078 * g * body.waist, 0.054 * depth * (0.5 + 0.5 * body.waist), 0.0),
         (0.52, 0.082 * g * (0.5 + 0.5 * shoulders), 0.058 * depth, 0.0),
         (0.72, 0.094 * g * shoulders, 0.066 * depth, 0.001),
-        (0.86, 0.098 * g * shoulders, 0.062 * depth, -0.001),
-        (0.97, 0.090 * g * shoulders, 0.050 * depth, -0.006),
-        (1.05, 0.058 * shoulders, 0.040, -0.010),
+        (0.86, 0.095 * g * shoulders, 0.061 * depth, -0.001),
+        (0.97, 0.079 * g * shoulders, 0.048 * depth, -0.006),
+        (1.05, 0.052 * shoulders, 0.040, -0.010),
         (1.10, 0.038, 0.036, -0.010),
     ]
     rows = np.array(rows)
@@ -139,8 +140,8 @@ def _smooth_curve(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     )
 
 
-def _torso(body: Body, low: float, high: float, extra: float, caps: tuple[float, float]) -> Loft:
-    """The trunk between two heights in metres, `extra` metres thicker than the body."""
+def _torso(body: Body, low: float, high: float, extra: float, caps: tuple[float, float], drape: float = 0.0) -> Loft:
+    """The trunk between two heights in metres, `extra` metres thicker than the body, `drape` more over the hips."""
     sections, bottom, top = _torso_sections(body, extra)
     low, high = max(low, bottom), min(high, top)
     heights = np.linspace(low, high, 40)
@@ -149,6 +150,8 @@ def _torso(body: Body, low: float, high: float, extra: float, caps: tuple[float,
         [np.linspace(0, 1, 40), *(np.interp(where, sections[:, 0], sections[:, i]) for i in (1, 2, 3))]
     )
     joints = rest_joints(body)
+    hips = joints[BONE["pelvis"]][1]
+    rows[:, 1:3] += drape * np.clip((hips + 0.10 - heights) / 0.12, 0, 1)[:, None]
     span = max(high - low, 1e-6)
     knots = tuple(
         ((y - low) / span, BONE[name])
@@ -164,14 +167,14 @@ def _torso(body: Body, low: float, high: float, extra: float, caps: tuple[float,
 def _arm_radii(body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Rows (t, radius in metres) of upper arm and forearm."""
     k = body.height * body.girth * body.muscle
-    upper = np.array([[0, 0.0295], [0.25, 0.0285], [0.55, 0.0270], [0.8, 0.0235], [1, 0.0225]]) * [1, k]
+    upper = np.array([[0, 0.0255], [0.2, 0.0275], [0.55, 0.0270], [0.8, 0.0235], [1, 0.0225]]) * [1, k]
     fore = np.array([[0, 0.0225], [0.25, 0.0240], [0.6, 0.0195], [1, 0.0150]]) * [1, k]
     return upper, fore
 
 
 def _leg_radii(body: Body) -> tuple[np.ndarray, np.ndarray]:
     k = body.height * body.girth * body.muscle
-    thigh = np.array([[0, 0.0500], [0.2, 0.0495], [0.5, 0.0430], [0.8, 0.0345], [1, 0.0315]]) * [1, k]
+    thigh = np.array([[0, 0.0440], [0.2, 0.0480], [0.5, 0.0430], [0.8, 0.0345], [1, 0.0315]]) * [1, k]
     shin = np.array([[0, 0.0305], [0.15, 0.0315], [0.32, 0.0330], [0.6, 0.0255], [0.85, 0.0195], [1, 0.0195]]) * [1, k]
     return thigh, shin
 
@@ -227,6 +230,15 @@ def _leg(
     return [_limb(joints, names[0], names[1], wide_thigh), replace(limb, caps=(limb.caps[0], end or limb.caps[1]))]
 
 
+def _trapezius(body: Body, joints: np.ndarray, side: str, sign: float, extra: float) -> Loft:
+    """The slope from the neck to the shoulder."""
+    h = body.height
+    inner = np.array([sign * 0.018 * h, joints[BONE["neck"]][1] - 0.008 * h, -0.012])
+    outer = joints[BONE[f"{side}_upper_arm"]] + [-sign * 0.014 * h, 0.002 * h, 0]
+    loft = tube(inner, outer, np.array([0.022, 0.022, 0.0235]) * h * (0.5 + 0.5 * body.girth) + extra, BONE["chest"])
+    return replace(loft, bones=((0.25, BONE["chest"]), (0.75, BONE[f"{side}_clavicle"])))
+
+
 def _hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, curl: float) -> list[Loft]:
     """Palm, four fingers and a thumb; the palm faces the thigh, the thumb points forwards."""
     origin, bone = joints[BONE[f"{side}_hand"]], BONE[f"{side}_hand"]
@@ -279,7 +291,7 @@ def _shoe(body: Body, joints: np.ndarray, side: str) -> list[Loft]:
     return [sole, collar]
 
 
-def _head(origin: np.ndarray, s: float) -> list[Loft]:
+def _head(origin: np.ndarray, s: float, nose: float) -> list[Loft]:
     bone = BONE["head"]
 
     def e(centre, radii) -> Loft:
@@ -293,7 +305,7 @@ def _head(origin: np.ndarray, s: float) -> list[Loft]:
         e((0, -0.020, 0.028), (0.061, 0.072, 0.060)),
         e((0, -0.066, 0.036), (0.048, 0.047, 0.048)),
         e((0, -0.098, 0.064), (0.019, 0.016, 0.018)),
-        t((0, 0.016, 0.082), (0, -0.030, 0.106), (0.007, 0.012)),
+        t((0, 0.016, 0.082), (0, -0.030, 0.106), (0.007 * nose, 0.0115 * nose)),
         e((0, -0.058, 0.079), (0.021, 0.007, 0.012)),
         e((0, -0.070, 0.077), (0.017, 0.007, 0.011)),
     ]
@@ -301,7 +313,7 @@ def _head(origin: np.ndarray, s: float) -> list[Loft]:
         lofts += [
             e((sign * 0.034, -0.032, 0.062), (0.022, 0.018, 0.018)),
             e((sign * 0.030, 0.021, 0.074), (0.026, 0.008, 0.010)),
-            e((sign * 0.0105, -0.034, 0.094), (0.008, 0.007, 0.009)),
+            e((sign * 0.0105 * nose, -0.034, 0.094), (0.008 * nose, 0.007, 0.009)),
             e((sign * 0.031, -0.001, 0.071), (0.014, 0.010, 0.010)),
             e((sign * 0.076, -0.006, -0.008), (0.009, 0.030, 0.018)),
             e((sign * 0.080, 0.008, -0.014), (0.008, 0.018, 0.013)),
@@ -427,9 +439,10 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
     neck = tube(joints[BONE["neck"]] + [0, -0.05, 0.002], joints[BONE["head"]] + [0, 0.015, 0.004],
                 np.array([0.036, 0.0315, 0.030]) * h * (0.6 + 0.4 * body.girth), BONE["neck"])  # fmt: skip
     neck = replace(neck, bones=((0.1, BONE["chest"]), (0.45, BONE["neck"]), (1.0, BONE["head"])))
+    slopes = [_trapezius(body, joints, side, sign, -0.002) for side, sign in SIDES]
     add(
         "skin",
-        [neck, _torso(body, hip + 0.7 * (0.817 * h - hip), 9.0, -0.004, (0.02, 0.01))],
+        [neck, *slopes, _torso(body, hip + 0.7 * (0.817 * h - hip), 9.0, -0.004, (0.02, 0.01))],
         skin_step,
         0.010 * h / 1.75,
     )
@@ -444,13 +457,13 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
         else:
             arm.append(_limb(joints, bones[1], bones[2], fore, min(2 * begin - 1, 0.9), 1.0))
         if look.sleeves < 0.1:
-            arm.append(ellipsoid(joints[BONE[bones[0]]], np.full(3, 0.031 * h * body.girth), BONE[f"{side}_clavicle"]))
+            arm.append(ellipsoid(joints[BONE[bones[0]]], np.full(3, 0.0265 * h * body.girth), BONE[f"{side}_clavicle"]))
         add("skin", arm, skin_step, 0.006)
         hand_step = 0.0055 / max(detail, 0.6)
         rng = np.random.default_rng([seed, int(sign > 0)])
         add("skin", _hand(body, joints, side, sign, rng.uniform(0.3, 1.2), rng.uniform(0.1, 0.7)), hand_step, 0.003)
         covered = look.skirt > 0
-        begin = 0.0 if covered else max(look.legs - 0.12, 0.0)
+        begin = min(0.42, 0.4 * look.skirt / (0.5 * h)) if covered else max(look.legs - 0.12, 0.0)
         if covered or look.legs < 0.97:
             thigh, shin = _leg_radii(body)
             bones = [f"{side}_{part}" for part in ("thigh", "shin", "foot")]
@@ -462,28 +475,29 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
     # top: trunk and sleeves
     loose = look.top_loose
     hem = hip + look.top_hem
-    trunk = _torso(body, hem, 9.0, loose, (0.008, 0.004))
+    trunk = _torso(body, hem, 9.0, loose, (0.008, 0.004), 0.0 if look.skirt else 0.012 * h / 1.75)
     lofts = [trunk]
     if body.bust > 0:
         for sign in (-1, 1):
             centre = (sign * 0.042 * h, hip + 0.73 * (0.817 * h - hip), 0.045 * h)
             lofts.append(ellipsoid(centre, (0.040 * h, 0.042 * h, 0.012 * h + body.bust), BONE["chest"]))
-    for side, _ in SIDES:
+    for side, sign in SIDES:
+        lofts.append(_trapezius(body, joints, side, sign, 0.8 * loose))
         if look.sleeves > 0.05:
             lofts += _arm(body, joints, side, look.sleeves, loose * (0.8 if look.sleeves > 0.6 else 1.0), 0.006)
         ball = ellipsoid(
-            joints[BONE[f"{side}_upper_arm"]] + [0, -0.004, 0],
-            np.full(3, 0.029 * h * body.girth + loose),
+            joints[BONE[f"{side}_upper_arm"]],
+            np.full(3, 0.0235 * h * body.girth + loose),
             BONE[f"{side}_clavicle"],
         )
         lofts += [ball] if look.sleeves > 0.05 else []
     folds = _waves(0.11, min(0.0045, 0.25 * loose), seed)
-    add("top", lofts, step, 0.014, displace=folds)
+    add("top", lofts, step, 0.010, displace=folds)
 
     # bottom: pelvis and legs, or skirt
     waist = hip + 0.16 * (0.817 * h - hip)
     extra = min(look.bottom_loose, max(loose - 0.006, 0.004)) if not look.skirt else 0.006
-    pelvis = _torso(body, 0.0, waist, extra, (0.02, 0.01))
+    pelvis = _torso(body, 0.0, min(waist, hem + 0.03), extra, (0.02, 0.01))
     if look.skirt > 0:
         sections, bottom, top = _torso_sections(body, 0.012)
         high = hip + 0.30 * (0.817 * h - hip)
@@ -510,10 +524,10 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
         add("bottom", lofts, step, 0.011, displace=_waves(0.12, min(0.004, 0.3 * extra), seed + 1.7))
 
     face_step = 0.0062 / max(detail, 0.6)
-    add("face", _head(origin, s), face_step * s, 0.0055 * s)
+    add("face", _head(origin, s, look.nose), face_step * s, 0.0055 * s)
     lofts, carve, strands = _hair(look.hair_style, origin, s)
     displace = _strands(strands * s, origin) if strands else None
-    add("hair", lofts, 1.25 * face_step * s, 0.008 * s, carve=carve, displace=displace)
+    add("hair", lofts, 1.1 * face_step * s, 0.008 * s, carve=carve, displace=displace)
     return _merge(body, look, joints, meshes)
 
 
@@ -530,43 +544,61 @@ def _pleats(depth: float):
 def _merge(body: Body, look: Look, joints: np.ndarray, meshes: list[tuple[str, Mesh]]) -> Figure:
     parts = Figure.__dataclass_fields__["parts"].default
     offsets = np.cumsum([0] + [len(m.vertices) for _, m in meshes])
-    vertices = np.concatenate([m.vertices for _, m in meshes])
     weights = np.concatenate([m.weights for _, m in meshes])
     faces = np.concatenate([m.faces + o for (_, m), o in zip(meshes, offsets, strict=False)])
     part = np.concatenate([np.full(len(m.faces), parts.index(p)) for p, m in meshes])
     main = weights.argmax(1)
+    # patterns change their axis between trunk, arms and legs: give each triangle one of them, as a seam does
+    limb = _LIMB_OF[main]
+    seam = np.median(limb[faces], axis=1).astype(int)
+    stray = np.argwhere(limb[faces] != seam[:, None])
+    source = np.concatenate([np.arange(len(main)), faces[tuple(stray.T)]])
+    limb = np.concatenate([limb, seam[stray[:, 0]]])
+    bone = main[faces[:, 0]]
+    faces[tuple(stray.T)] = len(main) + np.arange(len(stray))
+    vertices = np.concatenate([m.vertices for _, m in meshes])[source]
     return Figure(
         body=body,
         look=look,
         joints=joints,
         vertices=vertices.astype(np.float32),
-        normals=np.concatenate([m.normals for _, m in meshes]).astype(np.float32),
-        weights=np.where(weights < 0.01, 0, weights).astype(np.float32),
+        normals=np.concatenate([m.normals for _, m in meshes])[source].astype(np.float32),
+        weights=np.where(weights < 0.01, 0, weights)[source].astype(np.float32),
         faces=faces.astype(np.int32),
-        occlusion=np.concatenate([m.occlusion for _, m in meshes]).astype(np.float32),
+        occlusion=np.concatenate([m.occlusion for _, m in meshes])[source].astype(np.float32),
         part=part.astype(np.int8),
-        bone=main[faces[:, 0]].astype(np.int8),
-        pattern=_pattern_position(body, joints, vertices, main).astype(np.float32),
+        bone=bone.astype(np.int8),
+        pattern=_pattern_position(joints, vertices, limb).astype(np.float32),
     )
 
 
-def _pattern_position(body: Body, joints: np.ndarray, vertices: np.ndarray, main: np.ndarray) -> np.ndarray:
+# 0 trunk, 1 and 2 right and left arm, 3 and 4 right and left leg
+_LIMB_OF = np.array(
+    [
+        ("right" in name) * (1 + 2 * leg) + ("left" in name) * (2 + 2 * leg)
+        if leg or "arm" in name or "hand" in name
+        else 0
+        for name in BONES
+        for leg in [name.endswith(("thigh", "shin", "foot", "toes"))]
+    ]
+)
+
+
+def _pattern_position(joints: np.ndarray, vertices: np.ndarray, limb: np.ndarray) -> np.ndarray:
     """Rest position about the axis of the limb with the arms turned to hang straight down, and a radius for angles."""
     position = np.column_stack([vertices, np.full(len(vertices), 0.15)])
-    for side, sign in SIDES:
+    for i, (side, sign) in enumerate(SIDES):
+        arm, leg = limb == 1 + i, limb == 3 + i
         shoulder = joints[BONE[f"{side}_upper_arm"]]
         direction = arm_direction(sign)
-        on_arm = np.isin(main, [BONE[f"{side}_{name}"] for name in ("upper_arm", "forearm", "hand")])
-        relative = vertices[on_arm] - shoulder
-        outward = np.array(
-            [-direction[1] * sign, direction[0] * sign, 0.0]
-        )  # perpendicular to the arm in the frontal plane
-        position[on_arm, 0] = relative @ outward * sign
-        position[on_arm, 1] = shoulder[1] - relative @ direction
-        position[on_arm, 3] = 0.055
-        on_leg = np.isin(main, [BONE[f"{side}_{name}"] for name in ("thigh", "shin", "foot", "toes")])
-        position[on_leg, 0] -= joints[BONE[f"{side}_thigh"]][0]
-        position[on_leg, 3] = 0.075
+        outward = np.array([-direction[1], direction[0], 0.0])  # perpendicular to the arm in the frontal plane
+        relative = vertices[arm] - shoulder
+        position[arm, 0] = relative @ outward
+        position[arm, 1] = shoulder[1] - relative @ direction
+        position[arm, 3] = 0.055
+        hip, ankle = joints[BONE[f"{side}_thigh"]], joints[BONE[f"{side}_foot"]]
+        position[leg, 0] -= np.interp(vertices[leg, 1], [ankle[1], hip[1]], [ankle[0], hip[0]])
+        position[leg, 3] = 0.075
     return position
 
 
@@ -725,7 +757,7 @@ def random_body(rng: np.random.Generator) -> Body:
         hips=float(rng.normal(0.053 if woman else 0.051, 0.003)),
         legs=float(rng.normal(0.527, 0.012)),
         arms=float(rng.normal(1.0, 0.04)),
-        head=float(np.clip(rng.normal(0.99, 0.05), 0.86, 1.15)),
+        head=float(np.clip(rng.normal(1.03, 0.05) * (height / 1.75) ** 0.5, 0.88, 1.2)),
         girth=girth,
         muscle=float(rng.normal(0.94 if woman else 1.0, 0.06)),
         waist=float(rng.normal(0.92 if woman else 1.03, 0.06)),
@@ -768,6 +800,7 @@ def random_look(rng: np.random.Generator, body: Body) -> Look:
         shoe=random_cloth(rng).colour,
         sole=(0.93, 0.93, 0.9) if rng.random() < 0.6 else (0.1, 0.1, 0.1),
         glasses=bool(rng.random() < 0.15),
+        nose=float(rng.uniform(0.75, 1.15)),
     )
 
 

@@ -138,7 +138,7 @@ def blend(
     for normal, offset in carve:
         normal = np.asarray(normal, float)
         plane = sum(np.reshape(normal[i] * axes[i], [-1 if j == i else 1 for j in range(3)]) for i in range(3)) - offset
-        field = np.maximum(field, plane)
+        field = 0.5 * (field + plane + np.sqrt((field - plane) ** 2 + step**2))  # a maximum with a rounded edge
     return field, origin
 
 

@@ -52,16 +52,17 @@ def rest_joints(body: Body) -> np.ndarray:
     joints[BONE["head"]] = 0, max(h - crown_to_joint, shoulder + 0.05 * h), -0.012
     for side, sign in SIDES:
         direction = arm_direction(sign)
-        joints[BONE[f"{side}_clavicle"]] = sign * 0.015 * h, shoulder - 0.004 * h, 0
-        arm = np.array([sign * body.shoulders * h, shoulder, -0.006])
+        joints[BONE[f"{side}_clavicle"]] = sign * 0.015 * h, shoulder - 0.018 * h, 0
+        arm = np.array([sign * body.shoulders * h, shoulder - 0.026 * h, -0.006])
         joints[BONE[f"{side}_upper_arm"]] = arm
         joints[BONE[f"{side}_forearm"]] = arm + direction * 0.168 * h * body.arms
         joints[BONE[f"{side}_hand"]] = arm + direction * (0.168 + 0.145) * h * body.arms
         x = sign * body.hips * h
         joints[BONE[f"{side}_thigh"]] = x, hip, 0
-        joints[BONE[f"{side}_shin"]] = x, 0.285 / 0.525 * hip, 0.004
-        joints[BONE[f"{side}_foot"]] = x, 0.045 * h, -0.008
-        joints[BONE[f"{side}_toes"]] = x, 0.013 * h, 0.062 * h
+        out = sign * 0.024 * h  # legs a little apart, so that wide trousers do not grow together
+        joints[BONE[f"{side}_shin"]] = x + out, 0.285 / 0.525 * hip, 0.004
+        joints[BONE[f"{side}_foot"]] = x + 2 * out, 0.045 * h, -0.008
+        joints[BONE[f"{side}_toes"]] = x + 2 * out, 0.013 * h, 0.062 * h
     return joints
 
 
@@ -234,16 +235,14 @@ def solve(body: Body, stance: Stance) -> Pose:
     stacked = np.stack([root[..., 1], *ceiling], -1)
     root[..., 1] = -np.log(np.exp(-sharp * (stacked - ankle)).sum(-1)) / sharp + ankle
 
-    chest = pelvis @ bend @ bend
     for i, (side, sign) in enumerate(SIDES):
         hip = root + pelvis @ (joints[BONE[f"{side}_thigh"]] - joints[0])
         aim = stance.aim[..., i]
         knee_yaw = 0.5 * (aim + stance.turn)
         pole = np.stack([np.sin(knee_yaw), 0 * aim, np.cos(knee_yaw)], -1)
-        down = np.array([0.0, -1.0, 0.0])
         upper, lower, hinge = bend_limb(hip, ankles[..., i, :], thigh, shin, pole)
-        rest = (down, np.array([1.0, 0.0, 0.0]))
-        thigh_rotation, shin_rotation = align(rest, (upper, hinge)), align(rest, (lower, hinge))
+        thigh_rotation = align(_leg_frame(joints, side, "thigh", "shin"), (upper, hinge))
+        shin_rotation = align(_leg_frame(joints, side, "shin", "foot"), (lower, hinge))
         foot_rotation = euler(stance.heel[..., i], aim, 0.0)
         _set(local, f"{side}_thigh", pelvis, thigh_rotation)
         _set(local, f"{side}_shin", thigh_rotation, shin_rotation)
@@ -272,8 +271,13 @@ def solve(body: Body, stance: Stance) -> Pose:
         local[..., BONE[f"{side}_hand"], :, :] = about(direction, sign * pronation) @ about(
             np.array([0.0, 0.0, 1.0]), -sign * flexion
         )
-    del chest
     return Pose(root, local)
+
+
+def _leg_frame(joints: np.ndarray, side: str, bone: str, end: str) -> tuple[np.ndarray, np.ndarray]:
+    """Direction of a bone of the leg at rest, and its hinge axis."""
+    along = unit(joints[BONE[f"{side}_{end}"]] - joints[BONE[f"{side}_{bone}"]])
+    return along, unit(np.cross([0.0, 0.0, 1.0], along))
 
 
 def _ankles(joints: np.ndarray, stance: Stance, scale: float) -> np.ndarray:

@@ -222,7 +222,7 @@ def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
     upper = np.abs(y + 0.0585) - 0.0062 * (1 - (x / 0.025) ** 2) + 0.0016 * np.exp(-((x / 0.005) ** 2))
     lower = np.abs(y + 0.0695) - 0.0070 * (1 - (x / 0.022) ** 2)
     paint(front * soft(np.minimum(upper, lower), 0.003), to_linear(look.lips))
-    paint(front * soft(np.abs(y + 0.0640 + 0.6 * x**2) - 0.0013, 0.002) * (side < 0.023), skin * 0.18, 0.8)
+    paint(front * soft(np.abs(y + 0.0640 + 0.6 * x**2) - 0.0013, 0.002) * (side < 0.020), skin * 0.2, 0.6)
     paint(front * soft(np.hypot((side - 0.007) / 1.3, y + 0.041) - 0.0025, 0.003), skin * 0.3, 0.7)
     # eyes
     ex, ey = side - 0.031, y - 0.001
@@ -315,13 +315,44 @@ def lit(shadow, points: np.ndarray, bias: float = 0.025) -> np.ndarray:
     return total / len(offsets)
 
 
+def soft_shadow(shadow, points: np.ndarray) -> np.ndarray:
+    """Share (N,) of the key light that the casters take from points (N, 3) behind all of them; softer with the distance."""
+    image, axes, origin, texel = shadow
+    margin = 24
+    image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=np.inf)
+    local = points @ axes.T.astype(np.float32)
+    x, y = (((local[:, :2] - origin) / texel).T + margin).astype(np.float32)
+    cover = np.isfinite(image).astype(np.float32)
+    wide = cv2.GaussianBlur(cover, (0, 0), 7.0)
+    caster = cv2.GaussianBlur(np.where(cover > 0, image, 0), (0, 0), 7.0) / np.maximum(wide, 1e-4)
+
+    def at(picture: np.ndarray) -> np.ndarray:
+        rows = -(-len(x) // 512)  # cv2.remap wants sides below 32767
+        grid = [np.resize(a, rows * 512).reshape(rows, 512) for a in (x, y)]
+        return cv2.remap(picture, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0).ravel()[
+            : len(x)
+        ]
+
+    gap = np.clip(local[:, 2] - at(caster), 0, None) * 0.055 / texel  # radius of the half-shadow in texels
+    sizes = (0.8, 2.5, 6.0, 12.0)
+    shades = [at(cv2.GaussianBlur(cover, (0, 0), s)) for s in sizes]
+    total = shades[0]
+    for i in range(1, len(sizes)):
+        t = np.clip((gap - sizes[i - 1]) / (sizes[i] - sizes[i - 1]), 0, 1)
+        total = total * (1 - t) + shades[i] * t
+    return total
+
+
 @dataclass
 class Layer:
-    """Rendered people without background at the resolution of the supersampled frame.
+    """Rendered people without background: the box of the frame that holds them, `supersample` times enlarged.
 
-    colour (h, w, 3) linear, premultiplied; alpha (h, w); depth (h, w) metres, inf where empty; bone (h, w) int8, -1 where
-    empty; owner (h, w) int8 index of the figure; shadow: the shadow map, or None.
+    box: x0, y0, x1, y1 in pixels of the frame. colour (h, w, 3) linear, premultiplied; alpha (h, w); depth (h, w) metres,
+    inf where empty; bone (h, w) int8, -1 where empty; owner (h, w) int8 index of the figure; shadow: shadow map or None.
     """
+
+    box: tuple[int, int, int, int]
+    supersample: int
 
     colour: np.ndarray
     alpha: np.ndarray
@@ -335,7 +366,6 @@ def render_layer(
     people: Sequence[tuple[Figure, Pose]], camera: Camera, light: Light, supersample: int = 2, shadows: bool = True
 ) -> Layer:
     """Render figures without background; see `Layer`."""
-    width, height = camera.width * supersample, camera.height * supersample
     skinned = [skin_mesh(figure, pose) for figure, pose in people]
     offsets = np.cumsum([0] + [len(v) for v, _ in skinned])
     vertices = np.concatenate([v for v, _ in skinned]).astype(np.float32)
@@ -343,7 +373,12 @@ def render_layer(
     faces = np.concatenate([f.faces + o for (f, _), o in zip(people, offsets, strict=False)])
     owner_of_face = np.repeat(np.arange(len(people), dtype=np.int8), [len(f.faces) for f, _ in people])
     screen = camera.project(vertices).astype(np.float32)
-    screen[:, :2] = (screen[:, :2] + 0.5) * supersample - 0.5
+    front = screen[screen[:, 2] > NEAR]
+    frame = np.array([camera.width, camera.height])
+    low = np.clip(np.floor(front[:, :2].min(0)) - 1, 0, frame - 1).astype(int) if len(front) else np.zeros(2, int)
+    high = np.clip(np.ceil(front[:, :2].max(0)) + 2, low + 1, frame).astype(int) if len(front) else np.ones(2, int)
+    screen[:, :2] = (screen[:, :2] - low + 0.5) * supersample - 0.5
+    width, height = (high - low) * supersample
     pixels, hit, weights, depth = rasterize(screen, faces, width, height)
 
     attributes = np.concatenate(
@@ -375,7 +410,7 @@ def render_layer(
     view = np.asarray(camera.position, np.float32) - point
     view /= np.linalg.norm(view, axis=1, keepdims=True)
     facing = normal @ towards
-    open_to_key = lit(shadow, point + 0.012 * normal) if shadows else np.ones(len(hit), np.float32)
+    open_to_key = lit(shadow, point + 0.02 * normal) if shadows else np.ones(len(hit), np.float32)
     skin = (part <= 1)[:, None]
     # light bleeds a little over the terminator, reddish on skin
     wrap = np.where(skin, np.array([0.28, 0.14, 0.10], np.float32), np.float32(0.08))
@@ -396,6 +431,8 @@ def render_layer(
         return image.reshape(height, width, *values.shape[1:])
 
     return Layer(
+        box=(*low.tolist(), *high.tolist()),
+        supersample=supersample,
         colour=fill(colour, 0, np.float32),
         alpha=fill(np.ones(len(hit), np.float32), 0, np.float32),
         depth=fill(depth, np.inf, np.float32),
@@ -439,14 +476,15 @@ def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Cam
     """Which keypoints of figure number `index` of the layer are in the frame and not hidden, bool (18,)."""
     points = camera.project(keypoints_3d(figure, pose))
     height, width = layer.alpha.shape
-    factor = width / camera.width
     seen = np.zeros(18, bool)
     for k, (bones, slack) in enumerate(_SEEN_ON_FLAT):
         x, y, depth = points[k]
         if not (-0.5 <= x < camera.width - 0.5 and -0.5 <= y < camera.height - 0.5):
             continue
-        column = min(int((x + 0.5) * factor), width - 1)
-        row = min(int((y + 0.5) * factor), height - 1)
+        column = int((x + 0.5 - layer.box[0]) * layer.supersample)
+        row = int((y + 0.5 - layer.box[1]) * layer.supersample)
+        if not (0 <= column < width and 0 <= row < height):
+            continue
         if layer.owner[row, column] != index:
             # beside the silhouette by a rounding error, as the tip of a nose in profile can be
             near = layer.owner[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
@@ -480,10 +518,14 @@ def render_figures(
     """
     light = light or Light()
     layer = render_layer(people, camera, light, supersample, shadows)
-    colour, alpha = downsample(layer.colour, supersample), downsample(layer.alpha, supersample)
     if background is None:
         background = np.full((camera.height, camera.width, 3), 128, np.uint8)
-    frame = from_linear(colour + _TO_LINEAR[background] * (1 - alpha[..., None]))
+    frame = background.copy()
+    x0, y0, x1, y1 = layer.box
+    colour, cover = downsample(layer.colour, supersample), downsample(layer.alpha, supersample)
+    frame[y0:y1, x0:x1] = from_linear(colour + _TO_LINEAR[background[y0:y1, x0:x1]] * (1 - cover[..., None]))
+    alpha = np.zeros((camera.height, camera.width), np.float32)
+    alpha[y0:y1, x0:x1] = cover
     keypoints = np.stack([project(f, p, camera) for f, p in people])
     visible = np.stack([visibility(layer, i, f, p, camera) for i, (f, p) in enumerate(people)])
     return frame, keypoints, visible, alpha
