@@ -199,43 +199,43 @@ def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
 
 
 def find_spikes(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
-    """Single keypoints (N, 18) bool far from the cubic through the two frames before and the two after.
+    """Keypoints (N, 18) bool that leave their course for a frame or two.
 
-    Far is 0.1 body sizes, or five times what is usual for this keypoint within half a second, whichever is more.
+    That is by 0.1 body sizes, by what a limb can be accelerated between two frames, or by five times what is usual for
+    this keypoint within half a second, whichever is most.
     """
+    least = np.full(18, 60.0)  # half the greatest acceleration, in body sizes per second squared
+    least[[3, 4, 6, 7]] = 120  # arms
+    least = np.maximum(0.1, least / fps**2)
     wrong = np.zeros(points.shape[:2], bool)
     half = max(3, round(fps / 2))
     for k in range(18):
-        for _ in range(3):  # a spike hides lesser ones beside it
+        for _ in range(2):  # great ones hide lesser ones
             times = np.flatnonzero(~np.isnan(points[:, k, 0]) & ~wrong[:, k])
-            if len(times) < 5:
-                break
-            error = _cubic_error(points[times, k] / size[times, None], times, fps)
-            usual = median_filter(error, 2 * half + 1, mode="nearest")
-            highest = error >= np.max([np.roll(error, lag) for lag in (-2, -1, 1, 2)], axis=0)
-            spikes = highest & (error > np.maximum(0.1, 5 * usual))
-            if not spikes.any():
-                break
-            wrong[times[spikes], k] = True
+            deviation = _deviation(points[times, k] / size[times, None], times, max(3, 0.2 * fps))
+            usual = median_filter(deviation, 2 * half + 1, mode="nearest")
+            wrong[times[deviation > np.maximum(least[k], 5 * usual)], k] = True
     return wrong
 
 
-def _cubic_error(values: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
-    """Distance of each of (n, 2) from the cubic (Lagrange) through its two neighbours on each side; 0 where these are
-    not within 0.2 s (three frames at least)."""
-    n = len(values)
-    lags = (-2, -1, 1, 2)
-    index = np.clip(np.arange(n)[:, None] + lags, 0, n - 1)
-    offset = (times[index] - times[:, None]).astype(np.float64)  # n, 4
-    usable = (np.abs(offset).max(axis=1) <= max(3, 0.2 * fps)) & (np.arange(n) >= 2) & (np.arange(n) < n - 2)
-    weights = np.ones((n, 4))
-    for i in range(4):
-        for j in range(4):
-            if i != j:
-                span = np.where(usable, offset[:, j] - offset[:, i], 1)
-                weights[:, i] *= offset[:, j] / span
-    error = np.linalg.norm(values - (weights[..., None] * values[index]).sum(axis=1), axis=1)
-    return np.where(usable, error, 0)
+def _deviation(values: np.ndarray, times: np.ndarray, reach: float) -> np.ndarray:
+    """(n,) distance of each of (n, 2) values from its neighbours' course: the least of those from the parabolas through
+    three of the two neighbours before and two after, so that one bad neighbour does no harm. 0 at the ends, and where
+    a neighbour is more than `reach` frames away."""
+    deviation = np.zeros(len(values))
+    index = np.arange(2, len(values) - 2)[:, None] + (-2, -1, 1, 2)  # n - 4, 4
+    if not len(index):
+        return deviation
+    offsets = (times[index] - times[2:-2, None]).astype(np.float64)
+    distances = []
+    for used in ([0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]):
+        a, b, c = offsets[:, used].T
+        lagrange = np.stack([b * c / ((a - b) * (a - c)), a * c / ((b - a) * (b - c)), a * b / ((c - a) * (c - b))])
+        course = np.einsum("in,nic->nc", lagrange, values[index[:, used]])
+        distances.append(np.linalg.norm(values[2:-2] - course, axis=1))
+    near = np.abs(offsets).max(axis=1) <= reach
+    deviation[2:-2] = np.where(near, np.min(distances, axis=0), 0)
+    return deviation
 
 
 def find_islands(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
@@ -250,7 +250,7 @@ def find_islands(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray
     return wrong
 
 
-def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: float = 2.0) -> np.ndarray:
+def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: float = 1.3) -> np.ndarray:
     """Smooth (N, K, 2) points, NaN where missing, without delay and without blunting what is fast.
 
     Local quadratics are fitted in wider and wider windows around each point, as long as their values agree within
@@ -261,15 +261,15 @@ def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: fl
     weight = np.where(seen, np.clip(confidence, 0.05, 1), 0)
     middle = np.array([np.median(w[s]) if s.any() else 1.0 for w, s in zip(weight.T, seen.T, strict=True)])
     weight = weight / middle
-    noise = _noise(points)  # (K, 2)
+    noise = _noise(points)
     values = np.where(seen[..., None], points, 0)
     best = values
-    error = noise / np.sqrt(np.where(seen, weight, 1))[..., None]
+    error = (noise / np.sqrt(np.where(seen, weight, 1)))[..., None]
     low, high = values - tolerance * error, values + tolerance * error
     agreeing = seen.copy()
     for half in sorted({max(2, round(s * fps)) for s in (0.08, 0.12, 0.18, 0.26, 0.36)}):
         fit, gain, usable = _local_quadratic(values, weight, half)
-        error = noise * np.sqrt(gain)[..., None]
+        error = (noise * np.sqrt(gain))[..., None]
         low, high = np.maximum(low, fit - tolerance * error), np.minimum(high, fit + tolerance * error)
         agreeing &= usable & (low <= high).all(axis=-1)
         best = np.where(agreeing[..., None], fit, best)
@@ -277,13 +277,14 @@ def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: fl
 
 
 def _noise(points: np.ndarray) -> np.ndarray:
-    """(K, 2) standard deviation of each coordinate's noise, from third differences, which motion hardly enters."""
-    third = np.abs(np.diff(points, n=3, axis=0)).reshape(-1, *points.shape[1:])
-    noise = np.zeros(points.shape[1:])
+    """(K,) standard deviation of the coordinates' noise: from third differences, and of these from the lower quarter,
+    because motion enters little there."""
+    third = np.linalg.norm(np.diff(points, n=3, axis=0), axis=-1).reshape(-1, points.shape[1])
+    noise = np.zeros(points.shape[1])
     for k in range(points.shape[1]):
-        known = third[~np.isnan(third[:, k, 0]), k]
-        if len(known) >= 5:
-            noise[k] = np.median(known, axis=0) / 0.6745 / np.sqrt(20)
+        known = third[~np.isnan(third[:, k]), k]
+        if len(known) >= 8:
+            noise[k] = np.quantile(known, 0.25) / np.sqrt(-2 * np.log(0.75) * 20)  # Rayleigh's quantile; 1 + 9 + 9 + 1
     return noise
 
 

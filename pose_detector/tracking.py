@@ -14,6 +14,7 @@ Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, sco
 MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a keypoint's last place is remembered
 REUNION = 3.0  # seconds after which somebody who comes back to the same place is still the same person
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
+MIRRORED = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 GHOST = 0.03  # people with less than this share of the main person's score are no people
 
 
@@ -134,12 +135,17 @@ class _Path:
 
 
 def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: float, least: int = MIN_SHARED) -> float:
-    """Mean distance of the shared keypoints in body sizes; infinite where too few are shared."""
-    both = (pose[:, 2] > 0) & known
-    if np.count_nonzero(both) < least:
-        return np.inf
-    distances = np.linalg.norm(pose[both, :2] - places[both], axis=1) / max(size, 1e-6)
-    return float(np.minimum(distances, 2).mean())  # a single wrong keypoint must not part a person from itself
+    """Mean distance of the shared keypoints in body sizes; infinite where too few are shared.
+
+    Networks take the back for the front at times, and then exchange all left and right: the better reading counts.
+    """
+    costs = [np.inf]
+    for reading in (pose, pose[MIRRORED]):
+        both = (reading[:, 2] > 0) & known
+        if np.count_nonzero(both) >= least:
+            distances = np.linalg.norm(reading[both, :2] - places[both], axis=1) / max(size, 1e-6)
+            costs.append(np.minimum(distances, 2).mean())  # a single wrong keypoint must not part two poses
+    return float(min(costs))
 
 
 def _advance(active: list[_Path], poses: np.ndarray, frame: int, time: float) -> list[_Path]:

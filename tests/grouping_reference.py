@@ -49,9 +49,9 @@ def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> lis
 
 
 def group_reference(
-    heatmaps: np.ndarray, pafs: np.ndarray, stride: int = 8, threshold: float = 0.1
+    heatmaps: np.ndarray, pafs: np.ndarray, stride: int = 8, threshold: float = 0.1, min_score: float = 0.4
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `pose_detector.pafprocess.group`, with the published constants."""
+    """As `pose_detector.pafprocess.group`; the constants are the published ones."""
     heatmaps, pafs = _enlarge(heatmaps[:KEYPOINTS], stride), _enlarge(pafs, stride)
     peaks = [_peaks(heatmap, threshold) for heatmap in heatmaps]
     rows = []  # numbers of the peaks (-1: none), sum of the scores, count
@@ -79,7 +79,7 @@ def group_reference(
                 numbers = np.full(KEYPOINTS, -1)
                 numbers[[k1, k2]] = a, b
                 rows.append({"peaks": numbers, "score": peaks[k1][a, 2] + peaks[k2][b, 2] + score, "count": 2})
-    rows = [row for row in rows if row["count"] >= 4 and row["score"] / row["count"] >= 0.4]
+    rows = [row for row in rows if row["count"] >= 4 and row["score"] / row["count"] >= min_score]
     keypoints = np.zeros((len(rows), KEYPOINTS, 2), np.float32)
     scores = np.zeros((len(rows), KEYPOINTS), np.float32)
     for p, row in enumerate(rows):

@@ -42,7 +42,7 @@ def group(
     paf_threshold: float = 0.05,
     agreement: float = 0.8,
     min_parts: int = 4,
-    min_score: float = 0.4,
+    min_score: float = 0.2,
     max_peaks: int = 500,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the people in the output of an OpenPose-family network.

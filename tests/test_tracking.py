@@ -1,0 +1,156 @@
+"""Who is who over time, on people whose identity is known."""
+
+import time
+
+import numpy as np
+import pytest
+from maps import STANDING
+from motion import dance, seen
+
+from pose_detector.errors import InputError
+from pose_detector.tracking import MIRRORED, choose, follow, track
+
+FPS = 25.0
+
+
+def shuffled(people, rng):
+    """Detections per frame, in random order, of people (N, 18, 2) with NaN where a person or keypoint is missing."""
+    detections = []
+    for frame in range(len(people[0])):
+        poses = [p[frame] for p in people if not np.isnan(p[frame]).all()]
+        poses = [seen(poses[i]) for i in rng.permutation(len(poses))]
+        stacked = np.stack(poses) if poses else np.zeros((0, 18, 3), np.float32)
+        detections.append((stacked[..., :2], stacked[..., 2]))
+    return detections
+
+
+def walker(frames, start, stop, y=150.0, torso=60.0):
+    """Somebody who walks on a straight line from x = start to x = stop in pixels, legs swinging."""
+    pose = np.repeat(STANDING[None] * torso, frames, axis=0)
+    pose[..., 0] += np.linspace(start, stop, frames)[:, None]
+    swing = 0.4 * torso * np.sin(np.arange(frames) * 2 * np.pi / FPS)
+    pose[:, [9, 10], 0] += swing[:, None]
+    pose[:, [12, 13], 0] -= swing[:, None]
+    return pose + np.array([0, y])
+
+
+def is_person(found, person, pixels=1.0):
+    """Whether a track shows this person wherever it shows somebody."""
+    there = found.keypoints[..., 2] > 0
+    return np.abs(found.keypoints[..., :2] - person)[there].max() < pixels
+
+
+def test_crossing_people_keep_their_names():
+    rng = np.random.default_rng(0)
+    left, right = walker(100, 100, 500), walker(100, 480, 120, y=158)
+    tracks = track(shuffled([left, right], rng), FPS)
+    assert len(tracks) == 2
+    assert is_person(tracks[0], left) and is_person(tracks[1], right)
+    assert all(t.present.all() for t in tracks)
+
+
+def test_dancers_side_by_side():
+    rng = np.random.default_rng(1)
+    people = [dance(rng, 250, FPS, torso=60, neck=(150 + 250 * n, 120)) for n in range(4)]
+    noisy = [p + rng.standard_normal(p.shape) * 1.5 for p in people]
+    for person in noisy:
+        person[rng.random(person.shape[:2]) < 0.1] = np.nan
+    tracks = track(shuffled(noisy, rng), FPS)
+    assert len(tracks) == 4
+    for found, person in zip(tracks, noisy, strict=True):
+        assert is_person(found, person)
+
+
+@pytest.mark.parametrize("gap", [1, 5, 20, 60])
+def test_gaps_do_not_part_a_person(gap):
+    rng = np.random.default_rng(2)
+    person = walker(200, 200, 260)
+    person[100 : 100 + gap] = np.nan
+    tracks = track(shuffled([person], rng), FPS)
+    assert len(tracks) == 1
+    np.testing.assert_array_equal(tracks[0].present, ~np.isnan(person).all(axis=(1, 2)))
+
+
+def test_leaving_and_somebody_else_coming():
+    """Who comes elsewhere, or long afterwards, is another person."""
+    rng = np.random.default_rng(3)
+    first, second = walker(300, 100, 110), walker(300, 500, 490)
+    first[100:] = np.nan
+    second[:140] = np.nan
+    assert len(track(shuffled([first, second], rng), FPS)) == 2
+    late = walker(300, 100, 110)
+    late[:220] = np.nan
+    assert len(track(shuffled([first, late], rng), FPS)) == 2
+
+
+def test_pieces_of_one_person_are_joined():
+    rng = np.random.default_rng(4)
+    person = walker(60, 200, 230)
+    upper, lower = person.copy(), person.copy()
+    upper[20:40, 8:14] = np.nan
+    lower[:, np.r_[0:8, 14:18]] = np.nan
+    lower[:20] = lower[40:] = np.nan
+    tracks = track(shuffled([upper, lower], rng), FPS)
+    assert len(tracks) == 1
+    assert (tracks[0].keypoints[..., 2] > 0).all() and is_person(tracks[0], person)
+
+
+def test_exchanged_sides_do_not_part_a_person():
+    rng = np.random.default_rng(5)
+    person = walker(60, 200, 230)
+    person[20:30] = person[20:30, MIRRORED]
+    assert len(track(shuffled([person], rng), FPS)) == 1
+
+
+def test_ghosts_are_nobody():
+    rng = np.random.default_rng(6)
+    ghost = np.full((100, 18, 2), np.nan)
+    ghost[50:52] = walker(2, 500, 500, torso=30)
+    assert len(track(shuffled([walker(100, 200, 220), ghost], rng), FPS)) == 1
+
+
+def test_the_main_person_is_large_and_stays():
+    rng = np.random.default_rng(7)
+    small, passing, main = (
+        walker(200, 50, 60, torso=25),
+        walker(200, 250, 300, torso=70),
+        walker(200, 500, 480, torso=60),
+    )
+    passing[60:] = np.nan
+    tracks = track(shuffled([main, small, passing], rng), FPS)
+    assert len(tracks) == 3
+    assert is_person(choose(tracks), main)
+    for number, person in enumerate([small, passing, main]):  # left to right
+        assert is_person(choose(tracks, number), person)
+    assert follow(shuffled([main, small, passing], rng), FPS).report.people == 3
+
+
+@pytest.mark.parametrize("person", [-1, 1, 7])
+def test_no_such_person(person):
+    tracks = track(shuffled([walker(10, 100, 110)], np.random.default_rng(0)), FPS)
+    with pytest.raises(InputError, match=f"no person {person}.* 1 person") as caught:
+        choose(tracks, person)
+    assert "\n" not in str(caught.value)
+
+
+def test_nobody_at_all():
+    empty = (np.zeros((0, 18, 2), np.float32), np.zeros((0, 18), np.float32))
+    assert track([empty] * 5, FPS) == [] and track([], FPS) == []
+    for person in (None, 0):
+        with pytest.raises(InputError, match="no person was found"):
+            choose([], person)
+
+
+def test_one_frame():
+    result = follow(shuffled([walker(1, 100, 100)], np.random.default_rng(0)), FPS)
+    assert result.keypoints.shape == (1, 18, 3)
+    np.testing.assert_allclose(result.keypoints[..., :2], walker(1, 100, 100), atol=1e-3)
+
+
+def test_long_videos_are_quick():
+    rng = np.random.default_rng(8)
+    person = dance(rng, 3000, FPS)
+    detections = shuffled([person + rng.standard_normal(person.shape)], rng)
+    start = time.perf_counter()
+    follow(detections, FPS)
+    assert time.perf_counter() - start < 15
