@@ -40,16 +40,40 @@ class Config:
     frame_area: int = 512 * 288  # pixels of a working frame; its sides follow the video's own aspect ratio
     pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
+    pose_batch: int = 8  # frames that the detector is given at once
     redo: bool = False  # detect again although the result for this video and these settings is there
 
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
     epochs: int = 40  # passes over the training frames
     max_minutes: float = 0.0  # stop training, saved and usable, after so many minutes; 0: no limit
-    continue_train: bool = False  # go on from the newest checkpoint in output/model_dump
+    continue_train: bool = False  # go on from the newest checkpoint in output/model_dump, if it is of this person
+    keep_checkpoints: int = 5  # how many of the newest stay; the best one always does
     batch_size: int = 4  # pairs of successive frames in a step
+    learning_rate: float = 4e-4  # of Adam, generator; falls linearly to 0 over the second half of the epochs
+    discriminator_rate: float = 2e-4  # of Adam, discriminator
+    crop: int = 160  # side in pixels, a multiple of 32, of the part of the person's window that a step trains on
+    validation_frames: int = 12  # how many of the held-out frames are rendered after each epoch
+    channels: int = 96  # width of the hourglasses
+    stacks: int = 2  # how many hourglasses
+    detail: int = 16  # channels of the generator's head at full resolution
+    discriminator_channels: int = 24  # of its first layer
+    discriminator_scales: int = 2  # how many, each at half the resolution of the one before
+    weight_pixel: float = 10.0  # of the loss terms: L1, pixels
+    weight_adversarial: float = 1.0  # judge's scores
+    weight_feature_matching: float = 10.0  # judge's features
+    weight_perceptual: float = 10.0  # features of a fixed network
+    perceptual: Literal["pose", "vgg19", "none"] = "pose"  # the pose trunk, or VGG-19 (548 MB)
+    ema: float = 0.998  # decay a step of the averaged generator, the one that renders
 
     # ---- Step 4: main/test.py ---------------------------------------------------------------------------------------
     checkpoint: Path | None = None  # which to render with; None: the newest in output/model_dump
+
+    # ---- Texture, steps 3 and 4 -------------------------------------------------------------------------------------
+    bank: int = 1000  # training frames that texture is copied from, at most; they are kept in memory
+    apart: float = 0.5  # seconds; in training, texture is never copied from frames nearer than this
+
+    # ---- Step 5: output/img2video.py --------------------------------------------------------------------------------
+    crf: float = 16.0  # quality of the H.264 video: 0 is lossless, 23 visibly worse than 16
 
     # ---- Where things lie -------------------------------------------------------------------------------------------
     @property

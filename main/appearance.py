@@ -1,0 +1,212 @@
+"""Texture from the training video: for every limb of a pose, the training frame that shows this limb most alike, moved
+onto the pose by an affine map. The generator gets the result as *references*, layers to copy from: copied texture is
+sharp, invented texture is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from data.skeleton import body_size
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the body that is moved as one; lengths in torso lengths, along and across its bone."""
+
+    layer: int  # 0: body, 1: arms
+    start: tuple[int, ...]  # keypoints whose mean is where the bone begins
+    end: tuple[int, ...]
+    before: float  # how far the piece reaches beyond the start,
+    after: float  # ... and beyond the end
+    width: float  # half its width
+    near: tuple[int, ...]  # other keypoints that decide whether two frames show it alike
+
+
+HEAD = (0, 14, 15, 16, 17)
+# In the order in which they are painted: what usually lies in front comes last.
+PARTS = (
+    Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12)), Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9)),
+    Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
+    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11, 3, 6)),
+    Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5)),
+    Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
+    Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
+)  # fmt: skip
+LAYERS = 2
+
+
+def matte(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """Where ``frame`` differs from the plate, both (H, W, 3) uint8: (H, W) uint8, 255 = surely the person."""
+    difference = cv2.GaussianBlur(cv2.absdiff(frame, plate).max(-1), (0, 0), 1.0).astype(np.float32)
+    opaque = np.clip((difference - 6.0) / 18.0, 0, 1)
+    return (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
+
+
+def match_costs(queries: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """How unlike each part looks in the frames of the bank, judged by pose alone.
+
+    Args:
+        queries: (Q, 18, 3) poses to be painted, pixels.
+        bank: (N, 18, 3) poses of the frames that texture may be taken from.
+
+    Returns:
+        (len(PARTS), Q, N) float32: mean squared distance of the keypoints in torso lengths, relative to the part's
+        start, those of the part counting most, its neighbours less and all others a little; infinite where a frame
+        does not show the part.
+    """
+    sizes = [person_size(poses)[:, None, None] for poses in (queries, bank)]
+    costs = np.empty((len(PARTS), len(queries), len(bank)), np.float32)
+    for p, part in enumerate(PARTS):
+        weight = np.full(18, 0.03, np.float32)
+        weight[list(part.near)] = 0.3
+        weight[[*part.start, *part.end]] = 1.0
+        relative = [
+            (poses[..., :2] - _mean(poses, part.start)[:, None]) / size
+            for poses, size in zip((queries, bank), sizes, strict=True)
+        ]
+        seen = [(poses[..., 2] > 0).astype(np.float32) * weight for poses in (queries, bank)]  # (n, 18)
+        # sum_k w_k |q_k - b_k|^2 over the keypoints that both have, as matrix products.
+        q, b = relative
+        both = seen[0] @ (seen[1] > 0).T.astype(np.float32)
+        qq = (seen[0] * (q**2).sum(-1)) @ (seen[1] > 0).T.astype(np.float32)
+        bb = (seen[0] > 0).astype(np.float32) @ (seen[1] * (b**2).sum(-1)).T
+        qb = sum((seen[0] * q[..., i]) @ ((seen[1] > 0) * b[..., i]).T for i in (0, 1))
+        cost = np.maximum(qq + bb - 2 * qb, 0) / np.maximum(both, 1e-6)
+        cost[:, ~_has(bank, part)] = np.inf
+        costs[p] = cost
+    return costs
+
+
+def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 32) -> np.ndarray:
+    """For each part one frame of the bank per pose, such that the source changes seldom.
+
+    The path of least cost (Viterbi), where staying with a frame, or going on to the next one of the bank, is free and
+    any other change costs ``switch``.
+
+    Args:
+        costs: (parts, Q, N) from :func:`match_costs`, Q successive poses.
+
+    Returns:
+        (parts, Q) int indices into the bank.
+    """
+    parts, length, _ = costs.shape
+    chosen = np.empty((parts, length), np.int64)
+    for p in range(parts):
+        keep = min(candidates, costs.shape[2])
+        index = np.argpartition(costs[p], keep - 1, axis=1)[:, :keep]  # (Q, K)
+        cost = np.minimum(np.take_along_axis(costs[p], index, 1), 1e6)
+        total = cost[0]
+        back = np.zeros((length, keep), np.int64)
+        for t in range(1, length):
+            step = index[t][None, :] - index[t - 1][:, None]  # (K before, K now)
+            arrive = total[:, None] + np.where((step == 0) | (step == 1), 0.0, switch)
+            back[t] = arrive.argmin(0)
+            total = arrive.min(0) + cost[t]
+        k = int(total.argmin())
+        for t in range(length - 1, -1, -1):
+            chosen[p, t] = index[t, k]
+            k = back[t, k]
+    return chosen
+
+
+def paint_references(
+    pose: np.ndarray, size: tuple[int, int], sources: np.ndarray, frames: np.ndarray, poses: np.ndarray
+) -> np.ndarray:
+    """Move the parts of training frames onto a pose.
+
+    Args:
+        pose: (18, 3) pixels of the window to be painted.
+        size: width and height of that window.
+        sources: (len(PARTS),) index of the training frame for each part.
+        frames: (N, H, W, 4) uint8 RGB and matte.
+        poses: (N, 18, 3) pixels of these frames.
+
+    Returns:
+        (LAYERS, 4, height, width) uint8: RGB and coverage of the body and of the arms; nothing is painted for
+        a part whose keypoints the pose lacks.
+    """
+    width, height = size
+    layers = np.zeros((LAYERS, height, width, 4), np.uint8)
+    target_size = float(person_size(pose[None])[0])
+    for part, source in zip(PARTS, sources, strict=True):
+        if not (_has(pose[None], part)[0] and _has(poses[source][None], part)[0]):
+            continue
+        ratio = target_size / float(person_size(poses[source][None])[0])
+        _paint_part(layers[part.layer], part, pose, poses[source], frames[source], target_size, ratio)
+    return layers.transpose(0, 3, 1, 2)
+
+
+def _paint_part(
+    layer: np.ndarray,
+    part: Part,
+    pose: np.ndarray,
+    source_pose: np.ndarray,
+    frame: np.ndarray,
+    size: float,
+    ratio: float,
+) -> None:
+    height, width = layer.shape[:2]
+    start, end = _mean(pose[None], part.start)[0], _mean(pose[None], part.end)[0]
+    source_start, source_end = _mean(source_pose[None], part.start)[0], _mean(source_pose[None], part.end)[0]
+    length, source_length = (
+        max(float(np.hypot(*(b - a))), 1e-3) for a, b in ((start, end), (source_start, source_end))
+    )
+    along, source_along = (end - start) / length, (source_end - source_start) / source_length
+    across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
+    if part.end == HEAD:  # a head nods and turns, but does not stretch
+        stretch = 1 / ratio
+    else:
+        stretch = np.clip(source_length / length, 0.6 / ratio, 1.6 / ratio)
+    # Source pixel of a target pixel: along the bone by the bones' lengths, across it by the size of the person.
+    matrix = stretch * np.outer(source_along, along) + np.outer(source_across, across) / ratio
+    anchor, source_anchor = (end, source_end) if part.end == HEAD else (start, source_start)
+    offset = source_anchor - matrix @ anchor
+
+    reach = part.width * size
+    tip, tail = end + along * part.after * size, start - along * part.before * size
+    x0, y0 = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, (width, height)).astype(int)
+    if x1 <= x0 or y1 <= y0:
+        return
+    inverse = np.column_stack([matrix, matrix @ (x0, y0) + offset])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(frame, inverse, (int(x1 - x0), int(y1 - y0)), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+
+    # A box with round ends along the bone, soft at its rim.
+    dx = np.arange(x0, x1, dtype=np.float32) - start[0]
+    dy = (np.arange(y0, y1, dtype=np.float32) - start[1])[:, None]
+    u, v = dx * along[0] + dy * along[1], dx * across[0] + dy * across[1]
+    inner = 0.6 * reach
+    beyond = np.maximum(np.maximum(-part.before * size + inner - u, u - (length + part.after * size - inner)), 0)
+    soft = np.clip((reach - np.sqrt(beyond**2 + v**2)) / (0.3 * reach), 0, 1)
+
+    view = layer[y0:y1, x0:x1]
+    opacity = (soft * moved[..., 3])[..., None] / 255.0
+    covered = view[..., 3:] / 255.0
+    mixed = opacity + covered * (1 - opacity)
+    colour = moved[..., :3] * opacity + view[..., :3] * (covered * (1 - opacity))
+    view[..., :3] = np.rint(colour / np.maximum(mixed, 1e-3))
+    view[..., 3:] = np.rint(255 * mixed)
+
+
+def _has(poses: np.ndarray, part: Part) -> np.ndarray:
+    seen = poses[..., 2] > 0
+    return seen[:, list(part.start)].any(1) & (
+        seen[:, list(part.end)].any(1) if part.end == HEAD else seen[:, list(part.end)].all(1)
+    )
+
+
+def _mean(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
+    """Mean position (n, 2) of those of the joints that are seen."""
+    chosen = poses[:, list(joints)]
+    seen = (chosen[..., 2:] > 0).astype(np.float32)
+    return (chosen[..., :2] * seen).sum(1) / np.maximum(seen.sum(1), 1)
+
+
+def person_size(poses: np.ndarray) -> np.ndarray:
+    """Torso length (n,) in pixels as told by the whole pose, never missing."""
+    sizes = body_size(poses)
+    return np.where(np.isfinite(sizes), np.maximum(sizes, 2.0), 50.0).astype(np.float32)

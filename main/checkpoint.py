@@ -1,0 +1,74 @@
+"""Checkpoints: one file an epoch, written in one go, read without running code."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.annotations import atomic_path
+from pose_detector.errors import InputError
+
+FORMAT_VERSION = 1
+BEST = "checkpoint-best.pth"
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values; a kill leaves the old file or the new one."""
+    with atomic_path(path) as temporary:
+        torch.save({"format_version": FORMAT_VERSION, **state}, temporary)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        InputError: it is missing, truncated, no checkpoint, or of another version of this program.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing; make a checkpoint with: python main/train.py")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged or no checkpoint; choose another with --checkpoint, or train again"
+        ) from error
+    if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION or "generator" not in state:
+        raise InputError(f"{path} is no checkpoint of this program's format {FORMAT_VERSION}; train again")
+    return state
+
+
+def path_of(directory: Path, epoch: int) -> Path:
+    """Where the checkpoint after an epoch (counted from 1) lies."""
+    return directory / f"checkpoint-{epoch:04d}.pth"
+
+
+def all_of(directory: Path) -> list[Path]:
+    """The epochs' checkpoints, oldest first."""
+    return sorted(p for p in directory.glob("checkpoint-*.pth") if re.fullmatch(r"checkpoint-\d{4,}\.pth", p.name))
+
+
+def newest(directory: Path) -> Path | None:
+    """The checkpoint of the latest epoch; None if there is none."""
+    found = all_of(directory)
+    return found[-1] if found else None
+
+
+def prune(directory: Path, keep: int) -> None:
+    """Delete all but the ``keep`` newest epochs' checkpoints."""
+    for path in all_of(directory)[: -max(keep, 1)]:
+        path.unlink()
+
+
+def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Put weights into a network. Raises InputError if they are of another shape."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(
+            f"{path} does not fit this network ({reason}); use the settings it was trained with"
+        ) from error

@@ -1,0 +1,192 @@
+"""Training pairs: the person's window in two successive frames, with poses, plate and texture to copy."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data.annotations import Annotations, image_name
+from main import appearance, window
+from pose_detector.errors import InputError
+
+
+@dataclass
+class Clip:
+    """The training video as arrays, only the frames where the person was found."""
+
+    frames: np.ndarray  # (N, H, W, 4) uint8 RGB and matte
+    poses: np.ndarray  # (N, 18, 3) float32 pixels
+    numbers: np.ndarray  # (N,) frame numbers in the video
+    plate: np.ndarray  # (H, W, 3) uint8 RGB
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of a frame in pixels."""
+        return self.frames.shape[2], self.frames.shape[1]
+
+
+def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most: int | None = None) -> Clip:
+    """Read what step 1 wrote of the training video.
+
+    Args:
+        annotations: of the training video.
+        images_dir: its frames.
+        plate_path: the background plate.
+        most: at most so many frames, evenly spread; None: all.
+
+    Raises:
+        InputError: a picture is missing or of another size.
+    """
+    whole = (annotations.keypoints[..., 2] > 0).sum(1) >= 4  # fewer say nothing about where the body is
+    rows = np.flatnonzero(whole)
+    if len(rows) < 2:
+        raise InputError(
+            f"{annotations.source} shows a person in {len(rows)} frames: too few to train on; film a longer video"
+        )
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    plate = read_picture(plate_path, annotations.frame_size)
+    frames = _allocate((len(rows), *plate.shape[:2], 4))
+
+    def read(i: int) -> None:
+        picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
+        frames[i, ..., :3] = picture
+        frames[i, ..., 3] = appearance.matte(picture, plate)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(read, range(len(rows))))
+    return Clip(frames, annotations.keypoints[rows], annotations.frame_numbers[rows], plate)
+
+
+def _allocate(shape: tuple[int, ...], most: int = 4 << 30) -> np.ndarray:
+    """uint8 array in memory, or beyond ``most`` bytes in a temporary file that is gone with it."""
+    if math.prod(shape) <= most:
+        return np.empty(shape, np.uint8)
+    return np.memmap(tempfile.TemporaryFile(), np.uint8, shape=shape)
+
+
+def split(count: int, share: float = 0.06, blocks: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to validate on: ``blocks`` stretches spread over the clip are held out."""
+    length = max(1, round(share * count / blocks))
+    held = np.zeros(count, bool)
+    for block in range(blocks):
+        middle = round((block + 0.5) * count / blocks)
+        held[max(middle - length // 2, 0) : middle - length // 2 + length] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+class Pairs(Dataset):
+    """Pairs of successive frames. Item ``i`` depends on the seed, the epoch and ``i`` alone.
+
+    Args:
+        clip: the training video.
+        queries: (Q,) indices of the frames that items show; each one's pair is the frame before it.
+        bank: (B,) indices of the frames that texture may be copied from.
+        size: (width, height) of the window in pixels; smaller than the person, it is a crop.
+        apart: texture for a frame is never taken from frames nearer than this, as at test time none will be.
+        augment: put the window anywhere on the person and disturb the pose; off for validation: round the person.
+        seed: of all random numbers.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        queries: np.ndarray,
+        bank: np.ndarray,
+        size: tuple[int, int],
+        apart: int,
+        augment: bool,
+        seed: int,
+    ) -> None:
+        self.clip, self.bank, self.size, self.augment, self.seed = clip, bank, size, augment, seed
+        numbers = clip.numbers
+        before = np.maximum(queries - 1, 0)
+        follows = numbers[before] == numbers[queries] - 1
+        self.queries, self.before = queries[follows], before[follows]
+        if not len(self.queries):
+            raise InputError("the training video has no two successive frames that show the person")
+        self.origins = window.window_origins(clip.poses, size, clip.size)
+        costs = appearance.match_costs(clip.poses[self.queries], clip.poses[bank])
+        near = np.abs(numbers[self.queries][:, None] - numbers[bank][None]) < apart
+        if near.all(1).any():
+            near = numbers[self.queries][:, None] == numbers[bank][None]  # a very short clip
+        costs[:, near] = np.inf
+        keep = min(4, len(bank))
+        self.sources = np.argsort(costs, axis=2)[:, :, :keep].transpose(1, 0, 2)  # (Q, parts, 4) best first
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def __getitem__(self, item: int) -> dict[str, Tensor]:
+        """Two successive windows, frame t - 1 then t, in the same place:
+
+        keypoints (2, 18, 3) pixels of the window; uint8 RGB: references (2, LAYERS, 4, H, W), pictures (2, 3, H, W),
+        plate (3, H, W).
+        """
+        rng = np.random.default_rng([self.seed, self.epoch, item])
+        width, height = self.size
+        origin = self.origins[self.queries[item]].astype(int)
+        if self.augment:
+            origin = self._crop(self.clip.poses[self.queries[item]], rng)
+            sources = self.bank[self.sources[item][np.arange(len(appearance.PARTS)), self._ranks(rng)]]
+        else:
+            sources = self.bank[self.sources[item][:, 0]]
+        x, y = origin
+        keypoints, references, pictures = [], [], []
+        for index in (self.before[item], self.queries[item]):
+            pose = window.shift(self.clip.poses[index], origin)
+            if self.augment:
+                pose = disturb(pose, rng)
+            keypoints.append(pose)
+            references.append(appearance.paint_references(pose, self.size, sources, self.clip.frames, self.clip.poses))
+            pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
+        plate = self.clip.plate[y : y + height, x : x + width].transpose(2, 0, 1)
+        return {
+            "keypoints": torch.from_numpy(np.stack(keypoints)),
+            "references": torch.from_numpy(np.stack(references)),
+            "pictures": torch.from_numpy(np.stack(pictures)),
+            "plate": torch.from_numpy(plate.copy()),
+        }
+
+    def _crop(self, pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Corner of a window somewhere on the person, within the frame."""
+        joint = rng.choice(np.flatnonzero(pose[:, 2] > 0))
+        middle = pose[joint, :2] + rng.normal(0, 0.15, 2) * self.size
+        return np.clip(np.rint(middle - np.array(self.size) / 2).astype(int), 0, np.array(self.clip.size) - self.size)
+
+    def _ranks(self, rng: np.random.Generator) -> np.ndarray:
+        """Which of the best sources each part takes: mostly the best one, at times another, as for an unknown pose."""
+        ranks = np.where(
+            rng.random(len(appearance.PARTS)) < 0.5, 0, rng.integers(0, self.sources.shape[2], len(appearance.PARTS))
+        )
+        return ranks
+
+
+def disturb(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The pose as a detector might have seen it: jitter of 1.5 % of the person's size, now and then a joint missing."""
+    noisy = pose.copy()
+    noisy[:, :2] += rng.normal(0, 0.015 * float(appearance.person_size(pose[None])[0]), (18, 2)) * (pose[:, 2:] > 0)
+    noisy[rng.random(18) < 0.01] = 0
+    return noisy
+
+
+def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) uint8 RGB; raises InputError if it is missing or not of ``size`` (width, height)."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(f"{path} is missing or no picture: run data/video2data.py --mode train --redo")
+    if picture.shape[1::-1] != tuple(size):
+        raise InputError(
+            f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}: run data/video2data.py again"
+        )
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

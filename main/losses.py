@@ -1,0 +1,73 @@
+"""What the generator is trained for, in pix2pixHD's balance: 1 adversarial : 10 feature matching : 10 perceptual."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from main.networks.labels import torso_length
+
+HANDS_AND_FACE = (0, 4, 7, 14, 15)
+
+
+def attention(keypoints: Tensor, size: tuple[int, int], gain: float = 3.0) -> Tensor:
+    """Weight of every pixel (B, 1, H, W): 1, and up to 1 + ``gain`` at face and hands, where people look."""
+    height, width = size
+    sigma = 0.25 * torso_length(keypoints)[:, None, None]  # (B, 1, 1)
+    points = keypoints[:, list(HANDS_AND_FACE)]
+    x = torch.arange(width, device=keypoints.device, dtype=keypoints.dtype)
+    y = torch.arange(height, device=keypoints.device, dtype=keypoints.dtype)
+    gx = torch.exp(-((x - points[..., 0, None]) ** 2) / (2 * sigma**2))  # (B, 5, W)
+    gy = torch.exp(-((y - points[..., 1, None]) ** 2) / (2 * sigma**2))  # (B, 5, H)
+    spots = (gy[..., :, None] * gx[..., None, :]) * (points[..., 2] > 0)[..., None, None]
+    return 1 + gain * spots.amax(1, keepdim=True)
+
+
+def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Least squares (LSGAN): real patches shall score 1, generated ones 0; mean over the scales."""
+    losses = [((r[-1].float() - 1) ** 2).mean() + (f[-1].float() ** 2).mean() for r, f in zip(real, fake, strict=True)]
+    return sum(losses) / (2 * len(losses))
+
+
+def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
+    """Least squares: generated patches shall score 1."""
+    return sum(((f[-1].float() - 1) ** 2).mean() for f in fake) / len(fake)
+
+
+def feature_matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """L1 between the judge's features of the real and of the generated picture, all layers but the score."""
+    pairs = [(r, f) for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs[:-1], fs[:-1], strict=True)]
+    return sum(F.l1_loss(f.float(), r.detach().float()) for r, f in pairs) / len(real) / 4
+
+
+def preview_loss(previews: list[Tensor], pictures: Tensor) -> Tensor:
+    """Every earlier stack's small guess against the real picture, L1."""
+    if not previews:
+        return pictures.new_zeros(())
+    small = F.avg_pool2d(pictures, 4)
+    return sum(F.l1_loss(preview.float(), small) for preview in previews) / len(previews)
+
+
+class PerceptualLoss(nn.Module):
+    """L1 between normalised features of a fixed network, deeper ones counting more.
+
+    Args:
+        features: RGB pictures (B, 3, H, W) in [0, 1] -> list of feature maps, shallow to deep.
+        weights: one a feature map.
+    """
+
+    def __init__(self, features: nn.Module, weights: tuple[float, ...]) -> None:
+        super().__init__()
+        self.features = features.eval().requires_grad_(False)
+        self.weights = weights
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self.features(real)
+        found = self.features(fake)
+        total = fake.new_zeros(())
+        for weight, a, b in zip(self.weights, found, wanted, strict=True):
+            scale = b.float().abs().mean().clamp(min=1e-6)  # so that no depth outweighs another by its units
+            total = total + weight * F.l1_loss(a.float(), b.float()) / scale
+        return total / sum(self.weights)

@@ -1,0 +1,51 @@
+"""How alike two pictures are, within a box: PSNR, SSIM, sharpness."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from skimage.metrics import structural_similarity
+
+
+def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two uint8 pictures (H, W, 3), computed in float."""
+    error = ((picture.astype(np.float64) - truth.astype(np.float64)) ** 2).mean()
+    return float(10 * np.log10(255.0**2 / max(error, 1e-10)))
+
+
+def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Structural similarity of two uint8 pictures (H, W, 3) as defined by Wang et al. 2004 (Gaussian window)."""
+    return float(
+        structural_similarity(
+            picture,
+            truth,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+
+
+def sharpness(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Standard deviation of the Laplacian of the grey picture, relative to the true picture's: below 1 is blurred."""
+    deviations = [
+        float(cv2.Laplacian(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32), cv2.CV_32F).std())
+        for p in (picture, truth)
+    ]
+    return deviations[0] / max(deviations[1], 1e-6)
+
+
+def within_box(picture: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The part of a picture in (left, top, right, bottom) pixels, at least 11 wide and high for SSIM's window."""
+    height, width = picture.shape[:2]
+    x0, y0 = (int(max(0, min(np.floor(low), limit - 11))) for low, limit in zip(box[:2], (width, height), strict=True))
+    x1, y1 = (int(np.ceil(high)) + 1 for high in box[2:])
+    return picture[y0 : max(y1, y0 + 11), x0 : max(x1, x0 + 11)]
+
+
+def compare(picture: np.ndarray, truth: np.ndarray, box: tuple[float, float, float, float]) -> dict[str, float]:
+    """All three figures within a box."""
+    ours, theirs = np.ascontiguousarray(within_box(picture, box)), np.ascontiguousarray(within_box(truth, box))
+    return {"psnr": psnr(ours, theirs), "ssim": ssim(ours, theirs), "sharpness": sharpness(ours, theirs)}

@@ -1,0 +1,144 @@
+"""The generator: a stacked hourglass (arXiv 1603.06937) on the person's window, at a quarter of its resolution, whose
+full-resolution head composes the picture from layers: the background plate, texture copied from the training frames
+(see ``main.appearance``), and what it paints itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from main.networks import labels
+
+REFERENCES = 2  # layers of copied texture: body, arms
+
+
+@dataclass
+class Rendering:
+    """What the generator says of a batch of windows; pictures in [0, 1] RGB."""
+
+    picture: Tensor  # (B, 3, H, W) the answer
+    weights: Tensor  # (B, 2 + REFERENCES, H, W) share of plate, references, paint in it; they sum to 1
+    previews: list[Tensor]  # each earlier stack's guess at the picture, (B, 3, H/4, W/4)
+
+
+class Residual(nn.Module):
+    """Bottleneck residual module. The last convolution begins at zero, so that deep stacks start as the identity and
+    need no normalisation layer (which would cost more time than the convolutions on a CPU)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.body = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, half, 1),
+            nn.ReLU(), nn.Conv2d(half, half, 3, padding=1),
+            nn.ReLU(), nn.Conv2d(half, channels, 1),
+        )  # fmt: skip
+        nn.init.zeros_(self.body[-1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class Hourglass(nn.Module):
+    """Down ``depth`` times, up again, with a skip at every resolution."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.skip = Residual(channels)
+        self.down = Residual(channels)
+        self.inner = Hourglass(channels, depth - 1) if depth > 1 else Residual(channels)
+        self.up = Residual(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.up(self.inner(self.down(F.max_pool2d(x, 2))))
+        return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
+
+
+class Generator(nn.Module):
+    """Pose and texture in, picture out. Window sides are multiples of 32.
+
+    Args:
+        channels: width of the hourglass.
+        stacks: number of hourglasses; every one's guess is supervised, the last one feeds the head.
+        detail: channels of the head at full resolution.
+        reach: pixels that copied texture may be moved at most.
+    """
+
+    def __init__(self, channels: int = 96, stacks: int = 2, detail: int = 16, reach: float = 8.0) -> None:
+        super().__init__()
+        self.reach = reach
+        pictures = 4 * REFERENCES + 3 + 3  # references with coverage, plate, previous output
+        self.stem = nn.Sequential(nn.Conv2d(4 * pictures, 2 * detail, 3, padding=1), nn.ReLU())
+        self.squeeze = nn.Conv2d(2 * detail, channels, 4, stride=2, padding=1)
+        self.pose = nn.Conv2d(labels.CHANNELS + 1, channels, 3, padding=1)
+        self.stacks = nn.ModuleList(nn.Sequential(Hourglass(channels, 3), Residual(channels)) for _ in range(stacks))
+        self.guess = nn.ModuleList(nn.Conv2d(channels, 3, 1) for _ in range(stacks - 1))
+        self.merge = nn.ModuleList(nn.Conv2d(channels + 3, channels, 1) for _ in range(stacks - 1))
+        self.flow = nn.Conv2d(channels, 2 * REFERENCES, 3, padding=1)
+        self.widen = nn.Conv2d(channels, 4 * 2 * detail, 1)
+        self.head = nn.Sequential(
+            nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, 3 * detail, 1), nn.ReLU(),
+            nn.Conv2d(3 * detail, 3 * detail, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(3 * detail, 4 * (3 + 2 + REFERENCES), 3, padding=1),
+        )  # fmt: skip
+        for layer in (self.flow, self.head[-1]):  # begin as the plain composite of what is copied
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, keypoints: Tensor, references: Tensor, plate: Tensor, previous: Tensor) -> Rendering:
+        """Render a batch of windows.
+
+        Args:
+            keypoints: (B, 18, 3) in pixels of the window.
+            references: (B, REFERENCES, 4, H, W) copied texture, RGB and coverage in [0, 1].
+            plate: (B, 3, H, W) the window's part of the background plate, [0, 1] RGB.
+            previous: (B, 3, H, W) what was rendered one frame before, same window, or zeros.
+        """
+        height, width = plate.shape[-2:]
+        assert height % 32 == 0 and width % 32 == 0, f"window sides must be multiples of 32, not {width} x {height}"
+        region = labels.draw_region(keypoints, (height, width))  # (B, 1, H/4, W/4)
+        pose = torch.cat([labels.draw_labels(keypoints, (height, width)), region], 1).to(plate.dtype)
+        pictures = torch.cat([references.flatten(1, 2), plate, previous], 1)  # (B, 14, H, W)
+
+        stem = self.stem(F.pixel_unshuffle(pictures - 0.5, 2))  # (B, 2d, H/2, W/2)
+        x = self.squeeze(stem) + self.pose(pose)  # (B, C, H/4, W/4)
+        previews = []
+        for stack, guess, merge in zip(self.stacks, self.guess, self.merge, strict=False):
+            found = stack(x)
+            preview = guess(F.relu(found))
+            previews.append(preview + 0.5)
+            x = x + merge(torch.cat([found, preview], 1))
+        x = F.relu(self.stacks[-1](x))
+
+        moved = self._move(references, self.flow(x))  # (B, REFERENCES, 4, H, W)
+        fine = F.pixel_shuffle(F.relu(self.widen(x)), 2)  # (B, 2d, H/2, W/2)
+        fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
+        out = F.pixel_shuffle(self.head(fine), 2)  # (B, 3 + 2 + REFERENCES, H, W)
+
+        paint = 0.5 + out[:, :3]
+        near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
+        coverage = moved[:, :, 3]
+        prior = torch.cat([torch.zeros_like(near), torch.log(coverage + 1e-5) + 4.0, torch.log(near + 1e-5) - 1.0], 1)
+        weights = torch.softmax(out[:, 3:].float() + prior, 1)
+        layers = torch.stack([plate, *moved[:, :, :3].unbind(1), paint], 1)  # (B, 2 + REFERENCES, 3, H, W)
+        return Rendering((layers * weights[:, :, None]).sum(1), weights, previews)
+
+    def _move(self, references: Tensor, flow: Tensor) -> Tensor:
+        """Shift each reference by its flow (B, 2 * REFERENCES, H/4, W/4), in units of ``reach`` pixels."""
+        batch, count, _, height, width = references.shape
+        flow = F.interpolate(
+            torch.tanh(flow.float()) * self.reach, scale_factor=4.0, mode="bilinear", align_corners=False
+        )
+        flow = flow.reshape(batch * count, 2, height, width)
+        y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
+        x = torch.arange(width, device=flow.device, dtype=flow.dtype)
+        grid = torch.stack(
+            [(flow[:, 0] + x + 0.5) * 2 / width - 1, (flow[:, 1] + y + 0.5) * 2 / height - 1], -1
+        )  # (B * R, H, W, 2)
+        moved = F.grid_sample(
+            references.flatten(0, 1).float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return moved.reshape(references.shape).to(references.dtype)

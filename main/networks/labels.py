@@ -1,0 +1,87 @@
+"""Poses as pictures that a network can read, drawn on the device in one batched expression."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from data.skeleton import COLOURS, LIMBS
+
+CHANNELS = len(LIMBS) + 18  # limb maps, then joint dots
+
+
+def torso_length(keypoints: Tensor) -> Tensor:
+    """Neck to middle of the hips, (B,) pixels, of keypoints (B, 18, 3); a third of the pose's
+    height where one is missing."""
+    seen = keypoints[..., 2] > 0
+    torso = (keypoints[:, 1, :2] - keypoints[:, (8, 11), :2].mean(1)).norm(dim=1)
+    y = keypoints[..., 1]
+    height = y.masked_fill(~seen, -1e6).amax(1) - y.masked_fill(~seen, 1e6).amin(1)
+    whole = seen[:, (1, 8, 11)].all(1)
+    return torch.where(whole, torch.maximum(torso, 0.2 * height), 0.3 * height).clamp(min=4.0)
+
+
+def limb_distance(keypoints: Tensor, size: tuple[int, int], stride: int) -> Tensor:
+    """Squared distance in pixels from cells to limbs: (B, 19, height / stride, width / stride)."""
+    x, y = _cell_centres(keypoints, size, stride)
+    start, end = keypoints[:, LIMBS[:, 0], :2], keypoints[:, LIMBS[:, 1], :2]  # (B, 19, 2)
+    ax, ay = start[..., 0, None, None], start[..., 1, None, None]  # (B, 19, 1, 1)
+    bx, by = end[..., 0, None, None] - ax, end[..., 1, None, None] - ay
+    dx, dy = x[None, None, None, :] - ax, y[None, None, :, None] - ay  # (B, 19, 1, w), (B, 19, h, 1)
+    along = ((dx * bx + dy * by) / (bx * bx + by * by).clamp(min=1e-6)).clamp(0, 1)  # (B, 19, h, w)
+    return (dx - along * bx) ** 2 + (dy - along * by) ** 2
+
+
+def draw_labels(keypoints: Tensor, size: tuple[int, int], stride: int = 4) -> Tensor:
+    """Soft limb maps and joint dots.
+
+    Args:
+        keypoints: (B, 18, 3) x, y in pixels of the window and confidence (0: missing, drawn nowhere).
+        size: height and width of the window in pixels, multiples of ``stride``.
+        stride: pixels of the window per cell of the result.
+
+    Returns:
+        (B, CHANNELS, height / stride, width / stride) in [0, 1]: 1 on the bone, falling off as a Gaussian of the
+        distance to it whose width is in proportion to the torso; a doubtful joint is pale.
+    """
+    sigma = (0.07 * torso_length(keypoints)).clamp(min=0.6 * stride)[:, None, None, None]
+    confidence = keypoints[..., 2].clamp(0, 1)
+    shown = torch.where(confidence > 0, 0.5 + 0.5 * confidence, 0.0)  # (B, 18)
+    limb_shown = torch.minimum(shown[:, LIMBS[:, 0]], shown[:, LIMBS[:, 1]])  # (B, 19)
+    limbs = torch.exp(-limb_distance(keypoints, size, stride) / (2 * sigma**2))
+
+    # A Gaussian dot is the product of two 1D ones.
+    x, y = _cell_centres(keypoints, size, stride)
+    gx = torch.exp(-((x - keypoints[..., 0, None]) ** 2) / (2 * sigma[..., 0] ** 2))  # (B, 18, w)
+    gy = torch.exp(-((y - keypoints[..., 1, None]) ** 2) / (2 * sigma[..., 0] ** 2))  # (B, 18, h)
+    dots = gy[..., :, None] * gx[..., None, :]
+    return torch.cat([limbs * limb_shown[..., None, None], dots * shown[..., None, None]], 1)
+
+
+def draw_region(keypoints: Tensor, size: tuple[int, int], stride: int = 4, reach: float = 0.6) -> Tensor:
+    """Where the person can be at all: (B, 1, height / stride, width / stride) in [0, 1].
+
+    1 near the skeleton and 0 beyond ``reach`` torso lengths: hair, hands, clothes and the shadow's begin lie within.
+    """
+    seen = torch.minimum(keypoints[:, LIMBS[:, 0], 2], keypoints[:, LIMBS[:, 1], 2]) > 0  # (B, 19)
+    squared = limb_distance(keypoints, size, stride).masked_fill(~seen[..., None, None], 1e8)
+    nearest = squared.amin(1, keepdim=True).sqrt() / torso_length(keypoints)[:, None, None, None]  # (B, 1, h, w)
+    return ((reach - nearest) / (0.4 * reach)).clamp(0, 1)
+
+
+def _cell_centres(keypoints: Tensor, size: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
+    height, width = size
+    x, y = (
+        (torch.arange(n // stride, device=keypoints.device, dtype=keypoints.dtype) + 0.5) * stride - 0.5
+        for n in (width, height)
+    )
+    return x, y
+
+
+def draw_skeleton(keypoints: Tensor, size: tuple[int, int]) -> Tensor:
+    """The limbs in OpenPose's colours on black, (B, 3, H, W) in [0, 1], at full size: what the judge sees of the pose."""
+    limbs = draw_labels(keypoints, size)[:, : len(LIMBS)]  # (B, 19, H/4, W/4)
+    colours = torch.as_tensor(COLOURS, device=limbs.device, dtype=limbs.dtype) / 255  # (19, 3)
+    painted = (limbs[:, :, None] * colours[None, :, :, None, None]).amax(1)  # (B, 3, H/4, W/4)
+    return F.interpolate(painted, scale_factor=4.0, mode="bilinear", align_corners=False)

@@ -1,0 +1,73 @@
+"""From poses to pictures of the person: the trained generator over successive frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from main import appearance, window
+from main.dataset import Clip
+from main.device import forward_type
+from main.networks.generator import Generator
+
+
+@torch.inference_mode()
+def render(
+    generator: Generator, clip: Clip, poses: np.ndarray, device: torch.device, sources: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Render successive poses onto the background plate.
+
+    Args:
+        generator: in evaluation mode, on ``device``.
+        clip: frames to copy texture from, and the plate.
+        poses: (N, 18, 3) pixels of the clip's frame; a frame in which hardly a keypoint is there shows the empty plate.
+        device: where the generator lies.
+        sources: (parts, N) indices of the clip's frames to copy from; None: chosen by pose.
+
+    Yields:
+        (H, W, 3) uint8 RGB, one a pose.
+    """
+    size = window.window_size(poses, clip.size)
+    origins = window.window_origins(poses, size, clip.size).astype(int)
+    if sources is None:
+        sources = appearance.choose_steadily(appearance.match_costs(poses, clip.poses))
+    plate = to_tensor(clip.plate, device)  # (3, H, W)
+    previous = plate.clone()
+    started = False
+    width, height = size
+
+    def prepare(t: int) -> np.ndarray:
+        pose = window.shift(poses[t], origins[t])
+        return appearance.paint_references(pose, size, sources[:, t], clip.frames, clip.poses)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(prepare, 0)
+        for t, (x, y) in enumerate(origins):
+            references = ahead.result()
+            if t + 1 < len(poses):
+                ahead = pool.submit(prepare, t + 1)
+            frame = plate.clone()
+            if (poses[t, :, 2] > 0).sum() >= 4:
+                here = (slice(None), slice(y, y + height), slice(x, x + width))
+                pose = torch.from_numpy(window.shift(poses[t], origins[t])).to(device)
+                before = previous[here] if started else torch.zeros_like(previous[here])
+                with forward_type(device):
+                    picture = generator(
+                        pose[None],
+                        torch.from_numpy(references).to(device)[None].float() / 255,
+                        plate[here][None],
+                        before[None],
+                    ).picture[0]
+                frame[here] = picture.float().clamp(0, 1)
+                started = True
+            previous = frame
+            yield (frame * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """(H, W, 3) uint8 -> (3, H, W) float in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1).float() / 255

@@ -1,0 +1,75 @@
+"""Step 4: render every frame of the dance with the trained person, as pictures in output/vis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data.annotations import Annotations
+from main import checkpoint
+from main.config import Config, run_step
+from main.dataset import load_clip
+from main.device import prepare_device
+from main.networks.generator import Generator
+from main.rendering import render
+from pose_detector.errors import InputError
+
+
+def main(cfg: Config) -> None:
+    """Run the step; see the module's docstring."""
+    dance = Annotations.load(cfg.norm_test_annotations, "python data/annot_normalize.py")
+    person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
+    path = cfg.checkpoint or checkpoint.newest(cfg.checkpoint_dir)
+    if path is None:
+        raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
+    state = checkpoint.load(path)
+    if state["fingerprint"] != person.fingerprint:
+        raise InputError(
+            f"{path} was trained on another video than {person.source}; train again, or choose another --checkpoint"
+        )
+    if dance.target_fingerprint != person.fingerprint:
+        raise InputError(
+            f"{cfg.norm_test_annotations} is normalised onto another person; run data/annot_normalize.py again"
+        )
+
+    device = prepare_device(cfg.device, cfg.threads)
+    settings = state["config"]
+    generator = Generator(settings["channels"], settings["stacks"], settings["detail"])
+    checkpoint.load_weights(generator, state["averaged"], path)
+    generator.to(device).eval()
+    clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
+    print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
+
+    # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
+    fresh = cfg.vis_dir.with_name("vis.part")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    with ThreadPoolExecutor(2) as pool:
+        pictures = tqdm(
+            render(generator, clip, dance.keypoints, device), total=dance.total_frames, unit="frame", desc="rendering"
+        )
+        writing = [
+            pool.submit(write, fresh / f"{number:06d}.png", picture)
+            for number, picture in zip(dance.frame_numbers, pictures, strict=True)
+        ]
+        for job in writing:
+            job.result()
+    shutil.rmtree(cfg.vis_dir, ignore_errors=True)
+    os.replace(fresh, cfg.vis_dir)
+    print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    """A picture (H, W, 3) uint8 RGB as PNG. Raises InputError if the disk does not take it."""
+    if not cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+        raise InputError(f"{path} could not be written; is the disk full?")
+
+
+if __name__ == "__main__":
+    run_step(main, "Step 4: render the dance with the trained person; pictures in output/vis.")

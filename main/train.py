@@ -1,0 +1,366 @@
+"""Step 3: train the person's model on the frames and poses of the training video.
+
+Writes a checkpoint an epoch to output/model_dump, beside it log.txt, stats.jsonl and samples/, picture grids.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import shutil
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from data.annotations import Annotations, atomic_path
+from main import checkpoint, losses, metrics, window
+from main.config import Config, run_step
+from main.dataset import Pairs, load_clip, split
+from main.device import forward_type, prepare_device
+from main.networks.discriminator import Discriminator
+from main.networks.generator import Generator, Rendering
+from main.networks.labels import draw_skeleton
+from main.networks.perceptual import PoseFeatures, VGGFeatures
+from pose_detector import weights
+from pose_detector.errors import InputError
+
+# Settings that a checkpoint's shapes depend on: a resumed run takes them from there.
+ARCHITECTURE = ("channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
+
+
+@dataclass
+class Trainer:
+    """Networks, optimisers and losses: all that a step changes."""
+
+    generator: Generator
+    discriminator: Discriminator
+    averaged: Generator  # exponential moving average of the generator
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+    perceptual: losses.PerceptualLoss | None
+    config: Config
+    device: torch.device
+    step: int = 0
+    epoch: int = 0  # finished ones
+    minutes: float = 0.0  # trained so far
+    best: float = -math.inf  # validation SSIM
+    history: dict[str, float] = field(default_factory=dict)
+
+    def state(self) -> dict[str, object]:
+        """What a checkpoint keeps of it."""
+        return {
+            "generator": self.generator.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "minutes": self.minutes,
+            "best": self.best,
+            "rng": torch.get_rng_state(),
+            "config": self.config.as_dict(),
+        }
+
+    def restore(self, state: dict[str, object], path: Path) -> None:
+        """Go back to where a checkpoint was written."""
+        for name in ("generator", "averaged", "discriminator"):
+            checkpoint.load_weights(getattr(self, name), state[name], path)
+        for name in ("generator_optimizer", "discriminator_optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.epoch, self.minutes, self.best = (state[name] for name in ("step", "epoch", "minutes", "best"))
+        torch.set_rng_state(state["rng"])
+
+
+def render_pair(
+    generator: Generator, batch: dict[str, Tensor], first: Tensor | None = None
+) -> tuple[Tensor, Rendering]:
+    """Render frame t - 1 with nothing before it, without gradient, then frame t after it."""
+    blank = torch.zeros_like(batch["plate"])
+    with torch.no_grad():
+        before = generator(batch["keypoints"][:, 0], batch["references"][:, 0], batch["plate"], blank).picture
+    return before, generator(batch["keypoints"][:, 1], batch["references"][:, 1], batch["plate"], before)
+
+
+def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
+    """One step of generator and judge. Returns the terms of the loss, unweighted."""
+    cfg = trainer.config
+    size = batch["plate"].shape[-2:]
+    real_before, real = batch["pictures"].unbind(1)
+    with forward_type(trainer.device):
+        before, rendering = render_pair(trainer.generator, batch)
+        fake = rendering.picture
+        skeleton = draw_skeleton(batch["keypoints"][:, 1], size)
+        judge = trainer.discriminator.requires_grad_(False)
+        judged_real = judge(torch.cat([skeleton, real, real_before], 1))
+        judged_fake = judge(torch.cat([skeleton, fake, before], 1))
+
+        attention = losses.attention(batch["keypoints"][:, 1], size)
+        terms = {
+            "pixel": (attention * (fake - real).abs()).mean(),
+            "preview": losses.preview_loss(rendering.previews, real),
+            "adversarial": losses.adversarial_loss(judged_fake),
+            "matching": losses.feature_matching_loss(judged_real, judged_fake),
+        }
+        total = (
+            cfg.weight_pixel * (terms["pixel"] + terms["preview"])
+            + cfg.weight_adversarial * terms["adversarial"]
+            + cfg.weight_feature_matching * terms["matching"]
+        )
+        if trainer.perceptual is not None:
+            terms["perceptual"] = trainer.perceptual(fake, real)
+            total = total + cfg.weight_perceptual * terms["perceptual"]
+    trainer.generator_optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    trainer.generator_optimizer.step()
+
+    judge.requires_grad_(True)
+    with forward_type(trainer.device):
+        terms["judge"] = losses.discriminator_loss(
+            judge(torch.cat([skeleton, real, real_before], 1)),
+            judge(torch.cat([skeleton, fake.detach(), before], 1)),
+        )
+    trainer.discriminator_optimizer.zero_grad(set_to_none=True)
+    terms["judge"].backward()
+    trainer.discriminator_optimizer.step()
+
+    trainer.step += 1
+    decay = min(cfg.ema, (1 + trainer.step) / (10 + trainer.step))
+    with torch.no_grad():
+        for average, value in zip(trainer.averaged.parameters(), trainer.generator.parameters(), strict=True):
+            average.lerp_(value, 1 - decay)
+    return {name: float(term.detach()) for name, term in terms.items()}
+
+
+def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
+    """Constant rates over the first half of the epochs, falling linearly to 0 over the second."""
+    progress = trainer.step / max(1, trainer.config.epochs * steps_an_epoch)
+    factor = min(1.0, max(0.0, 2 - 2 * progress)) or 0.01
+    rates = (trainer.config.learning_rate, trainer.config.discriminator_rate)
+    for optimizer, rate in zip((trainer.generator_optimizer, trainer.discriminator_optimizer), rates, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * factor
+
+
+def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Onto the device; pictures from uint8 to [0, 1]."""
+    moved = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    return {name: value.float() / 255 if value.dtype == torch.uint8 else value for name, value in moved.items()}
+
+
+@torch.inference_mode()
+def validate(trainer: Trainer, loader: DataLoader) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Metrics of the averaged generator on held-out frames, within the person's window, and rows of pictures
+    (skeleton | real | ours | difference), RGB uint8."""
+    scores: list[dict[str, float]] = []
+    rows: list[np.ndarray] = []
+    every = max(1, len(loader.dataset) // 6)
+    for batch in loader:
+        batch = to_device(batch, trainer.device)
+        with forward_type(trainer.device):
+            _, rendering = render_pair(trainer.averaged, batch)
+        size = batch["plate"].shape[-2:]
+        strips = [draw_skeleton(batch["keypoints"][:, 1], size), batch["pictures"][:, 1], rendering.picture]
+        strips = [to_uint8(strip) for strip in strips]
+        for skeleton, real, ours in zip(*strips, strict=True):
+            scores.append(metrics.compare(ours, real, (0, 0, size[1] - 1, size[0] - 1)))
+            if (len(scores) - 1) % every == 0:
+                rows.append(np.hstack([skeleton, real, ours, cv2.absdiff(real, ours)]))
+    return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}, rows
+
+
+def to_uint8(pictures: Tensor) -> np.ndarray:
+    """(B, 3, H, W) in [0, 1] -> (B, H, W, 3) uint8; values beyond are clipped."""
+    return (pictures.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def loader_of(pairs: Pairs, cfg: Config, epoch: int, skip: int, device: torch.device) -> DataLoader:
+    """The batches of an epoch (counted from 0) but the first ``skip``; the order depends on seed and epoch alone."""
+    pairs.epoch = epoch
+    order = np.random.default_rng([cfg.seed, epoch]).permutation(len(pairs))
+    # Beside a GPU the workers' cores are idle; on a CPU they would be taken from the networks.
+    workers = min(8, os.cpu_count() or 1) if device.type != "cpu" else 0
+    return DataLoader(
+        pairs,
+        cfg.batch_size,
+        sampler=order[skip * cfg.batch_size :].tolist(),
+        drop_last=len(pairs) >= cfg.batch_size,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_epoch: int, deadline: float) -> bool:
+    """All batches of the loader, or until ``deadline`` (of time.monotonic). Mean terms go to ``trainer.history``.
+
+    Returns:
+        whether the loader was finished.
+
+    Raises:
+        InputError: a term is not finite any more.
+    """
+    totals: dict[str, float] = {}
+    steps = 0
+    for batch in loader:
+        if time.monotonic() > deadline:
+            return False
+        set_rates(trainer, steps_an_epoch)
+        terms = train_step(trainer, to_device(batch, trainer.device))
+        if not all(math.isfinite(term) for term in terms.values()):
+            found = ", ".join(f"{name} {term:.3g}" for name, term in terms.items())
+            raise InputError(
+                f"training diverged at step {trainer.step} ({found}); the last good checkpoint stays: go on from it "
+                "with --continue_train and half the --learning_rate"
+            )
+        steps += 1
+        for name, term in terms.items():
+            totals[name] = totals.get(name, 0.0) + term
+        trainer.history = {name: total / steps for name, total in totals.items()}
+        bar.update()
+        bar.set_postfix(epoch=trainer.epoch + 1, pixel=f"{trainer.history['pixel']:.4f}", refresh=False)
+    return True
+
+
+def build_trainer(cfg: Config, device: torch.device) -> Trainer:
+    """Fresh networks and optimisers as the settings say."""
+    torch.manual_seed(cfg.seed)
+    generator = Generator(cfg.channels, cfg.stacks, cfg.detail).to(device, memory_format=torch.channels_last)
+    discriminator = Discriminator(9, cfg.discriminator_channels, cfg.discriminator_scales)
+    discriminator.to(device, memory_format=torch.channels_last)
+    perceptual = None
+    if cfg.weight_perceptual and cfg.perceptual != "none":
+        features = VGGFeatures() if cfg.perceptual == "vgg19" else PoseFeatures(weights.load_network(weights.BUNDLED))
+        perceptual = losses.PerceptualLoss(features, features.weights).to(device, memory_format=torch.channels_last)
+    return Trainer(
+        generator,
+        discriminator,
+        copy.deepcopy(generator).requires_grad_(False),
+        torch.optim.Adam(generator.parameters(), cfg.learning_rate, betas=(0.5, 0.999)),
+        torch.optim.Adam(discriminator.parameters(), cfg.discriminator_rate, betas=(0.5, 0.999)),
+        perceptual,
+        cfg,
+        device,
+    )
+
+
+def main(cfg: Config) -> None:
+    """Run the step; see the module's docstring."""
+    device = prepare_device(cfg.device, cfg.threads)
+    annotations = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
+    folder = cfg.checkpoint_dir
+    latest = checkpoint.newest(folder)
+    state = checkpoint.load(latest) if cfg.continue_train and latest else None
+    if state is not None and state["fingerprint"] != annotations.fingerprint:
+        print(f"{latest.name} is of another video than {annotations.source}: starting anew")
+        state = None
+    if state is not None:
+        cfg = replace(cfg, **{name: state["config"][name] for name in ARCHITECTURE})
+    elif latest:
+        print(f"the earlier run is kept in {set_aside(folder)}")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    clip = load_clip(annotations, cfg.images_dir, cfg.background_image)
+    training, held_out = split(len(clip.poses))
+    bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
+    apart = max(1, round(cfg.apart * annotations.fps))
+    whole = window.window_size(clip.poses, clip.size)
+    crop = (min(cfg.crop, whole[0]), min(cfg.crop, whole[1]))
+    pairs = Pairs(clip, training, bank, crop, apart, augment=True, seed=cfg.seed)
+    checks = Pairs(clip, held_out, bank, whole, apart, augment=False, seed=cfg.seed)
+    checks = Subset(
+        checks, np.linspace(0, len(checks) - 1, min(len(checks), cfg.validation_frames)).round().astype(int)
+    )
+    checks = DataLoader(checks, 1)
+
+    trainer = build_trainer(cfg, device)
+    if state is not None:
+        trainer.restore(state, latest)
+    steps_an_epoch = max(1, len(pairs) // cfg.batch_size)
+    say(folder, f"{annotations.source}: {len(training)} frames to train on, {len(checks)} of {len(held_out)} held out")
+    say(folder, f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}")
+    limit = f", at most {cfg.max_minutes:g} minutes" if cfg.max_minutes else ""
+    say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
+
+    began = time.monotonic() - 60 * trainer.minutes
+    deadline = began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
+    bar = tqdm(total=cfg.epochs * steps_an_epoch, initial=trainer.step, unit="step", desc="training", mininterval=1.0)
+    finished = True
+    try:
+        with bar:
+            while finished and trainer.epoch < cfg.epochs and time.monotonic() < deadline:
+                skip = trainer.step - trainer.epoch * steps_an_epoch
+                loader = loader_of(pairs, cfg, trainer.epoch, skip, device)
+                finished = train_one_epoch(trainer, loader, bar, steps_an_epoch, deadline)
+                trainer.minutes = (time.monotonic() - began) / 60
+                if finished:
+                    trainer.epoch += 1
+                finish_epoch(trainer, folder, annotations.fingerprint, checks, finished)
+    except KeyboardInterrupt:
+        trainer.minutes = (time.monotonic() - began) / 60
+        path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
+        say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
+        raise
+    say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+
+
+def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataLoader, whole: bool) -> None:
+    """Validate, write checkpoint, picture grid, log and statistics of the epoch just finished (or cut short)."""
+    scores, rows = validate(trainer, checks)
+    epoch = trainer.epoch if whole else trainer.epoch + 1
+    better = scores["ssim"] > trainer.best
+    trainer.best = max(trainer.best, scores["ssim"])
+    path = save(trainer, folder, fingerprint, epoch)
+    if better:
+        with atomic_path(folder / checkpoint.BEST) as temporary:
+            shutil.copyfile(path, temporary)
+    checkpoint.prune(folder, trainer.config.keep_checkpoints)
+    with atomic_path(folder / "samples" / f"epoch-{epoch:04d}.jpg") as temporary:
+        cv2.imwrite(str(temporary), np.vstack(rows)[..., ::-1])
+    terms = " ".join(f"{name} {value:.4f}" for name, value in trainer.history.items())
+    say(
+        folder,
+        f"epoch {epoch} ({trainer.minutes:.1f} min): PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, "
+        f"sharpness {scores['sharpness']:.2f} | {terms}",
+    )
+    record = {"epoch": epoch, "step": trainer.step, "minutes": trainer.minutes, **scores, **trainer.history}
+    with open(folder / "stats.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def save(trainer: Trainer, folder: Path, fingerprint: str, epoch: int) -> Path:
+    """Write the checkpoint of an epoch."""
+    path = checkpoint.path_of(folder, epoch)
+    checkpoint.save({**trainer.state(), "fingerprint": fingerprint}, path)
+    return path
+
+
+def set_aside(folder: Path) -> Path:
+    """Move an earlier run's files into a new folder beneath, so that nothing trained is lost."""
+    number = 1
+    while (aside := folder / f"earlier-{number}").exists():
+        number += 1
+    aside.mkdir()
+    for path in folder.iterdir():
+        if not path.name.startswith("earlier-"):
+            path.rename(aside / path.name)
+    return aside
+
+
+def say(folder: Path, line: str) -> None:
+    """Print a line and keep it in the log."""
+    tqdm.write(line)
+    with open(folder / "log.txt", "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    run_step(main, "Step 3: train the person's model; a checkpoint an epoch in output/model_dump.")
