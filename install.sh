@@ -25,6 +25,6 @@ if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >.venv/installed
 fi
 if [ "${1:-}" = test ] && [ "$(cat .venv/installed-test 2>/dev/null)" != "$wanted" ]; then
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --group test
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
     echo "$wanted" >.venv/installed-test
 fi

@@ -98,7 +98,7 @@ class Dance:
         )
         swing = bounce[:, None] * np.stack([pulse, np.roll(pulse, 1)], 1)
         hands = hands + swing[:, :, None] * np.array([0.25, -0.9, 0.35])
-        hands = keep_out(hands)
+        hands = gaussian_filter1d(keep_out(hands), 1.0, axis=0, mode="nearest")
         place = np.stack([hip[:, 0], -0.015 - crouch - bounce * pulse, hip[:, 2] - 0.35 * lean[:, 0]], 1)
         return Stance(
             place=place,
@@ -176,6 +176,10 @@ def keep_out(hands: np.ndarray) -> np.ndarray:
     )
     least = 0.36 * trunk + 0.40 * head
     front = np.where(trunk + head > 0.02, least + np.logaddexp(0, (front - least) / 0.04) * 0.04, front)
+    # and not through the shoulder itself: a hand that passes near it passes in front
+    near = 0.05 * np.logaddexp(0, (0.36 - (out**2 + up**2 + front**2)) / 0.05)
+    ahead = np.maximum(front, 0)
+    front = front + np.clip((front + 0.35) / 0.35, 0, 1) * (np.sqrt(ahead**2 + near) - ahead)
     return np.stack([out, up, front], -1)
 
 
@@ -412,7 +416,7 @@ def walk(d: Dance, b: float, place, m: int = 1):
     """Four steps; m = 1 comes towards the camera, -1 goes away from it (facing it all the time)."""
     x, z = place
     for i in range(7):
-        z += 0.15 * m
+        z += 0.14 * m
         foot = i % 2
         s = 1 if foot == 0 else -1
         d.step(foot, b + i, x + (0.09 if foot else -0.09), z + 0.05 * m, lift=0.09)
@@ -715,15 +719,16 @@ def choreograph(bpm: float, phrases: Sequence[tuple], place: tuple[float, float]
 def train_dance() -> Dance:
     """The training person's motion: some of every kind of phrase, so that a model sees all poses, near and far. 30 s."""
     order = [
-        (groove, -1, 4), (overhead, 1, 4), (side_touch, 1, 8), (turns, 1, 8), (walk, 1, 4), (cross_open, 1, 4), (bend, -1, 4), (disco, 1, 4),
-        (vogue, 1, 4), (roll, 1, 3), (walk, -1, 8), (disco, -1, 4), (kicks, 1, 4), (clap, 1, 4),
+        (groove, -1, 4), (overhead, 1, 4), (side_touch, -1, 4), (turns, 1, 8), (side_touch, -1, 2), (walk, 1, 6), (cross_open, 1, 4),
+        (bend, -1, 4), (disco, 1, 4), (vogue, 1, 4), (roll, 1, 3), (walk, -1, 8), (disco, -1, 4), (kicks, 1, 4), (clap, 1, 4),
     ]  # fmt: skip
-    return choreograph(140.0, order)
+    return choreograph(140.0, order, (-0.50, -0.15))
 
 
 def test_dance() -> Dance:
     """The dance to be transferred. 25 s."""
     order = [
-        (groove, 1, 4), (clap, -1, 4), (side_touch, -1, 8), (disco, 1, 8), (walk, 1, 4), (cross_open, -1, 4), (turns, -1, 8), (kicks, 1, 4), (overhead, -1, 4),
+        (groove, 1, 4), (clap, -1, 4), (side_touch, -1, 8), (disco, 1, 4), (walk, 1, 4), (cross_open, -1, 4), (turns, -1, 8),
+        (walk, -1, 4), (kicks, 1, 4), (overhead, -1, 4),
     ]  # fmt: skip
-    return choreograph(120.0, order)
+    return choreograph(120.0, order, (-0.1, 0.0))

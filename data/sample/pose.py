@@ -7,6 +7,7 @@ is at +x. Every function accepts any leading dimensions (frames), shown as `...`
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 BONES = (
     "pelvis", "waist", "chest", "neck", "head",
@@ -135,16 +136,19 @@ def align(rest: tuple[np.ndarray, np.ndarray], now: tuple[np.ndarray, np.ndarray
     return frame(now) @ np.swapaxes(frame(rest), -1, -2)
 
 
-def bend_limb(start: np.ndarray, goal: np.ndarray, first: float, second: float, pole: np.ndarray):
+def bend_limb(
+    start: np.ndarray, goal: np.ndarray, first: float, second: float, pole: np.ndarray, soft: float = 0.06
+):
     """Two-bone inverse kinematics; the middle joint points towards `pole`.
 
-    Returns unit directions of both bones (..., 3) and the hinge axis (..., 3). A goal out of reach is approached softly.
+    Returns unit directions of both bones (..., 3) and the hinge axis (..., 3). A goal out of reach is approached
+    softly; `soft` is the share of the length over which the limb resists to be straight.
     """
     delta = goal - start
     span = np.linalg.norm(delta, axis=-1, keepdims=True)
     axis = delta / np.maximum(span, 1e-9)
     longest = 0.999 * (first + second)
-    knee = 0.94 * longest  # beyond this the limb straightens ever more slowly, without a jerk
+    knee = (1 - soft) * longest  # beyond this the limb straightens ever more slowly, without a jerk
     room = longest - knee
     reach = np.where(span > knee, knee + room * (1 - np.exp(-(span - knee) / room)), span)
     reach = np.maximum(reach, abs(first - second) + 0.12 * min(first, second))
@@ -202,8 +206,11 @@ def standing(frames: tuple[int, ...] = ()) -> Stance:
     )
 
 
-def solve(body: Body, stance: Stance) -> Pose:
-    """The pose of a body that meets the targets of the stance; feet on the floor have priority over the pelvis height."""
+def solve(body: Body, stance: Stance, smooth: float = 0.0) -> Pose:
+    """The pose of a body that meets the targets of the stance; feet on the floor have priority over the pelvis height.
+
+    smooth: for a sequence of frames (N,), the time in frames over which the height of the pelvis is kept from jerking.
+    """
     joints = rest_joints(body)
     scale = body.legs * body.height / (0.525 * 1.75)
     frames = stance.turn.shape
@@ -228,19 +235,25 @@ def solve(body: Body, stance: Stance) -> Pose:
     for i, (side, _) in enumerate(SIDES):
         offset = pelvis @ (joints[BONE[f"{side}_thigh"]] - joints[0])
         flat = ankles[..., i, :] - root - offset
-        length = 0.985 * (thigh + shin)
+        length = 0.978 * (thigh + shin)
         rise = np.sqrt(np.maximum(length**2 - flat[..., 0] ** 2 - flat[..., 2] ** 2, (0.3 * length) ** 2))
-        ceiling.append(ankles[..., i, 1] + rise - offset[..., 1])
+        free = 4 * np.maximum(stance.feet[..., i, 1], 0)  # a lifted foot may miss its goal
+        ceiling.append(ankles[..., i, 1] + rise - offset[..., 1] + free)
     sharp = 60.0  # soft minimum, so that the pelvis never jerks
     stacked = np.stack([root[..., 1], *ceiling], -1)
     root[..., 1] = -np.log(np.exp(-sharp * (stacked - ankle)).sum(-1)) / sharp + ankle
+
+    if smooth:
+        width = 2 * int(np.ceil(1.5 * smooth)) + 1
+        low = minimum_filter1d(root[..., 1], width, axis=0, mode="nearest")
+        root[..., 1] = gaussian_filter1d(low, smooth, axis=0, mode="nearest")
 
     for i, (side, sign) in enumerate(SIDES):
         hip = root + pelvis @ (joints[BONE[f"{side}_thigh"]] - joints[0])
         aim = stance.aim[..., i]
         knee_yaw = 0.5 * (aim + stance.turn)
         pole = np.stack([np.sin(knee_yaw), 0 * aim, np.cos(knee_yaw)], -1)
-        upper, lower, hinge = bend_limb(hip, ankles[..., i, :], thigh, shin, pole)
+        upper, lower, hinge = bend_limb(hip, ankles[..., i, :], thigh, shin, pole, 0.015)
         thigh_rotation = align(_leg_frame(joints, side, "thigh", "shin"), (upper, hinge))
         shin_rotation = align(_leg_frame(joints, side, "shin", "foot"), (lower, hinge))
         foot_rotation = euler(stance.heel[..., i], aim, 0.0)
@@ -291,10 +304,16 @@ def _ankles(joints: np.ndarray, stance: Stance, scale: float) -> np.ndarray:
 
 
 def _elbow_pole(reach: np.ndarray, swivel: np.ndarray, sign: float) -> np.ndarray:
-    """Direction in which the elbow points for a wrist at `reach` (..., 3) from the shoulder, in the frame of the chest."""
+    """Direction in which the elbow points for a wrist at `reach` (..., 3) from the shoulder, in the frame of the chest.
+
+    The natural direction is carried from a hand in front of the body to the others without twist; the only direction where
+    that is undefined lies behind the opposite shoulder, where no hand goes.
+    """
     axis = unit(reach)
-    natural = np.array([0.35 * sign, -0.75, -0.55])
-    base = unit(natural - np.sum(natural * axis, -1, keepdims=True) * axis)
+    front = unit(np.array([0.5 * sign, -0.3, 0.8]))
+    down = np.array([0.15 * sign, -1.0, 0.0])
+    down = unit(down - (down @ front) * front)
+    base = down - ((axis @ down) / np.maximum(1 + axis @ front, 1e-3))[..., None] * (front + axis)
     side = np.cross(axis, base)
     return np.cos(swivel)[..., None] * base + np.sin(swivel)[..., None] * side * -sign
 

@@ -37,7 +37,7 @@ PERSON_A = (
 PERSON_B = (
     Body(height=1.86, shoulders=0.110, hips=0.050, legs=0.528, arms=1.02, head=1.09, girth=1.06, muscle=1.04, waist=1.02, hip_girth=0.97, belly=0.01),
     Look(
-        skin=(0.50, 0.34, 0.25), hair_style="curly", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), lips=(0.50, 0.27, 0.24), beard=0.55,
+        skin=(0.60, 0.42, 0.31), hair_style="curly", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), lips=(0.60, 0.33, 0.29), beard=0.55,
         sleeves=0.97, top=Cloth((0.16, 0.50, 0.46), (0.96, 0.80, 0.36), "checks", 0.085), top_loose=0.020, top_hem=-0.05,
         bottom=Cloth((0.20, 0.22, 0.29), (0.6, 0.5, 0.4), "plain"), legs=0.97, bottom_loose=0.016, flare=0.004, shoe=(0.75, 0.16, 0.16), sole=(0.95, 0.95, 0.93),
     ),
@@ -70,7 +70,7 @@ def perform(
 ) -> Clip:
     """A person doing a dance; `detail` as in `build_figure`."""
     times = np.arange(round(seconds * FPS)) / FPS
-    return Clip(build_figure(*person, detail, seed), solve(person[0], dance.stance(times, seed)), camera, room)
+    return Clip(build_figure(*person, detail, seed), solve(person[0], dance.stance(times, seed), smooth=2.0), camera, room)
 
 
 def clips(seed: int = SEED) -> dict[str, Clip]:

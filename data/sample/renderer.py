@@ -98,53 +98,56 @@ def rasterize(screen: np.ndarray, faces: np.ndarray, width: int, height: int) ->
     screen: (V, 3) x, y in pixels and depth. Returns flat pixel indices (N,), faces (N,), perspective-correct barycentric
     weights (N, 3) and depths (N,).
     """
-    empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
-    corner = screen[faces]
-    x, y, z = corner[..., 0], corner[..., 1], corner[..., 2]
-    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    left = np.maximum(np.ceil(x.min(1)), 0).astype(np.int32)
-    right = np.minimum(np.floor(x.max(1)), width - 1).astype(np.int32)
-    top = np.maximum(np.ceil(y.min(1)), 0).astype(np.int32)
-    bottom = np.minimum(np.floor(y.max(1)), height - 1).astype(np.int32)
+    sx, sy, depth = np.ascontiguousarray(screen.T, np.float32)
+    f0, f1, f2 = np.ascontiguousarray(faces.T)
+    x0, y0 = sx[f0], sy[f0]
+    ax, ay, bx, by = sx[f1] - x0, sy[f1] - y0, sx[f2] - x0, sy[f2] - y0
+    area = ax * by - bx * ay
     # y points down, so a triangle that is counter-clockwise seen from outside has negative area on the screen
-    keep = np.flatnonzero((area < -1e-9) & (right >= left) & (bottom >= top) & (z.min(1) > NEAR))
-    if len(keep) == 0:
-        return empty
-    x, y, inverse = x[keep], y[keep], 1.0 / z[keep]
-    area, left, top = area[keep], left[keep], top[keep]
-    columns = right[keep] - left + 1
-    count = columns * (bottom[keep] - top + 1)
-
-    # planes over the screen: weight of corners 1 and 2, and 1 / depth
-    gain = 1.0 / area
-    w1x, w1y = (y[:, 2] - y[:, 0]) * gain, -(x[:, 2] - x[:, 0]) * gain
-    w2x, w2y = -(y[:, 1] - y[:, 0]) * gain, (x[:, 1] - x[:, 0]) * gain
-    planes = np.stack([x[:, 0], y[:, 0], w1x, w1y, w2x, w2y], 1).astype(np.float32)
+    keep = np.flatnonzero(area < -1e-7)
+    x0, y0, ax, ay, bx, by, area = (values[keep] for values in (x0, y0, ax, ay, bx, by, area))
+    left = np.ceil(np.maximum(x0 + np.minimum(np.minimum(ax, bx), 0), 0))
+    right = np.floor(np.minimum(x0 + np.maximum(np.maximum(ax, bx), 0), width - 1))
+    top = np.ceil(np.maximum(y0 + np.minimum(np.minimum(ay, by), 0), 0))
+    bottom = np.floor(np.minimum(y0 + np.maximum(np.maximum(ay, by), 0), height - 1))
+    z0, z1, z2 = depth[f0[keep]], depth[f1[keep]], depth[f2[keep]]
+    used = np.flatnonzero((right >= left) & (bottom >= top) & (np.minimum(np.minimum(z0, z1), z2) > NEAR))
+    if len(used) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32), np.zeros(0, np.float32)
+    keep = keep[used]
+    x0, y0, ax, ay, bx, by, left, top = (values[used] for values in (x0, y0, ax, ay, bx, by, left, top))
+    gain = 1 / area[used]
+    columns = (right[used] - left + 1).astype(np.int32)
+    count = columns * (bottom[used] - top + 1).astype(np.int32)
+    i0, i1, i2 = 1 / z0[used], 1 / z1[used], 1 / z2[used]
+    # planes over the screen, from the first pixel of the box: weights of corners 1 and 2, and 1 / depth
+    w1x, w1y, w2x, w2y = by * gain, -bx * gain, -ay * gain, ax * gain
+    dx, dy = left - x0, top - y0
+    w1, w2 = w1x * dx + w1y * dy, w2x * dx + w2y * dy
+    planes = np.stack([w1, w1x, w1y, w2, w2x, w2y], 1)
+    first = top.astype(np.int64) * width + left.astype(np.int64)
 
     owner = np.repeat(np.arange(len(keep), dtype=np.int32), count)
     local = np.arange(len(owner), dtype=np.int32) - np.repeat(np.cumsum(count) - count, count).astype(np.int32)
-    span = columns[owner]
-    row = local // span
-    px, py = left[owner] + local - row * span, top[owner] + row
-    x0, y0, w1x, w1y, w2x, w2y = planes[owner].T
-    dx, dy = px - x0, py - y0
-    w1 = w1x * dx + w1y * dy
-    w2 = w2x * dx + w2y * dy
+    row, column = np.divmod(local, columns[owner])
+    w1, w1x, w1y, w2, w2x, w2y = planes[owner].T
+    w1 = w1 + w1x * column + w1y * row
+    w2 = w2 + w2x * column + w2y * row
     inside = np.flatnonzero((w1 >= -1e-5) & (w2 >= -1e-5) & (w1 + w2 <= 1 + 1e-5))
     owner, w1, w2 = owner[inside], w1[inside], w2[inside]
-    pixel = py[inside].astype(np.int64) * width + px[inside]
-    i0, i1, i2 = inverse.astype(np.float32)[owner].T
-    near = i0 + w1 * (i1 - i0) + w2 * (i2 - i0)
+    pixel = first[owner] + row[inside].astype(np.int64) * width + column[inside]
+    corners = np.stack([i0, i1 - i0, i2 - i0], 1)[owner]
+    near = corners[:, 0] + w1 * corners[:, 1] + w2 * corners[:, 2]
     # depth in the upper bits, candidate in the lower ones: one pass finds the nearest and who it was
     key = ((near * np.float32(2.0**28 * NEAR)).astype(np.int64) << 32) | np.arange(len(owner))
     best = np.full(width * height, -1, np.int64)
     np.maximum.at(best, pixel, key)
     covered = np.flatnonzero(best >= 0)
     winner = best[covered] & 0xFFFFFFFF
+    face = owner[winner]
     w1, w2, near = w1[winner], w2[winner], near[winner]
-    i0, i1, i2 = i0[winner], i1[winner], i2[winner]
-    weights = np.stack([(1 - w1 - w2) * i0, w1 * i1, w2 * i2], 1) / near[:, None]
-    return covered, keep[owner[winner]], weights, 1.0 / near
+    weights = np.stack([(1 - w1 - w2) * i0[face], w1 * i1[face], w2 * i2[face]], 1) / near[:, None]
+    return covered, keep[face], weights, 1 / near
 
 
 # ------------------------------------------------------------------------------------------------------------ materials
@@ -190,7 +193,10 @@ def pattern_mix(cloth: Cloth, position: np.ndarray) -> np.ndarray:
     return (speckle > 0.25).astype(np.float32)
 
 
-def _cloth_colour(cloth: Cloth, position: np.ndarray) -> np.ndarray:
+def _cloth_colour(cloth: Cloth, position: np.ndarray | None) -> np.ndarray:
+    """Linear colours of a cloth at pattern positions (N, 4); None will do for a plain one."""
+    if position is None:
+        return to_linear(cloth.colour)
     mix = pattern_mix(cloth, position)[:, None]
     return to_linear(cloth.colour) * (1 - mix) + to_linear(cloth.second) * mix
 
@@ -230,11 +236,11 @@ def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
     socket = np.exp(-((ex / 0.022) ** 2 + ((ey - 0.004) / 0.012) ** 2))
     paint(front * socket, skin * [0.62, 0.52, 0.50], 0.45)
     white = front * soft(np.abs(ey) - lid, 0.003)
-    paint(white, (0.82, 0.82, 0.80))
+    paint(white, (0.60, 0.60, 0.58))
     iris = np.hypot(ex, ey)
     paint(white * soft(iris - 0.0078, 0.002), to_linear(look.eyes))
     paint(white * soft(iris - 0.0040, 0.002), (0.01, 0.01, 0.01))
-    paint(white * soft(np.hypot(ex - 0.002, ey - 0.0030) - 0.0016, 0.002), (1.0, 1.0, 1.0))
+    paint(white * soft(np.hypot(ex - 0.002, ey - 0.0030) - 0.0016, 0.002), (0.9, 0.9, 0.9))
     lash = np.abs(ey - lid) - 0.0018
     paint(front * soft(lash, 0.002) * (np.abs(ex) < 0.019) * (ey > -0.001), (0.015, 0.01, 0.01), 0.9)
     brow = np.abs(y - 0.0225 + 5.0 * (ex + 0.002) ** 2 + 0.06 * np.maximum(ex, 0)) - 0.0034 * (1 - (ex / 0.026) ** 2)
@@ -247,12 +253,17 @@ def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
     return colour
 
 
+def interpolate(values: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Values (V, C) at points given by the corners (N, 3) of their triangle and barycentric weights (N, 3)."""
+    return sum(values[corners[:, i]] * weights[:, i, None] for i in range(3))
+
+
 def surface_colour(
-    figure: Figure, part: np.ndarray, rest: np.ndarray, pattern: np.ndarray
+    figure: Figure, part: np.ndarray, corners: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linear albedo (N, 3) and gloss (N,) of surface points by part (N,), rest position (N, 3), pattern position (N, 4)."""
+    """Linear albedo (N, 3) and gloss (N,) of surface points: part (N,), and where they are, as for `interpolate`."""
     look = figure.look
-    colour = np.empty((len(part), 3))
+    colour = np.empty((len(part), 3), np.float32)
     gloss = np.zeros(len(part), np.float32)
     for i, name in enumerate(figure.parts):
         here = np.flatnonzero(part == i)
@@ -260,20 +271,24 @@ def surface_colour(
             continue
         if name == "skin":
             colour[here], gloss[here] = to_linear(look.skin), 0.22
-        elif name == "face":
-            colour[here], gloss[here] = _face_colour(figure, rest[here]), 0.22
+            continue
+        cloth = {"top": look.top, "bottom": look.bottom}.get(name)
+        if cloth:
+            pattern = None if cloth.pattern == "plain" else interpolate(figure.pattern, corners[here], weights[here])
+            colour[here], gloss[here] = _cloth_colour(cloth, pattern), 0.05
+            continue
+        rest = interpolate(figure.vertices, corners[here], weights[here])
+        if name == "face":
+            colour[here], gloss[here] = _face_colour(figure, rest), 0.22
         elif name == "hair":
-            strand = np.sin(420 * rest[here, 0] + 60 * rest[here, 1]) * np.sin(380 * rest[here, 2] + 90 * rest[here, 1])
+            x, y, z = rest.T
+            strand = np.sin(420 * x + 60 * y) * np.sin(380 * z + 90 * y)
             colour[here] = to_linear(look.hair) * (1 + 0.22 * strand)[:, None]
             gloss[here] = 0.05 if look.hair_style == "cap" else 0.35
-        elif name == "shoe":
-            sole = rest[here, 1] < 0.017
-            colour[here] = np.where(sole[:, None], to_linear(look.sole), to_linear(look.shoe))
-            gloss[here] = 0.25
         else:
-            colour[here] = _cloth_colour(look.top if name == "top" else look.bottom, pattern[here])
-            gloss[here] = 0.05
-    return colour.astype(np.float32), gloss
+            sole = rest[:, 1:2] < 0.017
+            colour[here], gloss[here] = np.where(sole, to_linear(look.sole), to_linear(look.shoe)), 0.25
+    return colour, gloss
 
 
 # -------------------------------------------------------------------------------------------------------------- shading
@@ -343,6 +358,14 @@ def soft_shadow(shadow, points: np.ndarray) -> np.ndarray:
     return total
 
 
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.sqrt(np.maximum(_dot(vectors, vectors), 1e-12))[:, None]
+
+
 @dataclass
 class Layer:
     """Rendered people without background: the box of the frame that holds them, `supersample` times enlarged.
@@ -381,20 +404,16 @@ def render_layer(
     width, height = (high - low) * supersample
     pixels, hit, weights, depth = rasterize(screen, faces, width, height)
 
-    attributes = np.concatenate(
-        [
-            normals,
-            vertices,
-            np.concatenate([f.vertices for f, _ in people]),
-            np.concatenate([f.pattern for f, _ in people]),
-            np.concatenate([f.occlusion for f, _ in people])[:, None],
-        ],
-        axis=1,
-    )
-    corner = faces[hit]
-    value = sum(attributes[corner[:, i]] * weights[:, i, None] for i in range(3))
-    normal = value[:, :3] / np.maximum(np.linalg.norm(value[:, :3], axis=1, keepdims=True), 1e-6)
-    point, rest, pattern, occlusion = value[:, 3:6], value[:, 6:9], value[:, 9:13], value[:, 13]
+    surface = np.column_stack([normals, np.concatenate([f.occlusion for f, _ in people])])
+    corners = faces[hit]
+    value = interpolate(surface, corners, weights)
+    normal, occlusion = _unit(value[:, :3]), value[:, 3]
+    row, column = np.divmod(pixels, width)
+    centre = (frame - 1) / 2 - low + (0.5 - 0.5 / supersample)  # of the frame, in pixels of the frame from the first sample
+    ray = np.ones((len(hit), 3), np.float32)
+    ray[:, 0] = (column / supersample - centre[0]) / camera.focal
+    ray[:, 1] = (row / supersample - centre[1]) / camera.focal
+    point = np.asarray(camera.position, np.float32) + depth[:, None] * (ray @ camera.rotation().astype(np.float32))
 
     part = np.concatenate([f.part for f, _ in people])[hit]
     bone = np.concatenate([f.bone for f, _ in people])[hit]
@@ -403,12 +422,12 @@ def render_layer(
     gloss = np.empty(len(hit), np.float32)
     for i, (figure, _) in enumerate(people):
         here = np.flatnonzero(owner == i)
-        albedo[here], gloss[here] = surface_colour(figure, part[here], rest[here], pattern[here])
+        albedo[here], gloss[here] = surface_colour(figure, part[here], corners[here] - offsets[i], weights[here])
 
     towards = np.asarray(light.direction, np.float32) / np.float32(np.linalg.norm(light.direction))
     shadow = shadow_map(vertices, faces, towards.astype(np.float64)) if shadows else None
     view = np.asarray(camera.position, np.float32) - point
-    view /= np.linalg.norm(view, axis=1, keepdims=True)
+    view = _unit(view)
     facing = normal @ towards
     open_to_key = lit(shadow, point + 0.02 * normal) if shadows else np.ones(len(hit), np.float32)
     skin = (part <= 1)[:, None]
@@ -416,12 +435,13 @@ def render_layer(
     wrap = np.where(skin, np.array([0.28, 0.14, 0.10], np.float32), np.float32(0.08))
     diffuse = np.clip((facing[:, None] + wrap) / (1 + wrap), 0, None) * open_to_key[:, None]
     up = (0.5 + 0.5 * normal[:, 1])[:, None]
-    ambient = (np.array(light.sky) * up + np.array(light.ground) * (1 - up)).astype(np.float32) * occlusion[:, None]
-    half = view + towards
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    shine = np.clip((normal * half).sum(1), 0, 1)
-    edge = np.clip(1 - (normal * view).sum(1), 0, 1) ** 3
-    specular = gloss * (0.55 * shine**24 * open_to_key * (facing > 0) + light.rim * edge * occlusion * 0.6)
+    sky, ground = np.asarray(light.sky, np.float32), np.asarray(light.ground, np.float32)
+    ambient = (ground + (sky - ground) * up) * occlusion[:, None]
+    shine = np.clip(_dot(normal, _unit(view + towards)), 0, 1)
+    shine = (shine * shine) ** 12
+    edge = np.clip(1 - _dot(normal, view), 0, 1)
+    edge = edge * edge * edge
+    specular = gloss * (0.55 * shine * open_to_key * (facing > 0) + light.rim * edge * occlusion * 0.6)
     key = np.asarray(light.key, np.float32)
     colour = albedo * (diffuse * key * 0.62 + ambient) + specular[:, None] * key * 0.5
 
