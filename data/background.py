@@ -104,9 +104,9 @@ def background_plate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture without the dancer, and where it had to be made up.
 
-    Each pixel is the median over the frames in which nobody stands there. Where people always stand, masks are relaxed
-    step by step: first bystanders are let in (one who never moves belongs to the room), then the dancer's outline is
-    drawn tighter; what is still never seen is filled smoothly from its surroundings.
+    Each pixel is the median over the frames in which nobody stands there, after brightness is evened out. Where people
+    always stand, masks are relaxed step by step: first bystanders are let in (one who never moves belongs to the room),
+    then the dancer's outline is drawn tighter; what is still never seen is filled smoothly from its surroundings.
 
     Args:
         frames: S frames (H, W, 3) uint8 RGB of a static camera, as sampled.
@@ -133,6 +133,9 @@ def background_plate(
         )
         tiers.insert(0, tiers[0] | crowd)
 
+    for frame, gain in zip(stack, exposures(stack, tiers[0]), strict=True):
+        table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
+        frame[...] = cv2.LUT(frame, table[:, None])
     plate = np.zeros((height, width, 3), np.uint8)
     settled = np.zeros((height, width), bool)
     enough = max(3, round(0.04 * count))
@@ -144,6 +147,32 @@ def background_plate(
         plate[todo] = _masked_median(stack[:, todo], covered[:, todo])
         settled |= todo
     return fill(plate, ~settled), ~settled
+
+
+def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Brightness of each frame's background relative to the others' median, per channel: (S, 3), about 1.
+
+    Cameras adjust themselves to where a dark dancer stands. A plate put together from frames of different brightness
+    would show their outlines.
+
+    Args:
+        stack: (S, H, W, 3) uint8.
+        covered: (S, H, W) bool, where people may be.
+    """
+    step = max(1, min(stack.shape[1:3]) // 72)
+    pixels = stack[:, ::step, ::step].reshape(len(stack), -1, 3)
+    hidden = covered[:, ::step, ::step].reshape(len(stack), -1)
+    common = (~hidden).sum(0) >= 3
+    if not common.any():
+        return np.ones((len(stack), 3))
+    pixels, hidden = pixels[:, common], hidden[:, common]
+    middle = _masked_median(pixels, hidden).astype(np.float64)
+    gains = np.ones((len(stack), 3))
+    for frame in range(len(stack)):
+        usable = ~hidden[frame] & (middle > 24).all(-1) & (pixels[frame] < 250).all(-1)
+        if usable.sum() > 50:
+            gains[frame] = np.median(pixels[frame, usable] / middle[usable], 0)
+    return np.clip(gains / np.median(gains, 0), 0.5, 2)
 
 
 def _masked_median(values: np.ndarray, covered: np.ndarray) -> np.ndarray:

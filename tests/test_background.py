@@ -50,6 +50,18 @@ def test_no_ghost_of_a_walking_dancer():
     assert np.abs(plain - room()).max() > 50, "the test must be one that a plain median fails"
 
 
+def test_a_camera_that_adjusts_itself_leaves_no_seam():
+    poses = keypoints(figure(np.repeat([[-0.6, 0.0], [0.6, 0.0]], 20, 0)), Camera(focal=1.2, size=SIZE))
+    rng = np.random.default_rng(0)
+    frames = []
+    for i, pose in enumerate(poses):
+        bright = (1.0 if i < 20 else 1.12) * rng.uniform(0.98, 1.02)
+        frames.append(np.clip(person(room(), pose) * bright + 0.5, 0, 255).astype(np.uint8))
+    plate, unseen = background.background_plate(frames, poses)
+    ratio = plate[~unseen] / room()[~unseen]
+    assert not unseen.any() and np.percentile(ratio, 99) / np.percentile(ratio, 1) < 1.05
+
+
 def test_a_dancer_who_stands_still_is_filled_smoothly():
     frames, poses = clip(np.zeros((20, 2)))
     plate, unseen = background.background_plate(frames, poses)

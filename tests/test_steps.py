@@ -149,11 +149,11 @@ def test_done_once_is_not_done_again(config, weights, capsys):
     assert prepare(config, weights, "train").calls == 0
     assert "already done" in capsys.readouterr().out and contents(config.workspace) == before
     assert prepare(replace(config, redo=True), weights, "train").calls > 0
-    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
     weights.write_bytes(b"others")
-    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
     (config.images_dir / "000003.jpg").unlink()
-    assert prepare(replace(config, frame_area=192 * 128), weights, "train").calls > 0
+    assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
     # A shorter video leaves no pictures of the longer one.
     write_clip(config.train_video, scene(12, (160, 96))[0], fps=20)
     assert prepare(config, weights, "train").calls > 0
