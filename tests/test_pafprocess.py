@@ -200,6 +200,12 @@ def test_wrong_shapes(heatmaps, pafs):
         group(np.zeros(heatmaps, np.float32), np.zeros(pafs, np.float32))
 
 
+@pytest.mark.parametrize("agreement", [-0.1, 1.1, np.nan])
+def test_agreement_is_a_share(agreement):
+    with pytest.raises(ValueError, match="agreement"):
+        group(*draw_maps(STANDING * 90 + [300, 120], HEIGHT, WIDTH), agreement=agreement)
+
+
 def test_any_strides_and_types_and_arguments_untouched():
     heatmaps, pafs = draw_maps(scene(np.random.default_rng(3), 3, HEIGHT, WIDTH), HEIGHT, WIDTH)
     copies = heatmaps.copy(), pafs.copy()

@@ -1,0 +1,250 @@
+"""Steps 3 and 4 on a painted stick figure: they learn, resume exactly, keep what was trained, and say what is wrong."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from person import SIZE, painted, workspace
+
+from data.annotations import Annotations
+from main import checkpoint, test, train, window
+from main.config import Config
+from main.dataset import Clip, Pairs, split
+from pose_detector.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small(path: Path, **settings) -> Config:
+    config = Config(
+        workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
+        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu",
+    )  # fmt: skip
+    return replace(config, **settings)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A workspace after two epochs."""
+    path = workspace(tmp_path_factory.mktemp("trained"))
+    train.main(small(path))
+    return path
+
+
+def test_it_overfits_a_tiny_clip(tmp_path):
+    config = small(workspace(tmp_path, count=6), epochs=25, weight_adversarial=0.0, weight_feature_matching=0.0)
+    train.main(config)
+    lines = [json.loads(line) for line in open(config.checkpoint_dir / "stats.jsonl", encoding="utf-8")]
+    assert lines[-1]["psnr"] > lines[0]["psnr"] + 4
+
+
+def test_an_epoch_leaves_checkpoint_log_and_pictures(trained):
+    folder = small(trained).checkpoint_dir
+    assert [p.name for p in checkpoint.all_of(folder)] == ["checkpoint-0001.pth", "checkpoint-0002.pth"]
+    assert (folder / checkpoint.BEST).is_file() and "epoch 2" in (folder / "log.txt").read_text()
+    stats = [json.loads(line) for line in open(folder / "stats.jsonl", encoding="utf-8")]
+    assert [line["epoch"] for line in stats] == [1, 2] and {"psnr", "ssim", "sharpness", "judge"} <= stats[0].keys()
+    assert cv2.imread(str(folder / "samples" / "epoch-0002.jpg")) is not None
+
+
+def test_stopped_and_resumed_equals_never_stopped(trained, tmp_path, monkeypatch):
+    config = small(workspace(tmp_path))
+    steps = 0
+    real_step = train.train_step
+
+    def interrupted(trainer, batch):
+        nonlocal steps
+        steps += 1
+        if steps == 5:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return real_step(trainer, batch)
+
+    monkeypatch.setattr(train, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(config)
+    monkeypatch.setattr(train, "train_step", real_step)
+    train.main(replace(config, continue_train=True))
+
+    whole, resumed = (checkpoint.load(checkpoint.newest(c.checkpoint_dir)) for c in (small(trained), config))
+    assert whole["step"] == resumed["step"] and whole["epoch"] == resumed["epoch"] == 2
+    for name in ("generator", "averaged", "discriminator"):
+        for key, value in whole[name].items():
+            assert torch.equal(value, resumed[name][key]), f"{name}.{key}"
+
+
+def test_resuming_a_finished_run_trains_nothing(trained, capsys):
+    config = small(trained, continue_train=True)
+    before = checkpoint.newest(config.checkpoint_dir).stat().st_mtime_ns
+    train.main(config)
+    assert checkpoint.newest(config.checkpoint_dir).stat().st_mtime_ns == before
+    assert "done" in capsys.readouterr().out
+
+
+def test_resuming_takes_the_architecture_from_the_checkpoint(trained):
+    train.main(small(trained, continue_train=True, channels=24))  # would not fit otherwise
+
+
+def test_an_earlier_run_is_kept_aside(tmp_path):
+    config = small(workspace(tmp_path, count=6), epochs=1)
+    train.main(config)
+    first = checkpoint.newest(config.checkpoint_dir).read_bytes()
+    train.main(config)
+    assert (config.checkpoint_dir / "earlier-1" / "checkpoint-0001.pth").read_bytes() == first
+    assert checkpoint.newest(config.checkpoint_dir).name == "checkpoint-0001.pth"
+
+
+def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
+    config = small(workspace(tmp_path, count=6), epochs=500, max_minutes=0.02)
+    train.main(config)
+    state = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
+    assert 0 < state["step"] and state["epoch"] < 500
+    train.main(replace(config, continue_train=True))
+    assert checkpoint.load(checkpoint.newest(config.checkpoint_dir))["step"] == state["step"]
+
+
+def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    config = small(workspace(tmp_path, count=6), epochs=2)
+    real_step = train.train_step
+
+    def exploding(trainer, batch):
+        terms = real_step(trainer, batch)
+        return {**terms, "pixel": float("nan")} if trainer.epoch == 1 else terms
+
+    monkeypatch.setattr(train, "train_step", exploding)
+    with pytest.raises(InputError, match="diverged"):
+        train.main(config)
+    assert checkpoint.newest(config.checkpoint_dir).name == "checkpoint-0001.pth"
+
+
+def test_rendering_gives_every_frame_and_nothing_stale(trained):
+    config = small(trained)
+    config.vis_dir.mkdir(parents=True, exist_ok=True)
+    (config.vis_dir / "000099.png").write_bytes(b"stale")
+    test.main(config)
+    pictures = sorted(config.vis_dir.glob("*.png"))
+    assert [p.name for p in pictures] == [f"{n:06d}.png" for n in range(6)]
+    plate = cv2.imread(str(config.background_image))
+    picture = cv2.imread(str(pictures[0]))
+    assert picture.shape == plate.shape == (SIZE[1], SIZE[0], 3)
+    np.testing.assert_allclose(picture[:10, :10].astype(int), plate[:10, :10], atol=1)
+    # Somebody stands where the pose is: limbs are bright and coloured, the plate is grey.
+    pose = Annotations.load(config.norm_test_annotations).keypoints[0]
+    x, y = np.rint(pose[[8, 11], :2].mean(0)).astype(int)
+    assert np.ptp(picture[y - 3 : y + 3, x - 8 : x + 8].astype(int), axis=-1).max() > 60
+
+
+def test_frames_without_a_person_show_the_empty_room(trained):
+    config = small(trained)
+    dance = Annotations.load(config.norm_test_annotations)
+    gone = dance.keypoints.copy()
+    gone[2:4] = 0
+    try:
+        replace(dance, keypoints=gone).save(config.norm_test_annotations)
+        test.main(config)
+    finally:
+        dance.save(config.norm_test_annotations)
+    picture, plate = (cv2.imread(str(p)) for p in (config.vis_dir / "000002.png", config.background_image))
+    np.testing.assert_array_equal(picture, plate)
+
+
+def bad_checkpoint(kind: str, source: Path, goal: Path) -> Path:
+    state = torch.load(source, weights_only=True)
+    if kind == "truncated":
+        goal.write_bytes(source.read_bytes()[:5000])
+    elif kind == "text":
+        goal.write_text("hello")
+    elif kind == "shape":
+        state["config"]["channels"] = 24
+        torch.save(state, goal)
+    elif kind == "person":
+        torch.save({**state, "fingerprint": "somebody else"}, goal)
+    elif kind == "version":
+        torch.save({**state, "format_version": 99}, goal)
+    return goal
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "missing"), ("truncated", "damaged"), ("text", "damaged"), ("shape", "does not fit"),
+        ("person", "another video"), ("version", "format"),
+    ],
+)  # fmt: skip
+def test_bad_checkpoints_are_refused_in_one_line(trained, tmp_path, kind, words):
+    config = small(trained)
+    bad = bad_checkpoint(kind, checkpoint.newest(config.checkpoint_dir), tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=words) as refusal:
+        test.main(replace(config, checkpoint=bad))
+    assert "\n" not in str(refusal.value)
+
+
+def test_step_3_without_step_1_says_so_and_ends_with_status_2(tmp_path):
+    command = [sys.executable, str(ROOT / "main" / "train.py"), "--workspace", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2 and "video2data.py --mode train" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_missing_or_foreign_pictures_are_named(tmp_path):
+    config = small(workspace(tmp_path, count=6))
+    victim = sorted(config.images_dir.iterdir())[3]
+    cv2.imwrite(str(victim), np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(InputError, match=r"10x10, not 160x128"):
+        train.main(config)
+    victim.unlink()
+    with pytest.raises(InputError, match="missing"):
+        train.main(config)
+    assert not list(config.checkpoint_dir.glob("*.pth"))
+
+
+def make_pairs(apart: int, augment: bool = True) -> Pairs:
+    frames, poses, plate = painted(16)
+    clip = Clip(np.dstack([frames.reshape(-1, SIZE[0], 3), np.full((16 * SIZE[1], SIZE[0]), 255, np.uint8)])
+                .reshape(16, SIZE[1], SIZE[0], 4), poses, np.arange(16), plate)  # fmt: skip
+    return Pairs(clip, np.arange(16), np.arange(16), (64, 64), apart, augment, seed=3)
+
+
+def test_texture_never_comes_from_near_the_frame_itself():
+    pairs = make_pairs(apart=4)
+    best = pairs.bank[pairs.sources[:, :, 0]]  # (Q, parts)
+    assert (np.abs(best - pairs.queries[:, None]) >= 4).all()
+
+
+def test_items_depend_on_seed_epoch_and_index_alone():
+    one, other = make_pairs(2), make_pairs(2)
+    _ = one[3]
+    for key, value in one[5].items():
+        assert torch.equal(value, other[5][key])
+    other.epoch = 1
+    assert not torch.equal(one[5]["pictures"], other[5]["pictures"])
+
+
+def test_pose_and_picture_of_an_item_belong_together():
+    pairs = make_pairs(2, augment=False)
+    item = pairs[4]
+    x, y = item["keypoints"][1, 1, :2].round().int().tolist()
+    whole = pairs.clip.poses[pairs.queries[4], 1, :2].round().astype(int)
+    expected = pairs.clip.frames[pairs.queries[4], whole[1], whole[0], :3]
+    assert item["pictures"][1, :, y, x].tolist() == expected.tolist()
+
+
+def test_split_holds_out_stretches_and_leaves_the_rest():
+    training, held_out = split(400)
+    assert len(held_out) == 24 and not set(training) & set(held_out) and len(training) + len(held_out) == 400
+    assert (np.diff(held_out) > 1).sum() == 2
+
+
+def test_window_holds_the_person_and_stays_within_the_frame():
+    _, poses, _ = painted(16)
+    size = window.window_size(poses, SIZE)
+    origins = window.window_origins(poses, size, SIZE)
+    assert size[0] % 32 == 0 and size[1] % 32 == 0
+    assert (origins >= 0).all() and (origins + size <= SIZE).all()
+    inside = window.shift(poses, origins)[..., :2]
+    assert (inside >= 0).all() and (inside <= np.array(size) - 1).all()
