@@ -47,9 +47,11 @@ class Settings:
     """Crops to train on; the learning rate follows them."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    batch_pixels: int = 32 * 160 * 160
-    """Pixels in a batch; the size of the crops varies from batch to batch."""
-    photo_share: float = 0.5
+    crops: tuple[int, ...] = (128, 160, 192)
+    """Sides of the crops, pixels; one is drawn for every batch."""
+    batch_pixels: int = 16 * 160 * 160
+    """Pixels in a batch."""
+    photo_share: float = 0.4
     """Share of the examples that are photos, where there are some."""
     held_out_photos: int = 1000
     """The last photos, which only measure."""
@@ -170,11 +172,10 @@ class Examples(IterableDataset):
         return degrade(rgb, rng), maps, weights
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        cv2.setNumThreads(1)
         worker = get_worker_info()
         rng = np.random.default_rng([self.settings.seed, worker.seed if worker else 0])
         while True:
-            size = int(rng.choice([128, 160, 192, 224], p=[0.25, 0.4, 0.25, 0.1]))
+            size = int(rng.choice(self.settings.crops))
             batch = [self.example(size, rng) for _ in range(max(1, self.settings.batch_pixels // size**2))]
             rgb, maps, weights = (np.stack(part) for part in zip(*batch, strict=True))
             yield torch.from_numpy(rgb).permute(0, 3, 1, 2), torch.from_numpy(maps), torch.from_numpy(weights)
@@ -383,6 +384,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], roo
 
 def main(settings: Settings) -> None:
     """Prepare what is missing, then train."""
+    cv2.setNumThreads(1)  # its threads would not survive the fork of the workers
     settings.cache.mkdir(parents=True, exist_ok=True)
     photos = None
     if settings.photos is not None:

@@ -1,0 +1,174 @@
+"""How fast and how good is the detector? Prints one table.
+
+    python benchmarks/detector.py [--weights FILE] [--truth DIR] [--shared DIR] [--teacher FILE.onnx]
+
+Speed: frames a second of each stage on the first sample clip. Accuracy: share of keypoints within 0.2 torso lengths of
+the truth of the sample clips (written by `python data/sample/render_sample.py --only --truth DIR`), of the labels of
+the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
+"""
+
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tyro
+
+from data.video import read_frames
+from pose_detector.detector import Detector
+from pose_detector.networks import STRIDE
+from pose_detector.pafprocess import group
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "data" / "sample"
+PHOTO_JOINTS = [10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7]  # of the photos' first 12 joints, in COCO-18
+WRISTS = [4, 7]
+
+
+@dataclass
+class Settings:
+    weights: str = ""  # as the setting pose_weights
+    truth: Path | None = None  # folder of train_keypoints.npz and test_keypoints.npz
+    shared: Path = ROOT.parent / "shared"  # folder of clips and photos; what is absent is left out
+    teacher: Path | None = None  # ONNX network to compare with, on the photos and the real clips
+    height: int | None = None  # of the network's input, pixels
+    batch: int = 8  # frames at a time
+    every: int = 5  # of the frames of a clip, and of the photos, one in so many is looked at
+    device: str = "cpu"
+
+
+def batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    """Lists of up to `size` frames."""
+    frames = iter(frames)
+    while batch := list(islice(frames, size)):
+        yield batch
+
+
+def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
+    """Frames a second of every stage on 512x288 frames."""
+    path = SAMPLE / "train.mp4"
+    count = 6 * settings.batch
+    start = time.perf_counter()
+    frames = [frame for *_, frame in islice(read_frames(path), count)]
+    seconds = {"decoding": time.perf_counter() - start}
+    height, width = frames[0].shape[:2]
+    fit = detector.fit(width, height)
+    detector.maps(frames[: settings.batch], fit)  # warm up
+
+    def clock(name: str, work: Callable[[], object]) -> None:
+        start = time.perf_counter()
+        work()
+        seconds[name] = time.perf_counter() - start
+
+    outputs = []
+    clock("resizing", lambda: [fit.lay(frame) for frame in frames])
+    clock(
+        "resizing and network", lambda: outputs.extend(detector.maps(b, fit) for b in batches(frames, settings.batch))
+    )
+    seconds["network"] = seconds.pop("both") - seconds["resizing"]
+    clock("grouping", lambda: [group(h, p, STRIDE) for heat, pafs in outputs for h, p in zip(heat, pafs, strict=True)])
+    seconds["all, one after the other"] = sum(seconds.values())
+    return [(f"{name}, {width}x{height}", f"{count / spent:8.1f} frames/s") for name, spent in seconds.items()]
+
+
+def hits(
+    truth: np.ndarray, known: np.ndarray, torso: float, people: tuple[np.ndarray, np.ndarray], reach: float = 0.2
+) -> np.ndarray:
+    """(18,) bool: which known keypoints (18, 2) the best fitting person has within `reach` torso lengths."""
+    keypoints, scores = people
+    if not len(keypoints):
+        return np.zeros(18, dtype=bool)
+    near = (np.linalg.norm(keypoints - truth, axis=2) < reach * torso) & (scores > 0) & known
+    return near[near.sum(axis=1).argmax()]
+
+
+def row(name: str, found: list[np.ndarray], known: list[np.ndarray]) -> tuple[str, str]:
+    """A line of the table from (18,) bools per frame."""
+    found, known = np.array(found), np.array(known)
+    share = found.sum() / max(known.sum(), 1)
+    wrists = found[:, WRISTS].sum() / max(known[:, WRISTS].sum(), 1)
+    return name, f"{share:8.1%}   wrists {wrists:.1%} of {known.sum()} keypoints"
+
+
+def torso_length(keypoints: np.ndarray) -> float:
+    """Neck to the middle of the hips."""
+    return float(np.hypot(*(keypoints[1, :2] - keypoints[[8, 11], :2].mean(axis=0))))
+
+
+def sample_clips(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
+    """Visible keypoints of the rendered clips, against the truth."""
+    rows = []
+    for name in ("train", "test"):
+        with np.load(settings.truth / f"{name}_keypoints.npz") as content:
+            truth, visible = content["keypoints"][:: settings.every], content["visible"][:: settings.every]
+        frames = (frame for i, _, frame in read_frames(SAMPLE / f"{name}.mp4") if i % settings.every == 0)
+        people = [p for batch in batches(frames, settings.batch) for p in detector(batch)]
+        found = [hits(t[:, :2], v, torso_length(t), p) for t, v, p in zip(truth, visible, people, strict=True)]
+        rows.append(row(f"sample {name}.mp4, truth", found, list(visible)))
+    return rows
+
+
+def photos(settings: Settings, detectors: dict[str, Detector]) -> list[tuple[str, str]]:
+    """Labelled joints of the held-out photos."""
+    joints = np.load(settings.shared / "photos" / "lsp_extended_8000.npz")["joints"]
+    found, known = {name: [] for name in detectors}, {name: [] for name in detectors}
+    with zipfile.ZipFile(settings.shared / "photos" / "lsp_extended_8000.zip") as archive:
+        names = sorted(archive.namelist())
+        for i in range(7000, 8000, settings.every):
+            bgr = cv2.imdecode(np.frombuffer(archive.read(names[i]), np.uint8), cv2.IMREAD_COLOR)
+            truth = np.zeros((18, 3), dtype=np.float32)
+            truth[PHOTO_JOINTS] = joints[i, :12]
+            truth[1] = truth[[2, 5]].mean(axis=0) * [1, 1, truth[[2, 5], 2].all()]
+            if not truth[[2, 5, 8, 11], 2].all():
+                continue
+            seen = truth[:, 2] > 0
+            for name, detector in detectors.items():
+                (people,) = detector([cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)])
+                found[name].append(hits(truth[:, :2], seen, torso_length(truth), people))
+                known[name].append(seen)
+    return [row(f"photos, labels: {name}", found[name], known[name]) for name in detectors]
+
+
+def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> list[tuple[str, str]]:
+    """Keypoints that the teacher is sure of, in real clips."""
+    rows = []
+    for clip in ("target.mp4", "dance.mp4", "squats.mp4"):
+        found, known = [], []
+        path = settings.shared / "clips" / clip
+        frames = (frame for i, _, frame in read_frames(path) if i % settings.every == 0) if path.exists() else ()
+        for batch in batches(frames, settings.batch):
+            for (keypoints, scores), people in zip(teacher(batch), detector(batch), strict=True):
+                if not len(keypoints):
+                    continue
+                best = scores.sum(axis=1).argmax()
+                truth, sure = keypoints[best], scores[best] > 0.3
+                if (scores[best][[1, 8, 11]] > 0).all():
+                    found.append(hits(truth, sure, torso_length(truth), people))
+                    known.append(sure)
+        if known:
+            rows.append(row(f"{clip}, teacher", found, known))
+    return rows
+
+
+def main(settings: Settings) -> None:
+    """Print the table."""
+    detector = Detector.load(settings.weights, device=settings.device, height=settings.height)
+    teacher = Detector.load(str(settings.teacher)) if settings.teacher else None
+    rows = speed(settings, detector)
+    if settings.truth:
+        rows += sample_clips(settings, detector)
+    if (settings.shared / "photos").is_dir():
+        rows += photos(settings, {"this": detector} | ({"teacher": teacher} if teacher else {}))
+    if teacher:
+        rows += real_clips(settings, detector, teacher)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))
