@@ -136,9 +136,7 @@ def align(rest: tuple[np.ndarray, np.ndarray], now: tuple[np.ndarray, np.ndarray
     return frame(now) @ np.swapaxes(frame(rest), -1, -2)
 
 
-def bend_limb(
-    start: np.ndarray, goal: np.ndarray, first: float, second: float, pole: np.ndarray, soft: float = 0.06
-):
+def bend_limb(start: np.ndarray, goal: np.ndarray, first: float, second: float, pole: np.ndarray, soft: float = 0.06):
     """Two-bone inverse kinematics; the middle joint points towards `pole`.
 
     Returns unit directions of both bones (..., 3) and the hinge axis (..., 3). A goal out of reach is approached
@@ -315,7 +313,7 @@ def _elbow_pole(reach: np.ndarray, swivel: np.ndarray, sign: float) -> np.ndarra
     down = unit(down - (down @ front) * front)
     base = down - ((axis @ down) / np.maximum(1 + axis @ front, 1e-3))[..., None] * (front + axis)
     side = np.cross(axis, base)
-    return np.cos(swivel)[..., None] * base + np.sin(swivel)[..., None] * side * -sign
+    return np.cos(swivel)[..., None] * base + np.sin(swivel)[..., None] * side * sign
 
 
 def _set(local: np.ndarray, bone: str, parent: np.ndarray, rotation: np.ndarray) -> None:

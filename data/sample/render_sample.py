@@ -29,7 +29,7 @@ SECONDS = {"train": 30.0, "test": 25.0}
 PERSON_A = (
     Body(height=1.66, shoulders=0.099, hips=0.054, legs=0.530, arms=0.98, head=1.03, girth=0.96, muscle=0.95, waist=0.90, hip_girth=1.06, bust=0.034),
     Look(
-        skin=(0.87, 0.67, 0.55), hair_style="ponytail", hair=(0.36, 0.19, 0.10), eyes=(0.20, 0.34, 0.25), lips=(0.74, 0.34, 0.36),
+        skin=(0.87, 0.67, 0.55), hair_style="bun", hair=(0.36, 0.19, 0.10), eyes=(0.20, 0.34, 0.25), lips=(0.74, 0.34, 0.36),
         sleeves=0.36, top=Cloth((0.95, 0.93, 0.88), (0.78, 0.22, 0.22), "stripes", 0.062), top_loose=0.013, top_hem=-0.02,
         bottom=Cloth((0.17, 0.26, 0.44), (0.2, 0.3, 0.5), "plain"), legs=0.97, bottom_loose=0.010, shoe=(0.95, 0.95, 0.94), sole=(0.93, 0.93, 0.9), nose=0.82,
     ),
@@ -37,7 +37,7 @@ PERSON_A = (
 PERSON_B = (
     Body(height=1.86, shoulders=0.110, hips=0.050, legs=0.528, arms=1.02, head=1.09, girth=1.06, muscle=1.04, waist=1.02, hip_girth=0.97, belly=0.01),
     Look(
-        skin=(0.60, 0.42, 0.31), hair_style="curly", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), lips=(0.60, 0.33, 0.29), beard=0.55,
+        skin=(0.60, 0.42, 0.31), hair_style="short", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), lips=(0.60, 0.33, 0.29), beard=0.55,
         sleeves=0.97, top=Cloth((0.16, 0.50, 0.46), (0.96, 0.80, 0.36), "checks", 0.085), top_loose=0.020, top_hem=-0.05,
         bottom=Cloth((0.20, 0.22, 0.29), (0.6, 0.5, 0.4), "plain"), legs=0.97, bottom_loose=0.016, flare=0.004, shoe=(0.75, 0.16, 0.16), sole=(0.95, 0.95, 0.93),
     ),
@@ -70,7 +70,9 @@ def perform(
 ) -> Clip:
     """A person doing a dance; `detail` as in `build_figure`."""
     times = np.arange(round(seconds * FPS)) / FPS
-    return Clip(build_figure(*person, detail, seed), solve(person[0], dance.stance(times, seed), smooth=2.0), camera, room)
+    return Clip(
+        build_figure(*person, detail, seed), solve(person[0], dance.stance(times, seed), smooth=2.0), camera, room
+    )
 
 
 def clips(seed: int = SEED) -> dict[str, Clip]:
@@ -116,7 +118,7 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
 
 
 def render_clip(
-    path: Path, clip: Clip, sound: np.ndarray | None = None, crf: int = 23
+    path: Path, clip: Clip, sound: np.ndarray | None = None, crf: int = 18
 ) -> tuple[np.ndarray, np.ndarray]:
     """Write a clip to a file; returns its exact keypoints (N, 18, 3) and visibility (N, 18)."""
     keypoints, visible = [], []
@@ -148,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
         if name not in wanted:
             continue
         folder = options.truth if name == "truth" else options.out
-        keypoints, visible = render_clip(folder / f"{name}.mp4", clip, sounds.get(name), 12 if name == "truth" else 23)
+        keypoints, visible = render_clip(folder / f"{name}.mp4", clip, sounds.get(name), 12 if name == "truth" else 18)
         if options.truth:
             np.savez_compressed(options.truth / f"{name}_keypoints.npz", keypoints=keypoints, visible=visible, fps=FPS)
 

@@ -221,14 +221,17 @@ def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
     blush = np.exp(-(((side - 0.040) / 0.020) ** 2 + ((y + 0.034) / 0.018) ** 2))
     paint(front * blush, skin * [1.05, 0.72, 0.68], 0.6)
     if look.beard:
-        jaw = np.clip((-0.030 - y - 0.9 * np.maximum(0.045 - z, 0) + 0.35 * side) / 0.02, 0, 1) * (z > -0.01)
-        mouth = np.exp(-((x / 0.022) ** 4 + ((y + 0.064) / 0.010) ** 4))
-        paint(jaw * (1 - mouth), to_linear(look.hair) * 0.8 + 0.01, look.beard)
+        line = -0.050 + 1.1 * np.maximum(side - 0.034, 0)
+        jaw = np.clip((line - y) / 0.008, 0, 1) * (z > -0.012)
+        moustache = soft(np.abs(y + 0.0475 + 4 * x**2) - 0.0055, 0.004) * (side < 0.030)
+        mouth = np.exp(-((x / 0.026) ** 4 + ((y + 0.064) / 0.0125) ** 4))
+        paint(np.maximum(jaw, moustache) * (1 - mouth), to_linear(look.hair) * 0.8 + 0.01, look.beard)
     # lips: an upper lip with a bow and a fuller lower one
-    upper = np.abs(y + 0.0585) - 0.0062 * (1 - (x / 0.025) ** 2) + 0.0016 * np.exp(-((x / 0.005) ** 2))
-    lower = np.abs(y + 0.0695) - 0.0070 * (1 - (x / 0.022) ** 2)
+    smile = y - 7.0 * x**2
+    upper = np.abs(smile + 0.0590) - 0.0060 * (1 - (x / 0.025) ** 2) + 0.0016 * np.exp(-((x / 0.005) ** 2))
+    lower = np.abs(smile + 0.0700) - 0.0068 * (1 - (x / 0.022) ** 2)
     paint(front * soft(np.minimum(upper, lower), 0.003), to_linear(look.lips))
-    paint(front * soft(np.abs(y + 0.0640 + 0.6 * x**2) - 0.0013, 0.002) * (side < 0.020), skin * 0.2, 0.6)
+    paint(front * soft(np.abs(smile + 0.0645) - 0.0011, 0.002) * (side < 0.024), skin * 0.2, 0.7)
     paint(front * soft(np.hypot((side - 0.007) / 1.3, y + 0.041) - 0.0025, 0.003), skin * 0.3, 0.7)
     # eyes
     ex, ey = side - 0.031, y - 0.001
@@ -286,8 +289,15 @@ def surface_colour(
             colour[here] = to_linear(look.hair) * (1 + 0.22 * strand)[:, None]
             gloss[here] = 0.05 if look.hair_style == "cap" else 0.35
         else:
-            sole = rest[:, 1:2] < 0.017
-            colour[here], gloss[here] = np.where(sole, to_linear(look.sole), to_linear(look.shoe)), 0.25
+            x, y, z = rest.T
+            leather, sole = to_linear(look.shoe), to_linear(look.sole)
+            laces = (z > 0.035) & (z < 0.095) & (y > 0.045) & (z * 62 % 1 < 0.45)
+            stripe = np.abs(z - 0.8 * y + 0.008) < 0.010
+            colour[here] = np.where(
+                (laces | stripe)[:, None], 0.35 * leather + 0.5 * (1 - leather) * (leather.mean() < 0.5), leather
+            )
+            colour[here[y < 0.019]] = sole
+            gloss[here] = 0.25
     return colour, gloss
 
 
@@ -409,7 +419,9 @@ def render_layer(
     value = interpolate(surface, corners, weights)
     normal, occlusion = _unit(value[:, :3]), value[:, 3]
     row, column = np.divmod(pixels, width)
-    centre = (frame - 1) / 2 - low + (0.5 - 0.5 / supersample)  # of the frame, in pixels of the frame from the first sample
+    centre = (
+        (frame - 1) / 2 - low + (0.5 - 0.5 / supersample)
+    )  # of the frame, in pixels of the frame from the first sample
     ray = np.ones((len(hit), 3), np.float32)
     ray[:, 0] = (column / supersample - centre[0]) / camera.focal
     ray[:, 1] = (row / supersample - centre[1]) / camera.focal

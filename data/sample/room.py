@@ -225,14 +225,6 @@ def _prop_lofts(prop: Prop) -> list[tuple[list[Loft], Colour, float]]:
     def e(centre, radii) -> Loft:
         return ellipsoid(at + s * np.array(centre), s * np.array(radii), 0)
 
-    def box(low, high) -> Loft:
-        low, high = np.array(low, float), np.array(high, float)
-        middle, half = (low + high) / 2, (high - low) / 2
-        rows = np.array([[0, half[0] * s, half[2] * s, 0]])
-        start, end = middle.copy(), middle.copy()
-        start[1], end[1] = low[1], high[1]
-        return Loft(at + s * start, at + s * end, rows, ((0.0, 0),), (0.02, 0.02))
-
     if prop.kind == "plant":
         leaves = []
         for i in range(13):
@@ -242,7 +234,7 @@ def _prop_lofts(prop: Prop) -> list[tuple[list[Loft], Colour, float]]:
             middle = 0.20 * out + [0, rise + 0.12, 0]
             leaves += [
                 t((0, 0.35, 0), middle, (0.008, 0.02)),
-                t(middle, tip - [0, 0.10, 0], (0.022, 0.055, 0.05, 0.008), None, 0.3),
+                t(middle, tip - [0, 0.10, 0], (0.026, 0.075, 0.065, 0.010), None, 0.35),
             ]
         pot = t((0, 0.02, 0), (0, 0.36, 0), (0.13, 0.18), 0.01)
         return [(leaves, (0.16, 0.36, 0.17), 0.016), ([pot], prop.colour, 0.02)]
@@ -406,6 +398,16 @@ def backdrop(room: Room, camera: Camera, supersample: int = 3) -> Backdrop:
     ambient = (np.array(light.sky) * up + np.array(light.ground) * (1 - up)) * corner[..., None]
     ambient = ambient * (0.75 + 0.25 * reach[..., None])
     key = np.array(light.key) * (facing * reach * open_to_key)[..., None] * 0.62
+    for prop in room.props:
+        if prop.kind == "lamp":
+            bulb = np.array([prop.x, 1.5 * prop.size, prop.z])
+            offset = bulb - points
+            squared = (offset**2).sum(-1)
+            warm = to_linear(prop.colour) * [1.0, 0.85, 0.6]
+            cosine = np.clip((normals * offset).sum(-1) / np.sqrt(squared), 0, None)
+            shade = (surface == 9) & (np.abs(points - bulb) < 0.27 * prop.size).all(-1)
+            ambient = ambient + (0.22 * cosine / (squared + 0.12) * ~shade)[..., None] * warm
+            glow += 0.55 * shade[..., None] * warm
     linear = albedo * (ambient + key) + glow
     share = key.mean(-1) / np.maximum((key + ambient).mean(-1), 1e-6) * (glow.max(-1) == 0)
 
@@ -500,21 +502,21 @@ ROOM_B = Room(
     left=3.2,
     right=3.6,
     floor="tiles",
-    floor_colours=((0.46, 0.45, 0.46), (0.36, 0.36, 0.39)),
+    floor_colours=((0.56, 0.54, 0.53), (0.40, 0.41, 0.45)),
     tile=0.45,
     wall="bricks",
     wall_colours=((0.80, 0.74, 0.67), (0.66, 0.61, 0.56)),
     skirting=(0.22, 0.22, 0.24),
     panels=(
-        Panel("poster", 1.45, 1.75, 0.70, 1.00, ((0.94, 0.88, 0.72), (0.16, 0.26, 0.40), (0.90, 0.50, 0.18))),
+        Panel("poster", 1.30, 1.75, 0.70, 1.00, ((0.94, 0.88, 0.72), (0.16, 0.26, 0.40), (0.90, 0.50, 0.18))),
         Panel("door", -2.35, 1.04, 0.95, 2.08, ((0.30, 0.42, 0.46),)),
         Panel("poster", -1.05, 1.85, 0.55, 0.75, ((0.20, 0.20, 0.22), (0.85, 0.82, 0.76), (0.60, 0.18, 0.30))),
     ),
     props=(
         Prop("speaker", 2.55, -1.9, 1.15, (0.10, 0.10, 0.11)),
         Prop("stool", -1.75, -1.9, 1.2, (0.72, 0.52, 0.25)),
-        Prop("lamp", 1.75, -2.2, 1.05, (0.95, 0.88, 0.70)),
+        Prop("lamp", 2.0, -2.2, 1.05, (0.95, 0.88, 0.70)),
     ),
-    light=Light((0.50, 0.85, 0.65), (1.75, 1.65, 1.70), (0.46, 0.50, 0.62), (0.28, 0.25, 0.26), rim=0.6),
-    pool=0.6,
+    light=Light((0.50, 0.85, 0.65), (2.05, 1.92, 1.85), (0.50, 0.53, 0.62), (0.30, 0.27, 0.26), rim=0.6),
+    pool=0.55,
 )
