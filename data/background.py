@@ -11,7 +11,7 @@ from data import skeleton
 from data.skeleton import body_size, to_fixed
 
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
-_FRAME_MEMORY = 600e6  # bytes that the sampled frames may take
+_FRAME_MEMORY = 400e6  # bytes that the sampled frames may take
 
 _SHIFT = 4
 # Half the thickness of what surrounds each bone, clothes included, in torso lengths.
@@ -116,37 +116,50 @@ def background_plate(
     Returns:
         plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
     """
-    stack = np.stack(list(frames))
-    count, height, width = stack.shape[:3]
-    if len(dancer) != count:
-        raise ValueError(f"{count} frames, but keypoints of {len(dancer)}")
+    count = len(dancer)
+    stack = None
+    for i, frame in enumerate(frames):
+        if stack is None:
+            stack = np.empty((count, *frame.shape), np.uint8)
+        if i < count:
+            stack[i] = frame
+    if stack is None or i + 1 != count:
+        raise ValueError(f"{0 if stack is None else i + 1} frames, but keypoints of {count}")
+    height, width = stack.shape[1:3]
     size = (width, height)
-    tiers = [np.stack([person_mask(k, size, grow) for k in dancer]) for grow in (1.25, 1.0, 0.85)]
-    if others is not None and any(len(people) for people in others):
-        crowd = np.stack(
-            [
-                np.logical_or.reduce([person_mask(k, size) for k in people], axis=0)
-                if len(people)
-                else np.zeros((height, width), bool)
-                for people in others
-            ]
-        )
-        tiers.insert(0, tiers[0] | crowd)
 
-    for frame, gain in zip(stack, exposures(stack, tiers[0]), strict=True):
+    def outlines(grow: float) -> np.ndarray:
+        return np.stack([person_mask(pose, size, grow) for pose in dancer])
+
+    alone = outlines(1.25)
+    for frame, gain in zip(stack, exposures(stack, alone), strict=True):
         table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
         frame[...] = cv2.LUT(frame, table[:, None])
+
     plate = np.zeros((height, width, 3), np.uint8)
     settled = np.zeros((height, width), bool)
     enough = max(3, round(0.04 * count))
-    for covered in tiers:
-        visible = (~covered).sum(0)
-        # The last and tightest outline may still leak an arm, so even there one frame is not enough in a long clip.
-        need = enough if covered is not tiers[-1] else max(1, enough // 2)
-        todo = ~settled & (visible >= need)
-        plate[todo] = _masked_median(stack[:, todo], covered[:, todo])
+    # The last and tightest outline may still leak an arm, so even there one frame is not enough in a long clip.
+    tiers = [(lambda: alone, enough), (lambda: outlines(1.0), enough), (lambda: outlines(0.85), max(1, enough // 2))]
+    if others is not None and any(len(people) for people in others):
+        tiers.insert(0, (lambda: alone | _crowd(others, size), enough))
+    for outline, need in tiers:
+        if settled.all():
+            break
+        covered = outline()
+        todo = ~settled & ((~covered).sum(0) >= need)
+        plate[todo] = _masked_median(stack, covered, np.flatnonzero(todo))
         settled |= todo
     return fill(plate, ~settled), ~settled
+
+
+def _crowd(others: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """(S, H, W) bool, where one of the people (P, 18, 3) of each frame may be."""
+    masks = np.zeros((len(others), size[1], size[0]), bool)
+    for mask, people in zip(masks, others, strict=True):
+        for pose in people:
+            mask |= person_mask(pose, size)
+    return masks
 
 
 def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -162,11 +175,9 @@ def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
     step = max(1, min(stack.shape[1:3]) // 72)
     pixels = stack[:, ::step, ::step].reshape(len(stack), -1, 3)
     hidden = covered[:, ::step, ::step].reshape(len(stack), -1)
-    common = (~hidden).sum(0) >= 3
-    if not common.any():
-        return np.ones((len(stack), 3))
+    common = np.flatnonzero((~hidden).sum(0) >= 3)
+    middle = _masked_median(pixels, hidden, common).astype(np.float64)
     pixels, hidden = pixels[:, common], hidden[:, common]
-    middle = _masked_median(pixels, hidden).astype(np.float64)
     gains = np.ones((len(stack), 3))
     for frame in range(len(stack)):
         usable = ~hidden[frame] & (middle > 24).all(-1) & (pixels[frame] < 250).all(-1)
@@ -175,18 +186,28 @@ def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
     return np.clip(gains / np.median(gains, 0), 0.5, 2)
 
 
-def _masked_median(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Median over axis 0 of values (S, M, 3) uint8 where covered (S, M) is false, (M, 3) uint8; each M needs one."""
-    result = np.empty(values.shape[1:], np.uint8)
-    for start in range(0, values.shape[1], 65536):  # bounds the memory of the sorted copy
-        part = slice(start, start + 65536)
-        hidden = covered[:, part, None]
-        ordered = np.where(hidden, np.uint16(999), values[:, part].astype(np.uint16))
-        ordered.sort(axis=0)
-        number = (~hidden).sum(0)[None]
-        low = np.take_along_axis(ordered, np.broadcast_to((number - 1) // 2, (1, *ordered.shape[1:])), 0)[0]
-        high = np.take_along_axis(ordered, np.broadcast_to(number // 2, (1, *ordered.shape[1:])), 0)[0]
-        result[part] = (low + high + 1) // 2
+def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Median over the frames that are not covered, of the pixels asked for.
+
+    Args:
+        stack: (S, ..., 3) uint8.
+        covered: (S, ...) bool.
+        where: (M,) flat indices of pixels, each free in at least one frame.
+
+    Returns:
+        (M, 3) uint8.
+    """
+    values, hidden = stack.reshape(len(stack), -1, 3), covered.reshape(len(stack), -1)
+    result = np.empty((len(where), 3), np.uint8)
+    for start in range(0, len(where), 16384):  # bounds the memory of the sorted copy
+        part = where[start : start + 16384]
+        ordered = np.where(hidden[:, part, None], np.uint16(999), values[:, part]).transpose(1, 2, 0)
+        # On rows of small integers numpy's stable sort is a radix sort, the fastest here.
+        ordered = np.sort(np.ascontiguousarray(ordered), axis=-1, kind="stable")
+        number = (~hidden[:, part]).sum(0)[:, None, None]
+        low = np.take_along_axis(ordered, (number - 1) // 2, -1)[..., 0]
+        high = np.take_along_axis(ordered, number // 2, -1)[..., 0]
+        result[start : start + 16384] = (low + high + 1) // 2
     return result
 
 
