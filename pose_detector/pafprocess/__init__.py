@@ -68,7 +68,7 @@ def group(
         scores: (P, 18) float32, height of the keypoint's peak; 0 where it is missing (its x and y are then 0).
 
     Raises:
-        ValueError: The shapes do not fit.
+        ValueError: The shapes do not fit, or `agreement` is not a share.
     """
     return _pafprocess.group(
         heatmaps,

@@ -279,6 +279,8 @@ py::tuple group(const Array& heatmaps, const Array& fields, const Table& limbs, 
     if (limbs.ndim() != 2 || limbs.shape(1) != 2 || channels.ndim() != 2 || channels.shape(1) != 2 ||
         limbs.shape(0) != channels.shape(0))
         throw std::invalid_argument("limbs and channels must be (L, 2) both");
+    if (!(settings.agreement >= 0 && settings.agreement <= 1))
+        throw std::invalid_argument("agreement must be between 0 and 1");
     std::vector<Limb> rows;
     for (py::ssize_t i = 0; i < limbs.shape(0); ++i) {
         const Limb limb{limbs.at(i, 0), limbs.at(i, 1), channels.at(i, 0), channels.at(i, 1), i < founding_limbs};
