@@ -57,11 +57,10 @@ def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
     size = _size_over_time(points, fps)
 
     swaps = np.zeros(18, int)
-    for right, left in PAIRS:
-        swapped = find_swaps(points[:, right], points[:, left], size, fps)
+    for (right, left), exchanged in zip(PAIRS, find_swaps(points, size, fps).T, strict=True):
         for array in (points, confidence):
-            array[np.ix_(swapped, [right, left])] = array[np.ix_(swapped, [left, right])]
-        swaps[[right, left]] = np.count_nonzero(swapped)
+            array[np.ix_(exchanged, [right, left])] = array[np.ix_(exchanged, [left, right])]
+        swaps[[right, left]] = np.count_nonzero(exchanged)
 
     seen = ~np.isnan(points[..., 0])
     for reject in (find_long_bones, find_jumps, find_spikes, find_islands):
@@ -111,38 +110,35 @@ def _size_over_time(points: np.ndarray, fps: float) -> np.ndarray:
     return np.maximum(median_filter(sizes, 2 * round(fps / 2) + 1, mode="nearest"), 1)
 
 
-def find_swaps(right: np.ndarray, left: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
-    """Frames (N,) bool in which two keypoints (N, 2) were exchanged for a moment.
+def find_swaps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+    """Frames (N, 8) bool in which the two of a pair (`PAIRS`) were exchanged for a moment.
 
-    The shortest path (Viterbi) through exchanged or not exchanged in each frame: the cost is the change of velocity of
+    The cheapest path (Viterbi) through exchanged or not exchanged in each frame: the cost is the change of velocity of
     both keypoints in body sizes, and for an exchanged frame a charge that lets only brief exchanges pay.
     """
-    both = np.flatnonzero(~np.isnan(right[:, 0]) & ~np.isnan(left[:, 0]))
-    result = np.zeros(len(right), bool)
-    if len(both) < 3:
-        return result
-    pairs = np.stack([right[both], left[both]], axis=1) / size[both, None, None]  # n, side, xy
-    options = np.stack([pairs, pairs[:, ::-1]], axis=1)  # n, exchanged, side, xy
-    charge = 6 / fps
-    whole = np.diff(both) <= 2  # across longer gaps nothing is known of the velocity
-    # bend[t, i, j, k]: states i, j, k in t, t+1, t+2
-    before, here, after = options[:-2, :, None, None], options[1:-1, None, :, None], options[2:, None, None, :]
-    bend = np.linalg.norm(before - 2 * here + after, axis=-1).sum(axis=-1)
-    bend[~(whole[:-1] & whole[1:])] = 0
-    cost = np.array([[0, charge], [charge, 2 * charge]])  # states of the last two frames
-    cameby = np.zeros((len(both), 2, 2), int)
-    for t in range(2, len(both)):
-        total = cost[:, :, None] + bend[t - 2]
-        cameby[t] = total.argmin(axis=0)
-        cost = total.min(axis=0) + np.array([0, charge])
-    i, j = np.unravel_index(cost.argmin(), cost.shape)
-    states = np.zeros(len(both), bool)
-    states[-2:] = i, j
-    for t in range(len(both) - 1, 1, -1):
-        i, j = cameby[t, i, j], i
-        states[t - 2] = i
-    result[both[states]] = True
-    return result
+    exchanged = np.zeros((len(points), len(PAIRS)), bool)
+    if len(points) < 3:
+        return exchanged
+    pairs = points[:, np.array(PAIRS)] / size[:, None, None, None]  # N, 8, side, xy
+    options = np.stack([pairs, pairs[:, :, ::-1]], axis=2)  # N, 8, state, side, xy
+    # bend[t, :, i, j, k] for the states i, j, k of the frames t, t + 1, t + 2; nothing is known beside a missing one
+    before, here, after = options[:-2, :, :, None, None], options[1:-1, :, None, :, None], options[2:, :, None, None]
+    bend = np.nan_to_num(np.linalg.norm(before - 2 * here + after, axis=-1).sum(axis=-1))
+    charge = np.array([0, 6 / fps])
+    cost = np.broadcast_to(charge[:, None] + charge, (len(PAIRS), 2, 2))  # of the last two frames' states
+    came_from = np.zeros((len(points), len(PAIRS), 2, 2), int)
+    for t, step in enumerate(bend, start=2):
+        total = cost[..., None] + step
+        came_from[t] = total.argmin(axis=1)
+        cost = total.min(axis=1) + charge
+    every = np.arange(len(PAIRS))
+    state, following = np.divmod(cost.reshape(len(PAIRS), 4).argmin(axis=1), 2)
+    exchanged[-1] = following
+    for t in range(len(points) - 1, 1, -1):
+        exchanged[t - 1] = state
+        state, following = came_from[t, every, state, following], state
+    exchanged[0] = state
+    return exchanged & ~np.isnan(pairs).any(axis=(2, 3))
 
 
 def find_long_bones(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:

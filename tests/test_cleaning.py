@@ -54,8 +54,8 @@ def test_a_still_person_stands_still(rng):
     assert errors(clean(seen(jittery), FPS).keypoints, pose).mean() < 0.5 * errors(jittery, pose).mean()
 
 
-@pytest.mark.parametrize("length", [1, 2, 4])
-@pytest.mark.parametrize("keypoint", [4, 10, 13])
+@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("keypoint", [4, 13])
 @pytest.mark.parametrize("start", [0, 50, 396])
 def test_gross_errors_do_not_survive(rng, truth, keypoint, length, start):
     bad = truth + rng.standard_normal(truth.shape) * 0.01 * TORSO
