@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from data import skeleton
 from data.skeleton import body_size, to_fixed
@@ -30,20 +31,23 @@ def sample_indices(count: int, frame_size: tuple[int, int], most: int = MAX_SAMP
     return np.unique(np.linspace(0, count - 1, number).round().astype(np.int64))
 
 
-def person_mask(keypoints: np.ndarray, frame_size: tuple[int, int], grow: float = 1.0) -> np.ndarray:
+def person_mask(
+    keypoints: np.ndarray, frame_size: tuple[int, int], grow: float = 1.0, size: float | None = None
+) -> np.ndarray:
     """Where a person may be, shadow at the feet included: (H, W) bool.
 
     Args:
         keypoints: (18, 3) pixels; a limb with a missing end is left out.
         frame_size: (width, height).
         grow: factor on all thicknesses.
+        size: the person's `body_size` in pixels; None: as this pose shows it, too small where all limbs are
+            foreshortened.
     """
     width, height = frame_size
     mask = np.zeros((height, width), np.uint8)
-    size = float(body_size(keypoints))
-    if not np.isfinite(size):
+    size = float(body_size(keypoints)) if size is None else size
+    if not (np.isfinite(size) and size > 0):
         return mask.astype(bool)
-    size = max(size, 4.0)
     seen = keypoints[:, 2] > 0
     xy = keypoints[:, :2].astype(np.float64)
 
@@ -128,29 +132,57 @@ def background_plate(
     height, width = stack.shape[1:3]
     size = (width, height)
 
-    def outlines(grow: float) -> np.ndarray:
-        return np.stack([person_mask(pose, size, grow) for pose in dancer])
+    # Who crouches is as thick as before: sizes are taken from the upright poses around.
+    own = body_size(dancer)
+    own = np.where(np.isnan(own), 0, own)
+    sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
 
-    alone = outlines(1.25)
+    def outlines(grow: float) -> np.ndarray:
+        return np.stack([person_mask(pose, size, grow, thick) for pose, thick in zip(dancer, sizes, strict=True)])
+
+    alone = outlines(1.3)
     for frame, gain in zip(stack, exposures(stack, alone), strict=True):
         table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
         frame[...] = cv2.LUT(frame, table[:, None])
 
     plate = np.zeros((height, width, 3), np.uint8)
     settled = np.zeros((height, width), bool)
-    enough = max(3, round(0.04 * count))
-    # The last and tightest outline may still leak an arm, so even there one frame is not enough in a long clip.
-    tiers = [(lambda: alone, enough), (lambda: outlines(1.0), enough), (lambda: outlines(0.85), max(1, enough // 2))]
+    # Beside a person who keeps to one place, what is free only for a moment is rather an outline drawn too tight.
+    enough = min(count, max(3, round(0.05 * count)))
+    tiers = [lambda: alone, lambda: outlines(1.1), lambda: outlines(0.95)]
     if others is not None and any(len(people) for people in others):
-        tiers.insert(0, (lambda: alone | _crowd(others, size), enough))
-    for outline, need in tiers:
+        tiers.insert(0, lambda: alone | _crowd(others, size))
+    for tier in tiers:
         if settled.all():
             break
-        covered = outline()
-        todo = ~settled & ((~covered).sum(0) >= need)
+        covered = tier()
+        todo = ~settled & ((~covered).sum(0) >= enough)
         plate[todo] = _masked_median(stack, covered, np.flatnonzero(todo))
         settled |= todo
     return fill(plate, ~settled), ~settled
+
+
+def camera_motion(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> np.ndarray:
+    """How far the room has moved in each frame against the first, in pixels: (S,); NaN where that cannot be told.
+
+    Args:
+        frames: S frames (H, W, 3) uint8.
+        people: per frame (P, 18, 3) keypoints of those whose own motion does not count.
+    """
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    size = grey[0].shape[::-1]
+    masks = _crowd(people, size)
+    corners = cv2.goodFeaturesToTrack(grey[0], 200, 0.02, 5, mask=(~masks[0]).astype(np.uint8))
+    result = np.full(len(grey), np.nan)
+    if corners is None:
+        return result
+    for i, (picture, mask) in enumerate(zip(grey, masks, strict=True)):
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(grey[0], picture, corners, None, winSize=(21, 21), maxLevel=4)
+        x, y = np.clip(np.rint(moved[:, 0]), 0, np.array(size) - 1).astype(int).T
+        good = (found[:, 0] == 1) & ~mask[y, x]
+        if good.sum() >= 8:
+            result[i] = np.linalg.norm(np.median((moved - corners)[good, 0], 0))
+    return result
 
 
 def _crowd(others: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -102,9 +102,9 @@ def prepare(
             settings=settings,
         )
         annotations.check()
-        unseen = None
+        unseen, shift = None, 0.0
         if images is not None:
-            plate, unseen = make_plate(images, annotations, detections)
+            plate, unseen, shift = make_plate(images, annotations, detections)
             # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
             # in between leaves no pictures of one video beside poses of another.
             goal.unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def prepare(
             with atomic_path(config.background_image) as temporary:
                 cv2.imwrite(str(temporary), plate[..., ::-1])
         annotations.save(goal)
-    for line in summary(annotations, found.report, unseen):
+    for line in summary(annotations, found.report, unseen, shift):
         print(line)
     print(f"written: {goal}")
 
@@ -163,17 +163,32 @@ def detect(
 
 def make_plate(
     images: Path, annotations: Annotations, detections: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The background plate (H, W, 3) uint8 RGB and where it is made up (H, W) bool, from the pictures just written."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The room, from the pictures just written.
+
+    Returns:
+        the plate (H, W, 3) uint8 RGB; where it is made up (H, W) bool; how far the camera is away from where it was at
+        first in a quarter of the frames, in pixels.
+    """
     sample = background.sample_indices(annotations.total_frames, annotations.frame_size)
     dancer = background.hold(annotations.keypoints, round(_HOLD * annotations.fps))[sample]
     others = [_others(*detections[i], pose) for i, pose in zip(sample, dancer, strict=True)]
-    frames = (cv2.imread(str(images / image_name(i)))[..., ::-1] for i in sample)
-    return background.background_plate(frames, dancer, others)
+    few = range(0, len(sample), max(1, len(sample) // 20))
+    everybody = [np.concatenate([others[i], dancer[i : i + 1]]) for i in few]
+    motion = background.camera_motion([_read_image(images, sample[i]) for i in few], everybody)
+    plate, unseen = background.background_plate((_read_image(images, i) for i in sample), dancer, others)
+    return plate, unseen, float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
 
 
-def summary(annotations: Annotations, report: Report, unseen: np.ndarray | None) -> list[str]:
-    """What a user should know of the result, line by line, advice last."""
+def summary(annotations: Annotations, report: Report, unseen: np.ndarray | None, shift: float = 0.0) -> list[str]:
+    """What a user should know of the result, line by line, advice last.
+
+    Args:
+        annotations: the result.
+        report: of the cleaning.
+        unseen: (H, W) where the plate is made up, or None without one.
+        shift: of the camera, in pixels.
+    """
     n = annotations.total_frames
     present = n - report.frames_without_person
     people = "1 person" if report.people == 1 else f"{report.people} people"
@@ -193,6 +208,10 @@ def summary(annotations: Annotations, report: Report, unseen: np.ndarray | None)
     lines += [f"advice: few {name} are seen; {_ADVICE[name]}" for name, share in shares.items() if share < 0.7]
     if report.people > 1:
         lines.append("advice: if this is not the dancer you mean, name another with --person 0, 1, ... (left to right)")
+    if shift > 0.005 * annotations.frame_size[0]:
+        lines.append(
+            f"advice: the camera moves (by {shift:.0f} pixels and more); put it on a stand, or the room smears"
+        )
     if unseen is not None and unseen.mean() > 0.1:
         lines.append("advice: part of the room is never seen; a second of the empty room in the video would show it")
     return lines
@@ -226,6 +245,10 @@ def _write_image(path: Path, frame: np.ndarray) -> None:
     good, data = cv2.imencode(path.suffix, frame[..., ::-1], _JPEG)
     assert good, path
     path.write_bytes(data)
+
+
+def _read_image(folder: Path, number: int) -> np.ndarray:
+    return cv2.imread(str(folder / image_name(number)))[..., ::-1]
 
 
 @contextmanager

@@ -104,6 +104,21 @@ def test_bystanders():
     assert np.abs(plate.astype(int) - want)[right].mean() < 4
 
 
+def test_camera_motion():
+    poses = keypoints(figure(stroll(12, 1.2, 0.3)), Camera(focal=1.2, size=SIZE))
+    wall = room()
+    for x, y in np.random.default_rng(0).integers(8, 130, (60, 2)) * (2, 1):
+        wall[y : y + 6, x : x + 6] = 250
+    frames = [person(wall, pose) for pose in poses]
+    still = background.camera_motion(frames, list(poses[:, None]))
+    assert np.nanmax(still) < 0.3
+    moved = [np.roll(f, i, 1) for i, f in enumerate(frames)]
+    poses[..., 0] += np.arange(12)[:, None]
+    assert background.camera_motion(moved, list(poses[:, None])) == pytest.approx(np.arange(12), abs=0.5)
+    blank = [np.zeros_like(f) for f in frames]
+    assert np.isnan(background.camera_motion(blank, list(poses[:, None]))).all()
+
+
 def test_single_frame_and_nobody():
     plate, unseen = background.background_plate([room()] * 3, np.zeros((3, 18, 3), np.float32))
     assert np.array_equal(plate, room()) and not unseen.any()
