@@ -78,18 +78,19 @@ def torso_length(keypoints: np.ndarray) -> np.ndarray:
 
 
 def body_size(keypoints: np.ndarray) -> np.ndarray:
-    """Size of the person in pixels, (...,), as the torso length that fits the longest limb seen; NaN if none is seen.
+    """Size of the person in pixels, (...,), as the torso length that fits the longest limbs; NaN if no limb is seen.
 
-    Unlike the torso alone this stands missing hips and a person who bends towards the camera.
+    Unlike the torso alone this stands missing hips and a person who bends towards the camera. Of three limbs or more
+    the second longest counts, so that one wrong keypoint does no harm.
     """
     keypoints = np.asarray(keypoints, np.float32)
     torso = torso_length(keypoints)
-    best = np.where(np.isnan(torso), 0, torso)
+    sizes = [np.where(np.isnan(torso), 0, torso)]
     for a, b, ratio in _PROPORTIONS:
         length = np.linalg.norm(keypoints[..., a, :2] - keypoints[..., b, :2], axis=-1) / ratio
-        # Sideways wide-open limbs exceed the table by their own proportions: it may add a third to a seen torso.
-        length = np.where(np.isnan(torso), length, np.minimum(length, 1.35 * np.nan_to_num(torso) + 1e9 * (torso < 1)))
-        best = np.maximum(best, np.where((keypoints[..., [a, b], 2] > 0).all(-1), length, 0))
+        sizes.append(np.where((keypoints[..., [a, b], 2] > 0).all(-1), length, 0))
+    ordered = np.sort(np.stack(sizes, -1), -1)
+    best = np.where(ordered[..., -3] > 0, ordered[..., -2], ordered[..., -1])
     return np.where(best > 0, best, np.nan)
 
 
