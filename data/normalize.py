@@ -14,9 +14,9 @@ size         Sum of the lengths of torso, thigh, shin and neck, each a high quan
              Linear between far and close, never smaller when closer. One who stands still has one size.
 depth        The dancer's range is mapped into the target's. It is squeezed to fit, but stretched to at most
              `MAX_STRETCH` times the change of size, so that a small sway does not become a walk. Who stands still,
-             stands where the target mostly stands; on a target who stands still, everybody does.
-travel       Left and right of the middle of the dancer's travel, scaled as the person is, about the place where the
-             target mostly stands; squeezed where head, trunk or legs would leave the picture (arms may), or leave it
+             stands in the middle of the target's range; on a target who stands still, everybody stays on the spot.
+travel       Left and right of the middle of the dancer's travel, scaled as the person is, about the middle of the
+             target's; squeezed where head, trunk or legs would leave the picture (arms may), or leave it
              further than the target's own do.
 jumps        Heights above the floor line scale as the person does.
 bad frames   A frame with too few joints still has its place from its neighbours; missing joints stay missing.
@@ -32,7 +32,7 @@ from scipy import ndimage
 from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, NOSE, RIGHT_HIP, RIGHT_KNEE, body_size
 from pose_detector.errors import InputError
 
-MAX_STRETCH = 1.5  # of travel in depth, beyond what the change of size asks for
+MAX_STRETCH = 2.0  # of travel in depth, beyond what the change of size asks for
 FLIGHT = 0.9  # seconds that feet may be off the floor
 _ANCHORS = (ANKLES, (RIGHT_KNEE, LEFT_KNEE), (RIGHT_HIP, LEFT_HIP), (NECK,))
 _BODY = [0, 1, 2, 5, *range(8, 18)]  # all but elbows and wrists
@@ -48,7 +48,7 @@ class Motion:
         floor: (N,) y of the floor under the person, pixels.
         centre: (N,) x of the middle of the body, pixels, smoothed.
         far, close: ends of the floor line's range, pixels.
-        stand: (x, y) where the person mostly is, pixels.
+        stand: (x, y) the middle of where the person goes, pixels.
         far_parts, close_parts: lengths of torso, thigh, shin, neck at the two ends, pixels; NaN where not seen.
     """
 
@@ -121,11 +121,9 @@ def normalise_global(
         )
 
     ratio = _mean_size(b, common) / _mean_size(a, common)
-    # Depth: into the target's range, about the places where both mostly stand.
+    # Depth: the middle of the one range onto that of the other.
     gain = min((b.close - b.far) / max(a.close - a.far, 1e-6), MAX_STRETCH * ratio)
     floor = b.stand[1] + gain * (a.floor - a.stand[1])
-    low, high = (b.stand[1] + gain * (end - a.stand[1]) for end in (a.far, a.close))
-    floor += max(0.0, b.far - low) - max(0.0, high - b.close)
     floor = np.clip(floor, b.floor.min(), b.floor.max())
     scale = _size_at(b, floor, common) / _size_at(a, a.floor, common)
 
@@ -168,7 +166,7 @@ def measure(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tuple[i
     floor = floor_line(keypoints, seen, fps, anchor)
     centre = _body_centre(keypoints, seen, fps)
     far, close = np.percentile(floor, (5, 95))
-    lengths = part_lengths(keypoints, seen)
+    lengths = _steady(part_lengths(keypoints, seen), fps)
     overall = _quantiles(lengths)
     total = float(np.nansum(overall)) or 1.0
     reach = float(close - far)
@@ -185,7 +183,7 @@ def measure(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tuple[i
         growth = float(np.clip(growth, 0.0, min(1.5, _MOST_SLOPE * reach / total)))
         growth *= reach**2 / (reach**2 + (0.05 * total) ** 2)  # a range as small as the noise tells nothing
     mean = np.where(np.isnan(mean), overall, mean)
-    stand = (float(np.median(centre)), float(np.clip(np.median(floor), far, close)))
+    stand = (float(np.percentile(centre, (5, 95)).mean()), float(far + close) / 2)
     return Motion(floor, centre, float(far), float(close), stand, mean * (1 - growth / 2), mean * (1 + growth / 2))
 
 
@@ -217,6 +215,18 @@ def part_lengths(keypoints: np.ndarray, seen: np.ndarray) -> np.ndarray:
         ends = ((xy[:, NECK], hips), (xy[:, hip], xy[:, knee]), (xy[:, knee], xy[:, ankle]), (xy[:, NOSE], xy[:, NECK]))
         sides.append(np.stack([np.linalg.norm(p - q, axis=-1) for p, q in ends], -1))
     return np.stack(sides, 1)
+
+
+def _steady(lengths: np.ndarray, fps: float) -> np.ndarray:
+    """Lengths (N, 2, 4) median filtered over the frames that show them: jitter must not pass for long limbs."""
+    result = lengths.copy()
+    for side in range(lengths.shape[1]):
+        for part in range(lengths.shape[2]):
+            known = np.flatnonzero(~np.isnan(lengths[:, side, part]))
+            if len(known):
+                values = ndimage.median_filter(lengths[known, side, part], size=_odd(0.4 * fps), mode="nearest")
+                result[known, side, part] = values
+    return result
 
 
 def _quantiles(lengths: np.ndarray) -> np.ndarray:

@@ -102,6 +102,16 @@ def test_truth_of_another_body_and_camera(target, height, tall):
     assert abs(np.median(length / want) - 1) < 0.05
 
 
+def test_jitter_does_not_pass_for_size(dance, target):
+    rng = np.random.default_rng(6)
+    shaky = dance.copy()
+    shaky[..., :2] += rng.normal(0, 3, shaky[..., :2].shape)
+    want, _ = onto(dance, target)
+    result, _ = onto(shaky, target)
+    neck_to_ankle = [np.median(k[:, 10, 1] - k[:, 1, 1]) for k in (result, want)]
+    assert neck_to_ankle[0] == pytest.approx(neck_to_ankle[1], rel=0.04)
+
+
 def test_a_missing_nose_does_not_change_the_scale(dance, target):
     faceless = dance.copy()
     faceless[:, [0, 14, 15, 16, 17]] = 0
@@ -128,20 +138,20 @@ def test_jumps_leave_the_floor(target):
     standing, jumping = (keypoints(figure(places, up=u), camera) for u in (np.zeros(n), up))
     want, quiet = onto(standing, target)
     result, report = onto(jumping, target)
-    assert np.abs(report.floor - quiet.floor).max() < 1.5
+    assert np.abs(report.floor - quiet.floor).max() < 2.5
     assert np.abs(report.scale / quiet.scale - 1).max() < 0.02
     lift = want[117, 10, 1] - result[117, 10, 1]
     body = want[117, 10, 1] - want[117, 0, 1]
     assert lift / body == pytest.approx(0.5 / (1.7 * 0.9), rel=0.2)
 
 
-def test_still_dancer_stands_where_the_target_mostly_does(target):
+def test_still_dancer_stands_in_the_middle_of_where_the_target_goes(target):
     still = keypoints(figure(np.tile([0.9, -0.4], (80, 1))), Camera(1.0, 5.0))
     result, report = onto(still, target)
     assert np.isfinite(result).all() and np.ptp(report.scale) < 1e-6
-    feet = target[:, list(ANKLES)].max(1)
-    assert result[:, list(ANKLES), 1].mean() == pytest.approx(np.median(feet[:, 1]), abs=3)
-    assert result[:, 1, 0].mean() == pytest.approx(np.median(target[:, 1, 0]), abs=8)
+    feet = np.percentile(target[:, list(ANKLES), 1].max(1), (5, 95))
+    assert result[:, list(ANKLES), 1].mean() == pytest.approx(feet.mean(), abs=1.5)
+    assert result[:, 1, 0].mean() == pytest.approx(np.percentile(target[:, 1, 0], (5, 95)).mean(), abs=3)
 
 
 def test_still_target_keeps_the_dancer_on_the_spot(dance):
