@@ -1,7 +1,8 @@
 """Figures: a body of given proportions with face, hair, clothes and shoes, as one skinned mesh.
 
-The mesh is built once in the rest position; a pose moves it by dual quaternion skinning (Kavan et al. 2007), which keeps the
-volume at bent joints. Patterns of the clothes are functions of the position at rest, so they move with the body.
+The mesh is built once in the rest position; a pose moves it by dual quaternion skinning (Kavan et al. 2007), which
+keeps the volume at bent joints. Patterns of the clothes are functions of the position at rest, so they move with the
+body.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data.sample.mesh import Loft, Mesh, build, ellipsoid, tube
-from data.sample.pose import BONE, BONES, SIDES, Body, Pose, arm_direction, forward, random_pose, rest_joints
+from data.sample.pose import BONE, BONES, PARENT, SIDES, Body, Pose, arm_direction, forward, random_pose, rest_joints
 
 __all__ = [
     "Body",
@@ -69,7 +70,8 @@ class Figure:
     """A body with a look, ready to be posed and rendered.
 
     vertices, normals (V, 3) at rest; weights (V, bones); faces (F, 3); occlusion (V,); part (F,) index into `parts`;
-    bone (F,) the bone that moves the triangle most; pattern (V, 4): position about the axis of the limb, and its radius.
+    bone (F,) the bone that moves the triangle most; pattern (V, 4): position about the axis of the limb, and its
+    radius.
     """
 
     body: Body
@@ -188,12 +190,12 @@ def _part(radii: np.ndarray, first: float, last: float) -> np.ndarray:
 def _limb(joints: np.ndarray, bone: str, end: str, radii: np.ndarray, first=0.0, last=1.0, extra=0.0, cap=None) -> Loft:
     """Tube along a bone from parameter first to last."""
     a, b = joints[BONE[bone]], joints[BONE[end]]
-    rows = _part(radii, first, last) + [0, extra]
+    rows = _part(radii, first, last) + np.array([0, extra])
     return tube(a + first * (b - a), a + last * (b - a), rows, BONE[bone], cap)
 
 
 def _arm(body: Body, joints: np.ndarray, side: str, until: float, extra: float, cuff: float) -> list[Loft]:
-    """Upper arm and forearm down to `until` (1 = wrist), `extra` metres thicker than the skin, with a flat end if cuff > 0."""
+    """Upper arm and forearm down to `until` (1 = wrist), `extra` metres thicker than the skin; flat end if cuff > 0."""
     upper, fore = _arm_radii(body)
     names = [f"{side}_{part}" for part in ("upper_arm", "forearm", "hand")]
     end = cuff or None
@@ -287,7 +289,13 @@ def _shoe(body: Body, joints: np.ndarray, side: str) -> list[Loft]:
     # depth of this loft points downwards: side x along z = -y, so heights are mirrored
     rows[:, 3] *= -1
     sole = Loft(heel, tip, rows, knots, (0.030 * k, 0.035 * k))
-    collar = tube(foot + [0, -0.02 * k, -0.004], foot + [0, 0.022 * k, -0.008], (0.040 * k, 0.034 * k), bones[0], 0.006)
+    collar = tube(
+        foot - np.array([0, 0.02 * k, 0.004]),
+        foot + np.array([0, 0.022 * k, -0.008]),
+        (0.040 * k, 0.034 * k),
+        bones[0],
+        0.006,
+    )
     return [sole, collar]
 
 
@@ -420,7 +428,8 @@ def _strands(amplitude: float, origin: np.ndarray):
 def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> Figure:
     """Build the mesh of a figure.
 
-    detail: 1 = edges of about 12 mm on the body and 5 mm on the hands; 0.5 = twice as long, four times as fast to render.
+    detail: 1 = edges of about 12 mm on the body and 5 mm on the hands; 0.5 = twice as long, four times as fast to
+    render.
     seed: varies the folds of the cloth.
     """
     joints = rest_joints(body)
@@ -474,7 +483,8 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
 
     # top: trunk and sleeves
     loose = look.top_loose
-    hem = hip + look.top_hem
+    high = hip + 0.30 * (0.817 * h - hip)  # upper edge of a skirt
+    hem = high - 0.06 if look.skirt else hip + look.top_hem  # a top is tucked into a skirt
     trunk = _torso(body, hem, 9.0, loose, (0.008, 0.004), 0.0 if look.skirt else 0.012 * h / 1.75)
     lofts = [trunk]
     if body.bust > 0:
@@ -499,8 +509,7 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
     extra = min(look.bottom_loose, max(loose - 0.006, 0.004)) if not look.skirt else 0.006
     pelvis = _torso(body, 0.0, min(waist, hem + 0.03), extra, (0.02, 0.01))
     if look.skirt > 0:
-        sections, bottom, top = _torso_sections(body, 0.012)
-        high = hip + 0.30 * (0.817 * h - hip)
+        sections, bottom, top = _torso_sections(body, loose + 0.008)
         low = high - look.skirt
         t = np.linspace(0, 1, 12)
         at = np.clip((high - t * look.skirt - bottom) / (top - bottom), 0.10, 1)
@@ -515,6 +524,8 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
         skirt = replace(skirt, bones=knots)
         folds = _pleats(0.010)
         add("top" if look.dress else "bottom", [skirt], step, 0.006, displace=folds, skin_softness=0.03)
+        inside = meshes[-1][1]  # is closed by a flat bottom, which no light reaches
+        inside.occlusion[inside.normals[:, 1] < -0.8] = 0.1
         if look.dress:
             add("top", [_torso(body, hip, high + 0.05, 0.004, (0.01, 0.01))], step, 0.006)
     else:
@@ -655,7 +666,7 @@ def skin_mesh(figure: Figure, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     moved = positions - (rotations @ figure.joints[..., None])[..., 0]
     real = _quaternions(rotations)
     for bone in range(1, len(BONES)):  # the same hemisphere along the chain, so that blends take the short way
-        parent = _PARENTS[bone]
+        parent = PARENT[bone]
         if real[bone] @ real[parent] < 0:
             real[bone] *= -1
     dual = 0.5 * _product(np.concatenate([np.zeros((len(BONES), 1)), moved], 1), real)
@@ -682,15 +693,14 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     )
 
 
-_PARENTS = (-1, 0, 1, 2, 3, 2, 5, 6, 7, 2, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
-
 # keypoint -> bone whose joint it is; the head's points are given relative to the point between the eyes
 _JOINT_OF = {
     2: "right_upper_arm", 3: "right_forearm", 4: "right_hand", 5: "left_upper_arm", 6: "left_forearm", 7: "left_hand",
     8: "right_thigh", 9: "right_shin", 10: "right_foot", 11: "left_thigh", 12: "left_shin", 13: "left_foot",
 }  # fmt: skip
 _ON_HEAD = {
-    0: (0.0, -0.028, 0.1125), 14: (-0.031, 0.0, 0.082), 15: (0.031, 0.0, 0.082), 16: (-0.084, -0.004, -0.008), 17: (0.084, -0.004, -0.008)
+    0: (0.0, -0.028, 0.1125), 14: (-0.031, 0.0, 0.082), 15: (0.031, 0.0, 0.082),
+    16: (-0.084, -0.004, -0.008), 17: (0.084, -0.004, -0.008)
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Closed triangle meshes from blended analytic primitives, in the rest position of a figure.
 
-A primitive is a loft: elliptical cross-sections along a segment, with rounded or flat ends. Distances to the lofts of one
-group are blended with a soft minimum, so that neighbouring parts flow into each other, and the zero level is extracted with
-naive surface nets (Gibson 1998). Units are metres throughout.
+A primitive is a loft: elliptical cross-sections along a segment, with rounded or flat ends. Distances to the lofts of
+one group are blended with a soft minimum, so that neighbouring parts flow into each other, and the zero level is
+extracted with naive surface nets (Gibson 1998). Units are metres throughout.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ FAR = 1e3
 class Loft:
     """Elliptical tube from `start` to `end`.
 
-    sections: rows (t in [0, 1], half width, half depth, offset in depth), interpolated linearly over a smooth parameter.
+    sections: rows (t in [0, 1], half width, half depth, offset in depth), interpolated linearly over a smooth
+    parameter.
     side: the direction in which the width is measured; depth is perpendicular to it and to the axis.
     caps: lengths of the half ellipsoids that close the two ends; small ones give flat ends.
     bones: rows (t, bone) or (t, (right bone, left bone)): which bones move the tube at t.
@@ -59,12 +60,22 @@ class Loft:
         excess = (t - clamped) * max(length, 1e-6)
         knots = self.sections[:, 0]
         half_u, half_v, offset = (np.interp(clamped, knots, self.sections[:, i]) for i in (1, 2, 3))
-        half_e = np.where(excess < 0, self.caps[0], self.caps[1])
+        half_e = np.where(t < 0.5, self.caps[0], self.caps[1])
         v = v - offset
-        # distance to an ellipsoid to first order: k0 (k0 - 1) / k1 with k0 = |p / r|, k1 = |p / r^2|
-        k0 = np.sqrt((u / half_u) ** 2 + (v / half_v) ** 2 + (excess / half_e) ** 2)
-        k1 = np.sqrt((u / half_u**2) ** 2 + (v / half_v**2) ** 2 + (excess / half_e**2) ** 2)
-        return np.where(k1 > 1e-6, k0 * (k0 - 1.0) / np.maximum(k1, 1e-6), -np.minimum(half_u, half_v))
+        # distance to an ellipse or ellipsoid to first order: k0 (k0 - 1) / k1 with k0 = |p / r|, k1 = |p / r^2|
+        across, slope = (u / half_u) ** 2 + (v / half_v) ** 2, (u / half_u**2) ** 2 + (v / half_v**2) ** 2
+        k0 = np.sqrt(across + (excess / half_e) ** 2)
+        k1 = np.sqrt(slope + (excess / half_e**2) ** 2)
+        smallest = np.minimum(half_u, half_v)
+        rounded = np.where(k1 > 1e-6, k0 * (k0 - 1.0) / np.maximum(k1, 1e-6), -smallest)
+        if min(self.caps) > 0.5 * smallest.min():
+            return rounded
+        # a flat end is a cylinder whose edge is rounded by half_e
+        k0, k1 = np.sqrt(across), np.sqrt(slope)
+        side = np.where(k1 > 1e-6, k0 * (k0 - 1.0) / np.maximum(k1, 1e-6), -smallest) + half_e
+        end = (np.abs(t - 0.5) - 0.5) * length
+        flat = np.minimum(np.maximum(side, end), 0) + np.hypot(np.maximum(side, 0), np.maximum(end, 0)) - half_e
+        return np.where(half_e > 0.5 * smallest, rounded, flat)
 
     def bone_weights(self, points: np.ndarray, bone_count: int) -> np.ndarray:
         """Weights (V, bone_count) by position along and across the tube, rows sum to 1."""
@@ -104,7 +115,7 @@ def tube(
 
 @dataclass
 class Mesh:
-    """vertices (V, 3) metres, normals (V, 3), weights (V, bones), faces (F, 3), occlusion (V,) in [0, 1], 1 = open sky."""
+    """vertices (V, 3) metres, normals (V, 3), weights (V, bones), faces (F, 3), occlusion (V,), 1 = open sky."""
 
     vertices: np.ndarray
     normals: np.ndarray
@@ -208,7 +219,8 @@ def build(
 ) -> Mesh:
     """Mesh of the soft union of lofts, with skinning weights from the distances to the lofts.
 
-    displace: optional function points (V, 3) -> (V,) metres to move the surface outwards (folds of cloth, strands of hair).
+    displace: optional function points (V, 3) -> (V,) metres to move the surface outwards (folds of cloth, strands of
+    hair).
     """
     field, origin = blend(lofts, step, softness, carve)
     vertices, faces = surface_nets(field, origin, step)

@@ -1,7 +1,8 @@
 """Dances: keyframes on the beats of a bar, steps of planted feet, and the habits of a body that keeps time.
 
-A dance is written as phrases of four beats. What a dancer does without thinking is added by rule: knees bend on the beat,
-weight goes to the standing foot, hips and shoulders counter each other, hands arrive late, the head stays with the audience.
+A dance is written as phrases of four beats. What a dancer does without thinking is added by rule: knees bend on the
+beat, weight goes to the standing foot, hips and shoulders counter each other, hands arrive late, the head stays with
+the audience.
 """
 
 from collections.abc import Sequence
@@ -34,12 +35,28 @@ TEMPLE = (-0.08, 0.46, 0.24)
 FACE = (-0.26, 0.22, 0.46)
 
 
+NEUTRAL = {
+    "turn": 0.0,
+    "lean": (0.0, 0.0),
+    "spine": (0.0, 0.0, 0.0),
+    "head": (0.0, 0.0, 0.0),
+    "hands": (HANG, HANG),
+    "elbows": (0.5, 0.5),
+    "wrists": ((0.1, 0.1), (0.1, 0.1)),
+    "shrug": (0.0, 0.0),
+    "heels": (0.0, 0.0),
+    "crouch": 0.02,
+    "bounce": 0.03,
+    "sway": 0.0,
+}
+
+
 @dataclass
 class Dance:
     """Keyframes on beats.
 
-    keys: channel -> list of (beat, value); channels are turn (radians), spine, head, lean (tuples as in `Stance`), hands
-    (right, left), elbows, wrists, shrug, crouch (metres), bounce (metres), sway (-1 right, 1 left).
+    keys: channel -> list of (beat, value); channels are turn (radians), spine, head, lean (tuples as in `Stance`),
+    hands (right, left), elbows, wrists, shrug, crouch (metres), bounce (metres), sway (-1 right, 1 left).
     steps: per foot (right, left) tuples (lift-off beat, landing beat, x, z, aim, height).
     """
 
@@ -51,10 +68,14 @@ class Dance:
         for name, value in channels.items():
             self.keys.setdefault(name, []).append((beat, np.asarray(value, float)))
 
+    def hit(self, beat: float, **channels) -> None:
+        """A key of every channel: those not given are neutral. A later key at the same beat replaces it."""
+        self.key(beat, **{**NEUTRAL, **channels})
+
     def step(
         self, foot: int, beat: float, x: float, z: float, aim: float = 0.0, lift: float = 0.07, time: float = 0.75
     ) -> None:
-        """Foot 0 = right, 1 = left lands on `beat` at x, z (metres on the floor) turned by `aim` beyond its natural angle."""
+        """Foot 0 = right, 1 = left lands on `beat` at x, z (metres), turned by `aim` beyond its natural angle."""
         self.steps[foot].append((beat - time, beat, x, z, aim + (0.22 if foot else -0.22), lift))
 
     def stance(self, times: np.ndarray, seed: int = 0) -> Stance:
@@ -116,9 +137,9 @@ class Dance:
         )
 
     def _track(self, name: str, beat: np.ndarray, default, late: float = 0.0) -> np.ndarray:
-        """Values (N, ...) of a channel: every key is reached on its beat (`late` beats after it) and held for a moment."""
+        """Values (N, ...) of a channel: every key is reached `late` beats after its beat and held a moment."""
         default = np.asarray(default, float)
-        keys = sorted(self.keys.get(name, []), key=lambda k: k[0])
+        keys = sorted(dict(self.keys.get(name, [])).items())
         if not keys:
             return np.broadcast_to(default, (len(beat), *default.shape)).copy()
         when = np.array([k[0] for k in keys]) + late
@@ -144,7 +165,10 @@ class Dance:
             where, yaw = np.array([0.13 * sign, 0.0]), 0.22 * sign
             feet[:, foot, [0, 2]], aim[:, foot] = where, yaw
             load = np.ones(n)
+            landed = -np.inf
             for start, end, x, z, to, lift in sorted(self.steps[foot]):
+                start = max(start, landed)  # a foot lands before it leaves again
+                end = landed = max(end, start + 0.35)
                 u = np.clip((beat - start) / (end - start), 0, 1)
                 smooth = u**3 * (10 - 15 * u + 6 * u * u)
                 after = beat >= start
@@ -184,16 +208,17 @@ def keep_out(hands: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------------------- phrases
-# Each phrase starts at a beat, at a place (x, z) on the floor, and returns the place where it ends. It takes eight beats
-# unless its docstring says otherwise. m = 1, or -1 for the mirror image.
+# A phrase fills eight beats from beat b at a place (x, z) on the floor; m = 1, or -1 for the mirror image.
+
+Place = tuple[float, float]
 
 
-def _pair(m: int, first, second) -> tuple:
+def _pair(m: float, first, second) -> tuple:
     """(right, left) values of a pair given for the leading and the other side; mirrored if m < 0."""
     return (first, second) if m > 0 else (second, first)
 
 
-def _stand(d: Dance, beat: float, place, width: float = 0.13, turn: float = 0.0) -> None:
+def _stand(d: Dance, beat: float, place: Place, width: float = 0.13, turn: float = 0.0) -> None:
     """Both feet under the body."""
     x, z = place
     c, s = np.cos(turn), np.sin(turn)
@@ -201,455 +226,189 @@ def _stand(d: Dance, beat: float, place, width: float = 0.13, turn: float = 0.0)
     d.step(1, beat + 0.5, x + width * c, z - width * s, turn)
 
 
-def groove(d: Dance, b: float, place, m: int = 1):
+def groove(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Side to side with loose arms."""
-    x, z = place
     for i in range(8):
-        s = 1 if (i % 2 == 0) == (m > 0) else -1
-        d.key(
-            b + i,
-            sway=s,
-            spine=(0.06, 0.22 * s, 0.05 * s),
-            hands=_pair(s, (0.20, -0.46, 0.50), (0.24, -0.66, 0.22)),
-            bounce=0.045,
-            crouch=0.03,
-        )
-        d.key(
-            b + i,
-            elbows=(0.5, 0.5),
-            wrists=((0.3, 0.2), (0.3, 0.2)),
-            turn=0.10 * s,
-            head=(0, 0.1 * s, 0.10 * s),
-            lean=(0.02, 0.0),
-            shrug=(0, 0),
-        )
-        d.key(b + i, heels=_pair(s, 0.0, 0.42))
-    return x, z
+        s = m * (-1) ** i
+        hands = _pair(s, (0.20, -0.46, 0.50), (0.24, -0.66, 0.22))
+        loose = ((0.3, 0.2), (0.3, 0.2))
+        d.hit(b + i, hands=hands, wrists=loose, sway=s, turn=0.1 * s, spine=(0.06, 0.22 * s, 0.05 * s))
+        d.key(b + i, head=(0, 0.1 * s, 0.1 * s), heels=_pair(s, 0.0, 0.42), bounce=0.045, crouch=0.03)
 
 
-def side_touch(d: Dance, b: float, place, m: int = 1):
+def side_touch(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Step, together, step, together, with arms that open to the side."""
     x, z = place
-    lead, other = (0, 1) if m > 0 else (1, 0)
-    for k, s in ((0, -1), (4, 1)):
-        s *= m
-        first, second = (lead, other) if k == 0 else (other, lead)
-        for i in (0, 2):
-            x += 0.34 * s
-            d.step(first, b + k + i, x + 0.14 * s, z)
-            d.step(second, b + k + i + 1, x - 0.11 * s, z, lift=0.05)
-            d.key(
-                b + k + i,
-                hands=_pair(-s, SIDE, CHEST),
-                spine=(0.0, 0.12 * s, 0.14 * s),
-                head=(0, 0.45 * s, 0),
-                turn=0.15 * s,
-                sway=0.7 * s,
-            )
-            d.key(
-                b + k + i + 1,
-                hands=_pair(-s, CHEST, CROSS),
-                spine=(0.10, -0.1 * s, 0),
-                head=(0.1, 0, 0),
-                turn=0,
-                sway=0,
-            )
-            d.key(
-                b + k + i,
-                crouch=0.02,
-                bounce=0.035,
-                elbows=(0.6, 0.6),
-                wrists=((0.0, 0.3), (0.0, 0.3)),
-                lean=(0, 0),
-                shrug=(0, 0),
-                heels=(0, 0),
-            )
-    return x, z
+    for k, s in ((0, -m), (2, -m), (4, m), (6, m)):
+        first = 0 if s < 0 else 1
+        x += 0.34 * s
+        d.step(first, b + k, x + 0.14 * s, z)
+        d.step(1 - first, b + k + 1, x - 0.11 * s, z, lift=0.05)
+        flat = {"elbows": (0.6, 0.6), "wrists": ((0.0, 0.3), (0.0, 0.3)), "bounce": 0.035}
+        d.hit(b + k, hands=_pair(-s, SIDE, CHEST), spine=(0.0, 0.12 * s, 0.14 * s), head=(0, 0.45 * s, 0), **flat)
+        d.key(b + k, turn=0.15 * s, sway=0.7 * s)
+        d.hit(b + k + 1, hands=_pair(-s, CHEST, CROSS), spine=(0.10, -0.1 * s, 0), head=(0.1, 0, 0), **flat)
 
 
-def overhead(d: Dance, b: float, place, m: int = 1):
+def overhead(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Both arms rise and sway overhead."""
-    x, z = place
     _stand(d, b, place, 0.19)
-    d.key(
-        b,
-        hands=(READY, READY),
-        elbows=(0.6, 0.6),
-        turn=0,
-        crouch=0.05,
-        spine=(0.12, 0, 0),
-        head=(0.15, 0, 0),
-        bounce=0.03,
-        sway=0,
-        heels=(0, 0),
-        lean=(0, 0),
-    )
+    d.hit(b, hands=(READY, READY), elbows=(0.6, 0.6), crouch=0.05, spine=(0.12, 0, 0), head=(0.15, 0, 0))
     for i in range(2, 8):
-        s = (1 if i % 2 == 0 else -1) * m
-        d.key(
-            b + i,
-            hands=_pair(s, (-0.10, 0.92, 0.14), (0.46, 0.80, 0.10)),
-            spine=(-0.06, 0.10 * s, -0.16 * s),
-            head=(-0.12, 0, -0.12 * s),
-        )
-        d.key(
-            b + i,
-            sway=s,
-            elbows=(0.9, 0.9),
-            wrists=((-0.2, 0.5), (-0.2, 0.5)),
-            crouch=0.02,
-            turn=0.08 * s,
-            shrug=(0.05, 0.05),
-            heels=_pair(s, 0.0, 0.35),
-        )
-    return x, z
+        s = m * (-1) ** i
+        hands = _pair(s, (-0.10, 0.92, 0.14), (0.46, 0.80, 0.10))
+        spread = ((-0.2, 0.5), (-0.2, 0.5))
+        d.hit(b + i, hands=hands, elbows=(0.9, 0.9), wrists=spread, sway=s, shrug=(0.05, 0.05), heels=_pair(s, 0, 0.35))
+        d.key(b + i, spine=(-0.06, 0.10 * s, -0.16 * s), head=(-0.12, 0, -0.12 * s), turn=0.08 * s)
 
 
-def cross_open(d: Dance, b: float, place, m: int = 1):
+def cross_open(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Arms cross before the chest and fly open, high and low."""
-    x, z = place
     _stand(d, b, place, 0.20)
-    plan = [
-        (CROSS, CROSS),
-        (HIGH, HIGH),
-        (CROSS_LOW, CROSS_LOW),
-        (SIDE, SIDE),
-        (FAR, FAR),
-        (HIGH, LOW),
-        (FAR, CROSS),
-        (LOW, HIGH),
-    ]
-    for i, (r, l) in enumerate(plan):
-        closed = i % 2 == 0
-        pair = _pair(m, r, l)
-        r2, l2 = np.array(pair[0]), np.array(pair[1])
-        if closed:  # one forearm before the other
-            r2, l2 = r2 + [0, 0.05, 0.06], l2 + [0, -0.05, -0.03]
-        d.key(
-            b + i,
-            hands=(r2, l2),
-            spine=(0.16 if closed else -0.08, 0.0, 0.0),
-            head=(0.15 if closed else -0.1, 0, 0),
-            crouch=0.07 if closed else 0.0,
-        )
-        d.key(
-            b + i,
-            bounce=0.02,
-            elbows=(0.7, 0.7),
-            wrists=((0.3, 0.3), (0.3, 0.3)) if closed else ((-0.25, 0), (-0.25, 0)),
-            turn=0,
-            sway=0,
-            heels=(0, 0),
-            lean=(0.03, 0),
-        )
-    d.key(b + 5, spine=(-0.02, 0.15 * m, 0.15 * m))
-    d.key(b + 7, spine=(-0.02, -0.15 * m, -0.15 * m))
-    return x, z
+    shut = [CROSS, CROSS_LOW, FAR, FAR]
+    wide = [(HIGH, HIGH), (SIDE, SIDE), (HIGH, LOW), (LOW, HIGH)]
+    for i in range(4):
+        over, under = np.add(shut[i], (0, 0.05, 0.06)), np.add(shut[i], (0, -0.05, -0.03))
+        closed, opened = ((0.3, 0.3), (0.3, 0.3)), ((-0.25, 0), (-0.25, 0))
+        d.hit(b + 2 * i, hands=_pair(m, over, under), elbows=(0.7, 0.7), wrists=closed, crouch=0.07, bounce=0.02)
+        d.key(b + 2 * i, spine=(0.16, 0, 0), head=(0.15, 0, 0), lean=(0.03, 0))
+        s = m * (0, 0, 1, -1)[i]
+        d.hit(b + 2 * i + 1, hands=_pair(m, *wide[i]), elbows=(0.7, 0.7), wrists=opened, crouch=0.0, bounce=0.02)
+        d.key(b + 2 * i + 1, spine=(-0.06, 0.15 * s, 0.15 * s), head=(-0.1, 0, 0), lean=(0.03, 0))
 
 
-def disco(d: Dance, b: float, place, m: int = 1):
+def disco(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """A pointing arm goes from the far hip to high outside, the other hand rests on the hip."""
-    x, z = place
-    _stand(d, b, place, 0.22, 0.0)
-    for i in range(8):
+    _stand(d, b, place, 0.22)
+    for i in range(0, 8, 2):
         s = m if i < 4 else -m  # the right arm points first if m > 0
-        high = i % 2 == 1
-        d.key(
-            b + i, hands=_pair(s, (0.52, 0.84, 0.12) if high else (-0.58, -0.66, 0.36), HIP), elbows=_pair(s, 0.5, 1.0)
-        )
-        d.key(
-            b + i,
-            spine=(0.0, 0.30 * s, -0.10 * s) if high else (0.12, -0.10 * s, 0.10 * s),
-            head=(-0.18, -0.25 * s, 0) if high else (0.1, 0.2 * s, 0),
-        )
-        d.key(
-            b + i,
-            turn=-0.28 * s if high else 0.22 * s,
-            sway=-s if high else s,
-            crouch=0.0 if high else 0.07,
-            bounce=0.02,
-            wrists=((0, 0.4), (0, 0.4)),
-            shrug=(0, 0),
-        )
-        d.key(b + i, heels=_pair(s, 0.0, 0.45) if high else _pair(s, 0.4, 0.0), lean=(0, 0))
-    return x, z
+        rest = {"elbows": _pair(s, 0.5, 1.0), "wrists": ((0, 0.4), (0, 0.4)), "bounce": 0.02}
+        d.hit(b + i, hands=_pair(s, (-0.58, -0.66, 0.36), HIP), heels=_pair(s, 0.4, 0.0), crouch=0.07, sway=s, **rest)
+        d.key(b + i, turn=0.22 * s, spine=(0.12, -0.10 * s, 0.10 * s), head=(0.1, 0.2 * s, 0))
+        d.hit(b + i + 1, hands=_pair(s, (0.52, 0.84, 0.12), HIP), heels=_pair(s, 0, 0.45), crouch=0.0, sway=-s, **rest)
+        d.key(b + i + 1, turn=-0.28 * s, spine=(0.0, 0.30 * s, -0.10 * s), head=(-0.18, -0.25 * s, 0))
 
 
-def turns(d: Dance, b: float, place, m: int = 1):
+def turns(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """The whole body turns almost to profile, to one side and then the other."""
-    x, z = place
     for k, s in ((0, m), (4, -m)):
         angle = 0.98 * s
-        _stand(d, b + k, (x, z), 0.13, angle)
-        d.key(
-            b + k + 0.5,
-            turn=angle,
-            spine=(0.05, 0.1 * s, 0),
-            hands=_pair(s, READY, BACK),
-            head=(0, 0.05 * s, 0),
-            crouch=0.04,
-            bounce=0.04,
-            sway=0,
-            heels=(0, 0),
-            lean=(0.03, 0),
-        )
+        _stand(d, b + k, place, 0.13, angle)
+        d.hit(b + k + 0.5, turn=angle, hands=_pair(s, READY, BACK), spine=(0.05, 0.1 * s, 0), crouch=0.04, bounce=0.04)
         for i in (1, 2, 3):
-            swap = i % 2 == 1
-            d.key(
-                b + k + i + 0.25,
-                hands=_pair(s if swap else -s, (0.12, -0.25, 0.72), (0.28, -0.76, -0.22)),
-                elbows=(0.5, 0.5),
-            )
-            d.key(
-                b + k + i + 0.25,
-                spine=(0.08, 0.25 * (1 if swap else -1) * s, 0.0),
-                turn=angle,
-                crouch=0.06 if swap else 0.02,
-                wrists=((0.2, 0.1), (0.2, 0.1)),
-            )
-    _stand(d, b + 7.5, (x, z), 0.13)
-    d.key(b + 7.75, turn=0.0, spine=(0, 0, 0), head=(0, 0, 0))
-    return x, z
+            f = s * (1 if i % 2 else -1)
+            hands = _pair(f, (0.12, -0.25, 0.72), (0.28, -0.76, -0.22))
+            d.hit(b + k + i + 0.25, turn=angle, hands=hands, wrists=((0.2, 0.1), (0.2, 0.1)), bounce=0.04)
+            d.key(b + k + i + 0.25, spine=(0.08, 0.25 * f, 0.0), crouch=0.06 if i % 2 else 0.02)
+    _stand(d, b + 7.25, place)
 
 
-def walk(d: Dance, b: float, place, m: int = 1):
-    """Four steps; m = 1 comes towards the camera, -1 goes away from it (facing it all the time)."""
+def walk(d: Dance, b: float, place: Place, m: int = 1) -> None:
+    """Steps towards the camera, or away from it if m = -1, facing it all the time."""
     x, z = place
-    for i in range(7):
-        z += 0.14 * m
+    for i in range(8):
+        z += 0.14 * m if i < 7 else 0.0
         foot = i % 2
         s = 1 if foot == 0 else -1
-        d.step(foot, b + i, x + (0.09 if foot else -0.09), z + 0.05 * m, lift=0.09)
-        d.key(
-            b + i,
-            hands=_pair(s, (0.20, -0.80, -0.25), (0.08, -0.52, 0.60)),
-            spine=(0.05, 0.20 * s, 0.03 * s),
-            turn=-0.12 * s,
-            sway=-0.6 * s,
-        )
-        d.key(
-            b + i,
-            elbows=(0.3, 0.3),
-            crouch=0.02,
-            bounce=0.03,
-            head=(0, 0, 0.05 * s),
-            wrists=((0.2, 0), (0.2, 0)),
-            heels=(0, 0),
-            lean=(0.03 * m, 0),
-            shrug=(0, 0),
-        )
-    d.step(1, b + 7, x + 0.13, z)
-    d.step(0, b + 7.5, x - 0.13, z)
-    d.key(b + 7, hands=(READY, READY), spine=(0.05, 0, 0), turn=0, sway=0)
-    return x, z
+        d.step(foot, b + i, x - 0.10 * s, z + 0.05 * m, lift=0.09)
+        d.hit(b + i, hands=_pair(s, (0.20, -0.80, -0.25), (0.08, -0.52, 0.60)), elbows=(0.3, 0.3), lean=(0.03 * m, 0))
+        d.key(b + i, spine=(0.05, 0.20 * s, 0.03 * s), turn=-0.12 * s, sway=-0.6 * s, head=(0, 0, 0.05 * s))
 
 
-def bend(d: Dance, b: float, place, m: int = 1):
+def bend(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Deep knees: hands to the knees, then up, twisting."""
-    x, z = place
     _stand(d, b, place, 0.23)
     knee = (0.02, -0.80, 0.46)
-    for i in range(8):
-        s = 1 if (i // 2) % 2 == 0 else -1
-        s *= m
-        down = i % 2 == 0
-        if down:
-            d.key(
-                b + i,
-                hands=(knee, knee),
-                crouch=0.24,
-                lean=(0.35, 0),
-                spine=(0.30, 0.12 * s, 0),
-                head=(-0.45, 0, 0.1 * s),
-                turn=0.12 * s,
-                sway=0.3 * s,
-            )
-        else:
-            d.key(
-                b + i,
-                hands=_pair(s, (0.35, 0.70, 0.40), (0.60, -0.20, 0.45)),
-                crouch=0.06,
-                lean=(0.05, 0),
-                spine=(0, -0.25 * s, -0.12 * s),
-                head=(-0.05, 0, 0),
-                turn=-0.25 * s,
-                sway=-0.6 * s,
-            )
-        d.key(
-            b + i,
-            elbows=(0.9, 0.9) if down else (0.5, 0.5),
-            wrists=((0, 0), (0, 0)),
-            bounce=0.01,
-            heels=(0, 0),
-            shrug=(0, 0),
-        )
-    return x, z
+    for i in range(0, 8, 2):
+        s = m * (-1) ** (i // 2)
+        d.hit(b + i, hands=(knee, knee), elbows=(0.9, 0.9), crouch=0.24, bounce=0.01, sway=0.3 * s, turn=0.12 * s)
+        d.key(b + i, lean=(0.35, 0), spine=(0.30, 0.12 * s, 0), head=(-0.45, 0, 0.1 * s))
+        hands = _pair(s, (0.35, 0.70, 0.40), (0.60, -0.20, 0.45))
+        d.hit(b + i + 1, hands=hands, crouch=0.06, bounce=0.01, sway=-0.6 * s, turn=-0.25 * s)
+        d.key(b + i + 1, lean=(0.05, 0), spine=(0, -0.25 * s, -0.12 * s), head=(-0.05, 0, 0))
 
 
-def clap(d: Dance, b: float, place, m: int = 1):
+def clap(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Step and clap, low, in front and overhead."""
     x, z = place
-    low, front, high = (-0.30, -0.52, 0.55), (-0.32, -0.10, 0.62), (-0.31, 0.82, 0.22)
-    for i in range(4):
-        s = (-1 if i % 2 == 0 else 1) * m
+    front, low, high = (-0.32, -0.10, 0.62), (-0.30, -0.52, 0.55), (-0.31, 0.82, 0.22)
+    for i, where in enumerate((front, low, front, high)):
+        s = -m * (-1) ** i
         foot = 0 if s < 0 else 1
-        where = (front, low, front, high)[i]
         x += 0.16 * s
         d.step(foot, b + 2 * i, x + 0.15 * s, z + 0.03)
         d.step(1 - foot, b + 2 * i + 1, x - 0.12 * s, z, lift=0.06)
-        d.key(
-            b + 2 * i,
-            hands=(SIDE, SIDE) if i == 3 else ((0.55, -0.35, 0.40), (0.55, -0.35, 0.40)),
-            spine=(0, 0.1 * s, 0.1 * s),
-            turn=0.1 * s,
-            sway=0.8 * s,
-        )
-        d.key(
-            b + 2 * i + 1,
-            hands=(where, where),
-            spine=(0.1, -0.1 * s, 0) if i < 3 else (-0.1, 0, 0),
-            turn=0.2 * s,
-            sway=0.3 * s,
-            head=(0.12 if i < 3 else -0.25, 0.15 * s, 0),
-        )
-        d.key(
-            b + 2 * i,
-            elbows=(0.8, 0.8),
-            wrists=((-0.1, 0.1), (-0.1, 0.1)),
-            crouch=0.03,
-            bounce=0.04,
-            heels=(0, 0),
-            lean=(0, 0),
-            head=(0, 0, 0.1 * s),
-            shrug=(0, 0),
-        )
-    return x, z
+        flat = {"elbows": (0.8, 0.8), "wrists": ((-0.1, 0.1), (-0.1, 0.1)), "bounce": 0.04}
+        apart = SIDE if where is high else (0.55, -0.35, 0.40)
+        d.hit(b + 2 * i, hands=(apart, apart), spine=(0, 0.1 * s, 0.1 * s), turn=0.1 * s, sway=0.8 * s, **flat)
+        d.key(b + 2 * i, head=(0, 0, 0.1 * s))
+        d.hit(b + 2 * i + 1, hands=(where, where), turn=0.2 * s, sway=0.3 * s, **flat)
+        tilt = -0.1 if where is high else 0.1
+        d.key(b + 2 * i + 1, spine=(tilt, -0.1 * s, 0), head=(1.5 * tilt, 0.15 * s, 0))
 
 
-def lunge(d: Dance, b: float, place, m: int = 1):
+def lunge(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Wide stance, weight far over one leg, one arm sweeps a circle."""
     x, z = place
-    lead = 0 if m > 0 else 1
-    s = -1 if lead == 0 else 1
+    lead, s = (0, -1) if m > 0 else (1, 1)
     d.step(lead, b, x + 0.44 * s, z + 0.06, 0.25 * s)
     d.step(1 - lead, b + 0.75, x - 0.22 * s, z)
-    circle = [LOW, SIDE, HIGH, UP, FACE, CROSS, CROSS_LOW, LOW]
-    for i, spot in enumerate(circle):
-        side = s if i < 4 else -s
-        d.key(
-            b + i,
-            hands=_pair(m, spot, HIP),
-            elbows=_pair(m, 0.6, 1.0),
-            sway=1.2 * side,
-            crouch=0.13 if i in (0, 1, 5, 6) else 0.06,
-        )
-        d.key(
-            b + i,
-            spine=(0.05, 0.18 * side, -0.12 * side),
-            head=(-0.1 if 1 < i < 4 else 0.1, 0.25 * s if i < 4 else -0.2 * s, 0),
-            turn=0.20 * side,
-        )
-        d.key(b + i, bounce=0.015, wrists=((0.1, 0.3), (0.1, 0.3)), heels=(0, 0), lean=(0.04, 0), shrug=(0, 0))
-    _stand(d, b + 7.4, (x + 0.1 * s, z), 0.14)
-    return x + 0.1 * s, z
+    for i, spot in enumerate((LOW, SIDE, HIGH, UP, FACE, CROSS, CROSS_LOW, LOW)):
+        f = s if i < 4 else -s
+        d.hit(b + i, hands=_pair(m, spot, HIP), elbows=_pair(m, 0.6, 1.0), sway=1.2 * f, turn=0.2 * f, bounce=0.015)
+        d.key(b + i, crouch=0.13 if i in (0, 1, 5, 6) else 0.06, spine=(0.05, 0.18 * f, -0.12 * f), lean=(0.04, 0))
+        d.key(b + i, head=(-0.1 if 1 < i < 4 else 0.1, 0.22 * f, 0), wrists=((0.1, 0.3), (0.1, 0.3)))
+    _stand(d, b + 7.2, (x + 0.1 * s, z), 0.14)
 
 
-def kicks(d: Dance, b: float, place, m: int = 1):
+def kicks(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Low kicks across, with the opposite arm in front."""
     x, z = place
     for i in range(4):
-        foot = (0 if i % 2 == 0 else 1) if m > 0 else (1 if i % 2 == 0 else 0)
-        s = -1 if foot == 0 else 1
-        home = x + 0.12 * s
-        d.step(foot, b + 2 * i + 0.9, home - 0.30 * s, z + 0.42, 0.1 * s, 0.20, 0.8)
-        d.step(foot, b + 2 * i + 1.9, home, z, 0, 0.10, 0.85)
-        d.steps[foot].append((b + 2 * i + 0.9, b + 2 * i + 1.06, home - 0.30 * s, z + 0.42, 0.3 * s, 0.02))
-        d.key(
-            b + 2 * i + 0.9,
-            hands=_pair(-s, (0.55, -0.45, -0.35), (-0.18, -0.12, 0.80)),
-            spine=(-0.02, 0.3 * s, 0),
-            turn=-0.2 * s,
-            sway=-1.0 * s,
-            lean=(-0.08, 0),
-        )
-        d.key(b + 2 * i + 1.9, hands=(READY, READY), spine=(0.08, 0, 0), turn=0, sway=-0.2 * s, lean=(0.02, 0))
-        d.key(
-            b + 2 * i,
-            elbows=(0.4, 0.4),
-            crouch=0.05,
-            bounce=0.02,
-            head=(0, 0, 0.08 * s),
-            wrists=((0.1, 0), (0.1, 0)),
-            heels=(0, 0),
-            shrug=(0, 0),
-        )
-    return x, z
+        s = -m * (-1) ** i
+        foot = 0 if s < 0 else 1
+        home, now = x + 0.12 * s, b + 2 * i + 0.9
+        d.step(foot, now, home - 0.30 * s, z + 0.42, 0.1 * s, 0.20, 0.85)
+        d.step(foot, now + 0.15, home - 0.30 * s, z + 0.42, 0.1 * s, 0.02, 0.15)
+        d.step(foot, now + 1.0, home, z, 0.0, 0.10, 0.85)
+        d.hit(now, hands=_pair(-s, (0.55, -0.45, -0.35), (-0.18, -0.12, 0.80)), sway=-s, turn=-0.2 * s, crouch=0.04)
+        d.key(now, spine=(-0.02, 0.3 * s, 0), lean=(-0.08, 0), head=(0, 0, 0.08 * s))
+        d.hit(now + 1, hands=(READY, READY), spine=(0.08, 0, 0), sway=-0.2 * s, crouch=0.05)
 
 
-def march(d: Dance, b: float, place, m: int = 1):
+def march(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Knees high, fists pumping."""
     x, z = place
     for i in range(8):
-        foot = (i % 2) if m > 0 else 1 - i % 2
-        s = -1 if foot == 0 else 1
-        d.step(foot, b + i + 0.45, x + 0.11 * s, z, 0.0, 0.30, 0.85)
-        d.key(
+        s = -m * (-1) ** i
+        d.step(0 if s < 0 else 1, b + i + 0.45, x + 0.11 * s, z, 0.0, 0.30, 0.85)
+        d.hit(
             b + i,
             hands=_pair(-s, (0.20, -0.68, -0.10), (0.02, -0.02, 0.55)),
-            spine=(0.04, 0.15 * s, 0.05 * s),
             sway=-0.5 * s,
-            turn=-0.10 * s,
-        )
-        d.key(
-            b + i,
-            elbows=(0.4, 0.4),
-            crouch=0.0,
+            turn=-0.1 * s,
             bounce=0.015,
-            head=(0, 0, 0.05 * s),
-            wrists=((0.2, 0), (0.2, 0)),
-            heels=(0, 0),
-            lean=(-0.02, 0),
-            shrug=(0, 0),
         )
-    return x, z
+        d.key(b + i, spine=(0.04, 0.15 * s, 0.05 * s), head=(0, 0, 0.05 * s), lean=(-0.02, 0), crouch=0.0)
 
 
-def roll(d: Dance, b: float, place, m: int = 1):
+def roll(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Forearms roll around each other, sinking and rising."""
-    x, z = place
     _stand(d, b, place, 0.20)
-    for i in range(32):
-        t = i / 4
+    for quarter in range(32):
+        t = quarter / 4
         a = 2 * np.pi * t * m
-        height = -0.36 + 0.42 * (0.5 - 0.5 * np.cos(2 * np.pi * t / 8 * 2))
-        one = (-0.27, height + 0.12 * np.sin(a), 0.50 + 0.12 * np.cos(a))
-        two = (-0.27, height - 0.12 * np.sin(a), 0.50 - 0.12 * np.cos(a))
-        d.key(b + t, hands=(one, two))
-    for i in range(8):
-        s = (1 if i % 4 < 2 else -1) * m
-        d.key(
-            b + i,
-            elbows=(1.1, 1.1),
-            turn=0.30 * s,
-            spine=(0.10, 0.12 * s, 0),
-            sway=0.8 * s,
-            crouch=0.12 if i % 4 == 1 else 0.03,
-            bounce=0.03,
-        )
-        d.key(
-            b + i,
-            head=(0.08, -0.05 * s, 0.08 * s),
-            wrists=((0.3, 0.2), (0.3, 0.2)),
-            heels=(0, 0),
-            lean=(0.03, 0),
-            shrug=(0, 0),
-        )
-    return x, z
+        height = -0.15 - 0.21 * np.cos(np.pi * t / 2)
+        circle = 0.12 * np.array([0, np.sin(a), np.cos(a)])
+        middle = np.array([-0.27, height, 0.50])
+        s = m if int(t) % 4 < 2 else -m
+        crouch = 0.12 if int(t) % 4 == 1 else 0.03
+        d.hit(b + t, hands=(middle + circle, middle - circle), elbows=(1.1, 1.1), wrists=((0.3, 0.2), (0.3, 0.2)))
+        d.key(b + t, turn=0.30 * s, spine=(0.10, 0.12 * s, 0), sway=0.8 * s, crouch=crouch, head=(0.08, 0, 0.08 * s))
 
 
-def vogue(d: Dance, b: float, place, m: int = 1):
+def vogue(d: Dance, b: float, place: Place, m: int = 1) -> None:
     """Poses: hands frame the face, one arm up, one across, over the head."""
-    x, z = place
     _stand(d, b, place, 0.15, -0.2 * m)
     plan = [
         (TEMPLE, HIP),
@@ -661,44 +420,29 @@ def vogue(d: Dance, b: float, place, m: int = 1):
         (SIDE, FACE),
         (UP_IN, UP_IN),
     ]
-    for i, (r, l) in enumerate(plan):
-        s = (1 if i < 4 else -1) * m
+    for i, pair in enumerate(plan):
+        s = m if i < 4 else -m
+        odd = i % 2
+        wrists = ((0.2, 0.0), (0.2, 0.0)) if odd else ((-0.4, 0.6), (-0.4, 0.6))
+        d.hit(b + i, hands=_pair(m, *pair), elbows=(0.8, 0.8), wrists=wrists, heels=_pair(s, 0.45, 0), bounce=0.012)
+        d.key(b + i, turn=-0.45 * s if i % 4 < 2 else -0.15 * s, spine=(0.0, 0.12 * s, 0.10 * s), sway=s)
         d.key(
-            b + i,
-            hands=_pair(m, r, l),
-            elbows=(0.8, 0.8),
-            turn=-0.45 * s if i % 4 < 2 else -0.15 * s,
-            spine=(0.0, 0.12 * s, 0.10 * s),
+            b + i, head=(0.1, 0.35 * s, 0.12 * s) if odd else (-0.1, -0.1 * s, 0.12 * s), crouch=0.08 if odd else 0.02
         )
-        d.key(
-            b + i,
-            head=((-0.1, 0.1)[i % 2], 0.35 * s if i % 2 else -0.1 * s, 0.12 * s),
-            sway=s,
-            crouch=(0.02, 0.08)[i % 2],
-            bounce=0.012,
-        )
-        d.key(
-            b + i,
-            wrists=((-0.4, 0.6), (-0.4, 0.6)) if i % 2 == 0 else ((0.2, 0.0), (0.2, 0.0)),
-            heels=_pair(s, 0.45, 0.0),
-            lean=(0, 0),
-            shrug=(0, 0),
-        )
-    return x, z
 
 
-PHRASES = (groove, side_touch, overhead, cross_open, disco, turns, walk, bend, clap, lunge, kicks, march, roll, vogue)
+PHRASES = (
+    groove, side_touch, overhead, cross_open, disco, turns, walk, bend, clap, lunge, kicks, march, roll, vogue
+)  # fmt: skip
 
 
-def choreograph(bpm: float, phrases: Sequence[tuple], place: tuple[float, float] = (0.0, 0.0)) -> Dance:
-    """String phrases (function, m, beats) together, after two beats of standing; `beats` may cut a phrase short."""
+def choreograph(bpm: float, phrases: Sequence[tuple], place: Place = (0.0, 0.0)) -> Dance:
+    """String phrases (function, m, beats) together after two beats of standing; beats < 8 cut a phrase short."""
     dance = Dance(bpm)
-    still = {"turn": 0, "spine": (0, 0, 0), "head": (0, 0, 0), "crouch": 0, "sway": 0, "heels": (0, 0), "lean": (0, 0)}
-    relaxed = {"hands": (HANG, HANG), "elbows": (0.35, 0.35), "wrists": ((0.1, 0), (0.1, 0)), "bounce": 0.02, **still}
-    dance.key(0.0, **relaxed)
+    dance.hit(0.0, bounce=0.02)
     spots = [np.array([place[0] + 0.13 * sign, place[1]]) for sign in (-1, 1)]
     for foot in (0, 1):
-        dance.steps[foot].append((-1.0, -0.5, *spots[foot], 0.22 if foot else -0.22, 0.0))
+        dance.step(foot, -0.5, *spots[foot], lift=0.0, time=0.5)
     beat = 2.0
     for phrase, m, beats in phrases:
         part = Dance(bpm)
@@ -711,16 +455,17 @@ def choreograph(bpm: float, phrases: Sequence[tuple], place: tuple[float, float]
             if kept:
                 spots[foot] = np.array(kept[-1][2:4])
         beat += beats
-    dance.key(beat + 0.5, **relaxed)
+    dance.hit(beat + 0.5, bounce=0.02)
     _stand(dance, beat, tuple((spots[0] + spots[1]) / 2))
     return dance
 
 
 def train_dance() -> Dance:
-    """The training person's motion: some of every kind of phrase, so that a model sees all poses, near and far. 30 s."""
+    """The training person's motion: some of every kind, so that a model sees all poses, near and far. 30 s."""
     order = [
-        (groove, -1, 4), (overhead, 1, 4), (side_touch, -1, 4), (turns, 1, 8), (side_touch, -1, 2), (walk, 1, 6), (cross_open, 1, 4),
-        (bend, -1, 4), (disco, 1, 4), (vogue, 1, 4), (roll, 1, 3), (walk, -1, 8), (disco, -1, 4), (kicks, 1, 4), (clap, 1, 4),
+        (groove, -1, 4), (overhead, 1, 4), (side_touch, -1, 4), (turns, 1, 8), (side_touch, -1, 2), (walk, 1, 6),
+        (cross_open, 1, 4), (bend, -1, 4), (disco, 1, 4), (vogue, 1, 4), (roll, 1, 3), (walk, -1, 8), (disco, -1, 4),
+        (kicks, 1, 4), (clap, 1, 4),
     ]  # fmt: skip
     return choreograph(140.0, order, (-0.50, -0.15))
 
@@ -728,7 +473,19 @@ def train_dance() -> Dance:
 def test_dance() -> Dance:
     """The dance to be transferred. 25 s."""
     order = [
-        (groove, 1, 4), (clap, -1, 4), (side_touch, -1, 8), (disco, 1, 4), (walk, 1, 4), (cross_open, -1, 4), (turns, -1, 8),
-        (walk, -1, 4), (kicks, 1, 4), (overhead, -1, 4),
+        (groove, 1, 4), (clap, -1, 4), (side_touch, -1, 8), (disco, 1, 4), (walk, 1, 4), (cross_open, -1, 4),
+        (turns, -1, 8), (walk, -1, 4), (kicks, 1, 4), (overhead, -1, 4),
     ]  # fmt: skip
     return choreograph(120.0, order, (-0.1, 0.0))
+
+
+def random_dance(rng: np.random.Generator, seconds: float, bpm: float = 120.0) -> Dance:
+    """Phrases in random order for a number of seconds; what leads away from the middle of the floor is led back."""
+    dance_beats, order, depth = int(seconds * bpm / 60), [], 0
+    while sum(beats for *_, beats in order) < dance_beats:
+        phrase, m = PHRASES[rng.integers(len(PHRASES))], int(rng.choice([-1, 1]))
+        if phrase is walk:
+            m = -1 if depth > 0 else 1
+            depth += m
+        order.append((phrase, m, 4 if phrase is not side_touch else 8))
+    return choreograph(bpm, order, (float(rng.normal(0, 0.15)), float(rng.normal(0, 0.1))))

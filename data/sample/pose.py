@@ -1,7 +1,7 @@
 """Skeleton: proportions, forward kinematics, and poses solved from targets for hands and feet.
 
-World axes: x to the viewer's right, y up, z towards the viewer; a figure without rotation looks along +z, so its left hand
-is at +x. Every function accepts any leading dimensions (frames), shown as `...`.
+World axes: x to the viewer's right, y up, z towards the viewer; a figure without rotation looks along +z, so its left
+hand is at +x. Every function accepts any leading dimensions (frames), shown as `...`.
 """
 
 from dataclasses import dataclass, fields
@@ -74,7 +74,7 @@ def arm_direction(sign: float) -> np.ndarray:
 
 @dataclass
 class Pose:
-    """root (..., 3): position of the pelvis in metres; rotations (..., bones, 3, 3): of each bone relative to its parent."""
+    """root (..., 3): the pelvis in metres; rotations (..., bones, 3, 3): of each bone relative to its parent."""
 
     root: np.ndarray
     rotations: np.ndarray
@@ -84,7 +84,7 @@ class Pose:
 
 
 def forward(joints: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Forward kinematics: joints (bones, 3) at rest -> rotations (..., bones, 3, 3) and positions (..., bones, 3) in the world."""
+    """Joints (bones, 3) at rest -> rotations (..., bones, 3, 3) and positions (..., bones, 3) in the world."""
     rotations = np.empty(pose.rotations.shape)
     positions = np.empty((*pose.rotations.shape[:-2], 3))
     for bone, parent in enumerate(PARENT):
@@ -162,7 +162,8 @@ def bend_limb(start: np.ndarray, goal: np.ndarray, first: float, second: float, 
 class Stance:
     """Targets that define a pose for a body of any proportions; arrays over frames. Angles in radians.
 
-    Floor positions are in metres for a body of 1.75 m and scale with the hip height. Sides are in the order right, left.
+    Floor positions are in metres for a body of 1.75 m and scale with the hip height. Sides are in the order right,
+    left.
     """
 
     place: np.ndarray  # (..., 3) pelvis over the floor: x, height relative to standing (0 = straight legs), z
@@ -304,8 +305,8 @@ def _ankles(joints: np.ndarray, stance: Stance, scale: float) -> np.ndarray:
 def _elbow_pole(reach: np.ndarray, swivel: np.ndarray, sign: float) -> np.ndarray:
     """Direction in which the elbow points for a wrist at `reach` (..., 3) from the shoulder, in the frame of the chest.
 
-    The natural direction is carried from a hand in front of the body to the others without twist; the only direction where
-    that is undefined lies behind the opposite shoulder, where no hand goes.
+    The natural direction is carried from a hand in front of the body to the others without twist; the only direction
+    where that is undefined lies behind the opposite shoulder, where no hand goes.
     """
     axis = unit(reach)
     front = unit(np.array([0.5 * sign, -0.3, 0.8]))
@@ -352,7 +353,7 @@ def random_stance(rng: np.random.Generator) -> Stance:
     if rng.random() < 0.3:  # one leg lifted
         i = rng.integers(2)
         forward_kick = spin @ np.array([0, 0, rng.uniform(-0.35, 0.5)])
-        stance.feet[i] += forward_kick + [0, rng.uniform(0.05, 0.5), 0]
+        stance.feet[i] += forward_kick + np.array([0, rng.uniform(0.05, 0.5), 0])
         stance.heel[i] = rng.uniform(-0.2, 0.8)
     stance.heel = np.where(rng.random(2) < 0.25, rng.uniform(0, 0.6, 2), stance.heel)
     return stance

@@ -2,8 +2,8 @@
 
     python data/sample/render_sample.py [--out DIR] [--truth DIR]
 
---truth also writes the exact keypoints of both clips, and the true answer of the transfer: the first person doing the second
-one's dance in the first room, before the first camera. The same seed gives the same frames, bit for bit.
+--truth also writes the exact keypoints of both clips, and the true answer of the transfer: the first person doing the
+second one's dance in the first room, before the first camera. The same seed gives the same frames, bit for bit.
 """
 
 import argparse
@@ -27,19 +27,27 @@ SEED = 1
 SECONDS = {"train": 30.0, "test": 25.0}
 
 PERSON_A = (
-    Body(height=1.66, shoulders=0.099, hips=0.054, legs=0.530, arms=0.98, head=1.03, girth=0.96, muscle=0.95, waist=0.90, hip_girth=1.06, bust=0.034),
+    Body(
+        height=1.66, shoulders=0.099, hips=0.054, legs=0.530, arms=0.98, head=1.03, girth=0.96, muscle=0.95, waist=0.90,
+        hip_girth=1.06, bust=0.034,
+    ),
     Look(
-        skin=(0.87, 0.67, 0.55), hair_style="bun", hair=(0.36, 0.19, 0.10), eyes=(0.20, 0.34, 0.25), lips=(0.74, 0.34, 0.36),
-        sleeves=0.36, top=Cloth((0.95, 0.93, 0.88), (0.78, 0.22, 0.22), "stripes", 0.062), top_loose=0.013, top_hem=-0.02,
-        bottom=Cloth((0.17, 0.26, 0.44), (0.2, 0.3, 0.5), "plain"), legs=0.97, bottom_loose=0.010, shoe=(0.95, 0.95, 0.94), sole=(0.93, 0.93, 0.9), nose=0.82,
+        skin=(0.87, 0.67, 0.55), hair_style="bun", hair=(0.36, 0.19, 0.10), eyes=(0.20, 0.34, 0.25),
+        lips=(0.74, 0.34, 0.36), nose=0.82, sleeves=0.36, top_loose=0.013, top_hem=-0.02, legs=0.97, bottom_loose=0.010,
+        top=Cloth((0.95, 0.93, 0.88), (0.78, 0.22, 0.22), "stripes", 0.062), bottom=Cloth((0.17, 0.26, 0.44)),
+        shoe=(0.95, 0.95, 0.94), sole=(0.93, 0.93, 0.9),
     ),
 )  # fmt: skip
 PERSON_B = (
-    Body(height=1.86, shoulders=0.110, hips=0.050, legs=0.528, arms=1.02, head=1.09, girth=1.06, muscle=1.04, waist=1.02, hip_girth=0.97, belly=0.01),
+    Body(
+        height=1.86, shoulders=0.110, hips=0.050, legs=0.528, arms=1.02, head=1.09, girth=1.06, muscle=1.04, waist=1.02,
+        hip_girth=0.97, belly=0.01,
+    ),
     Look(
-        skin=(0.60, 0.42, 0.31), hair_style="short", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), lips=(0.60, 0.33, 0.29), beard=0.55,
-        sleeves=0.97, top=Cloth((0.16, 0.50, 0.46), (0.96, 0.80, 0.36), "checks", 0.085), top_loose=0.020, top_hem=-0.05,
-        bottom=Cloth((0.20, 0.22, 0.29), (0.6, 0.5, 0.4), "plain"), legs=0.97, bottom_loose=0.016, flare=0.004, shoe=(0.75, 0.16, 0.16), sole=(0.95, 0.95, 0.93),
+        skin=(0.60, 0.42, 0.31), hair_style="short", hair=(0.10, 0.08, 0.07), eyes=(0.22, 0.13, 0.08), beard=0.55,
+        lips=(0.60, 0.33, 0.29), sleeves=0.97, top_loose=0.020, top_hem=-0.05, legs=0.97, bottom_loose=0.016,
+        flare=0.004, top=Cloth((0.16, 0.50, 0.46), (0.96, 0.80, 0.36), "checks", 0.085), bottom=Cloth((0.20, 0.22,
+        0.29)), shoe=(0.75, 0.16, 0.16), sole=(0.95, 0.95, 0.93),
     ),
 )  # fmt: skip
 CAMERA_A = Camera((0.1, 1.35, 4.75), pitch=0.075, yaw=0.02, focal=545.0)
@@ -93,7 +101,7 @@ def frames(clip: Clip) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
 
 
 def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | None, crf: int) -> None:
-    """H.264 (one thread, so that the file does not depend on the machine) and, if there is sound (N,) in [-1, 1], AAC."""
+    """H.264 (one thread: the file does not depend on the machine) and, if there is sound (N,) in [-1, 1], AAC."""
     temporary = path.with_name(path.stem + ".part" + path.suffix)
     with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS)

@@ -18,7 +18,8 @@ NEAR = 0.1
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole camera. With yaw and pitch 0 it looks along -z; positive yaw turns left, positive pitch looks down (radians).
+    """Pinhole camera. With yaw and pitch 0 it looks along -z; positive yaw turns left, positive pitch looks down
+    (radians).
 
     focal: in pixels. width, height: of the frame in pixels; the principal point is the middle of the frame.
     """
@@ -43,7 +44,7 @@ class Camera:
         return np.concatenate([centre + self.focal * local[..., :2] / np.maximum(depth, NEAR), depth], -1)
 
     def rays(self, scale: float = 1.0) -> np.ndarray:
-        """Directions in the world, not normalised (depth 1), of the pixels of the frame enlarged by `scale`, (h, w, 3)."""
+        """Directions (h, w, 3) in the world, of depth 1, of the pixels of the frame enlarged by `scale`."""
         w, h = round(self.width * scale), round(self.height * scale)
         x = ((np.arange(w) + 0.5) / scale - self.width / 2) / self.focal
         y = ((np.arange(h) + 0.5) / scale - self.height / 2) / self.focal
@@ -95,8 +96,8 @@ def from_linear(colour: np.ndarray) -> np.ndarray:
 def rasterize(screen: np.ndarray, faces: np.ndarray, width: int, height: int) -> tuple[np.ndarray, ...]:
     """Nearest front-facing triangle of every covered pixel.
 
-    screen: (V, 3) x, y in pixels and depth. Returns flat pixel indices (N,), faces (N,), perspective-correct barycentric
-    weights (N, 3) and depths (N,).
+    screen: (V, 3) x, y in pixels and depth. Returns flat pixel indices (N,), faces (N,), perspective-correct
+    barycentric weights (N, 3) and depths (N,).
     """
     sx, sy, depth = np.ascontiguousarray(screen.T, np.float32)
     f0, f1, f2 = np.ascontiguousarray(faces.T)
@@ -223,11 +224,11 @@ def _face_colour(figure: Figure, position: np.ndarray) -> np.ndarray:
     if look.beard:
         line = -0.050 + 1.1 * np.maximum(side - 0.034, 0)
         jaw = np.clip((line - y) / 0.008, 0, 1) * (z > -0.012)
-        moustache = soft(np.abs(y + 0.0475 + 4 * x**2) - 0.0055, 0.004) * (side < 0.030)
+        moustache = soft(np.abs(y + 0.0470 + 9 * x**2) - 0.0055 * (1 - (x / 0.034) ** 2), 0.004)
         mouth = np.exp(-((x / 0.026) ** 4 + ((y + 0.064) / 0.0125) ** 4))
         paint(np.maximum(jaw, moustache) * (1 - mouth), to_linear(look.hair) * 0.8 + 0.01, look.beard)
     # lips: an upper lip with a bow and a fuller lower one
-    smile = y - 7.0 * x**2
+    smile = y - 3.5 * x**2
     upper = np.abs(smile + 0.0590) - 0.0060 * (1 - (x / 0.025) ** 2) + 0.0016 * np.exp(-((x / 0.005) ** 2))
     lower = np.abs(smile + 0.0700) - 0.0068 * (1 - (x / 0.022) ** 2)
     paint(front * soft(np.minimum(upper, lower), 0.003), to_linear(look.lips))
@@ -287,7 +288,7 @@ def surface_colour(
             x, y, z = rest.T
             strand = np.sin(420 * x + 60 * y) * np.sin(380 * z + 90 * y)
             colour[here] = to_linear(look.hair) * (1 + 0.22 * strand)[:, None]
-            gloss[here] = 0.05 if look.hair_style == "cap" else 0.35
+            gloss[here] = 0.05 if look.hair_style == "cap" else 0.22
         else:
             x, y, z = rest.T
             leather, sole = to_linear(look.shoe), to_linear(look.sole)
@@ -341,7 +342,7 @@ def lit(shadow, points: np.ndarray, bias: float = 0.025) -> np.ndarray:
 
 
 def soft_shadow(shadow, points: np.ndarray) -> np.ndarray:
-    """Share (N,) of the key light that the casters take from points (N, 3) behind all of them; softer with the distance."""
+    """Share (N,) of the key light that the casters take from points (N, 3) behind them; softer with the distance."""
     image, axes, origin, texel = shadow
     margin = 24
     image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=np.inf)
@@ -380,8 +381,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 class Layer:
     """Rendered people without background: the box of the frame that holds them, `supersample` times enlarged.
 
-    box: x0, y0, x1, y1 in pixels of the frame. colour (h, w, 3) linear, premultiplied; alpha (h, w); depth (h, w) metres,
-    inf where empty; bone (h, w) int8, -1 where empty; owner (h, w) int8 index of the figure; shadow: shadow map or None.
+    box: x0, y0, x1, y1 in pixels of the frame. colour (h, w, 3) linear, premultiplied; alpha (h, w); depth (h, w)
+    metres, inf where empty; bone (h, w) int8, -1 where empty; owner (h, w) int8 index of the figure; shadow: shadow
+    map or None.
     """
 
     box: tuple[int, int, int, int]

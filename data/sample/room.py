@@ -1,7 +1,7 @@
 """Rooms: floor, three walls, pictures, windows and furniture, lit once for a camera that does not move."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -30,7 +30,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Panel:
-    """A flat thing on the back wall: centre x, centre y, width, height in metres; kind: picture, window, door, shelf, poster."""
+    """A flat thing on the back wall; kind is picture, poster, window, door or shelf. Centre and size in metres."""
 
     kind: str
     x: float
@@ -42,7 +42,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Prop:
-    """A thing that stands on the floor: kind plant, lamp, speaker, sofa, stool or box; place (x, z) in metres; size factor."""
+    """A thing that stands on the floor at (x, z) metres; kind is plant, lamp, speaker, sofa, stool or box."""
 
     kind: str
     x: float
@@ -53,7 +53,7 @@ class Prop:
 
 @dataclass(frozen=True)
 class Room:
-    """Colours are sRGB in [0, 1], lengths metres. The back wall is at z = -back, side walls at x = -left and x = right."""
+    """Colours sRGB in [0, 1], lengths metres. The back wall is at z = -back, side walls at x = -left and right."""
 
     back: float = 2.2
     left: float = 3.4
@@ -69,7 +69,7 @@ class Room:
     props: tuple[Prop, ...] = ()
     rug: tuple[float, float, float, float] | None = None  # centre x, centre z, half width, half depth
     rug_colours: tuple[Colour, Colour] = ((0.6, 0.25, 0.2), (0.85, 0.78, 0.65))
-    light: Light = Light()
+    light: Light = field(default_factory=Light)
     pool: float = 0.5  # how much the key light falls off away from the middle of the room
 
 
@@ -77,8 +77,8 @@ class Room:
 class Backdrop:
     """A room as one camera sees it.
 
-    linear (H, W, 3): lit, linear; points (H, W, 3): what each pixel shows, metres; key_share (H, W): share of the light that
-    comes from the key light and that a person can take away; floor (H, W) bool.
+    linear (H, W, 3): lit, linear; points (H, W, 3): what each pixel shows, metres; key_share (H, W): share of the
+    light that comes from the key light and that a person can take away; floor (H, W) bool.
     """
 
     linear: np.ndarray
@@ -254,8 +254,10 @@ def _prop_lofts(prop: Prop) -> list[tuple[list[Loft], Colour, float]]:
         ]
     if prop.kind == "sofa":
         parts = [
-            _slab(at, s, (-0.85, 0.10, -0.38), (0.85, 0.42, 0.36)), _slab(at, s, (-0.85, 0.30, -0.45), (0.85, 0.86, -0.26)),
-            _slab(at, s, (-1.0, 0.08, -0.42), (-0.80, 0.62, 0.36)), _slab(at, s, (0.80, 0.08, -0.42), (1.0, 0.62, 0.36)),
+            _slab(at, s, (-0.85, 0.10, -0.38), (0.85, 0.42, 0.36)),
+            _slab(at, s, (-0.85, 0.30, -0.45), (0.85, 0.86, -0.26)),
+            _slab(at, s, (-1.0, 0.08, -0.42), (-0.80, 0.62, 0.36)),
+            _slab(at, s, (0.80, 0.08, -0.42), (1.0, 0.62, 0.36)),
         ]  # fmt: skip
         pillows = [e((sx * 0.45, 0.56, -0.14), (0.20, 0.17, 0.09)) for sx in (-1, 1)]
         return [(parts, prop.colour, 0.03), (pillows, tuple(np.clip(np.array(prop.colour) * 0.5 + 0.45, 0, 1)), 0.025)]
@@ -268,7 +270,7 @@ def _prop_lofts(prop: Prop) -> list[tuple[list[Loft], Colour, float]]:
 
 
 def _slab(at: np.ndarray, s: float, low, high) -> Loft:
-    """A box with rounded edges, made of a tube that is a flat rectangle: the superellipse comes from many sections."""
+    """A box with rounded edges between two corners relative to `at`, scaled by s."""
     low, high = np.array(low, float) * s, np.array(high, float) * s
     half = (high - low) / 2
     middle = (high + low) / 2 + at
@@ -462,7 +464,8 @@ def render_frame(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """People in a room.
 
-    Returns frame uint8 RGB (H, W, 3), keypoints (P, 18, 3) float32 (x, y in pixels, confidence 1), visible (P, 18) bool.
+    Returns frame uint8 RGB (H, W, 3), keypoints (P, 18, 3) float32 (x, y in pixels, confidence 1), visible (P, 18)
+    bool.
     """
     behind = backdrop(room, camera)
     layer = render_layer(people, camera, room.light, supersample)
@@ -473,6 +476,72 @@ def render_frame(
     keypoints = np.stack([project(figure, pose, camera) for figure, pose in people])
     visible = np.stack([visibility(layer, i, figure, pose, camera) for i, (figure, pose) in enumerate(people)])
     return from_linear(linear), keypoints, visible
+
+
+def random_room(rng: np.random.Generator) -> Room:
+    """A random room: floor, walls, pictures, furniture, light."""
+
+    def colour(low: float, high: float, strength: float) -> Colour:
+        return tuple(np.clip(rng.uniform(low, high) + rng.normal(0, strength, 3), 0.03, 0.97))
+
+    def near(base: Colour, spread: float) -> Colour:
+        return tuple(np.clip(np.array(base) * rng.uniform(1 - spread, 1 + spread), 0.03, 0.97))
+
+    floor = str(rng.choice(["boards", "tiles", "herringbone", "carpet"]))
+    wooden = floor in ("boards", "herringbone")
+    ground = (
+        (0.35 * np.array([1.9, 1.45, 1.0]) * rng.uniform(0.5, 1.15)).tolist() if wooden else colour(0.25, 0.75, 0.06)
+    )
+    wall = colour(0.45, 0.88, 0.07)
+    panels = []
+    spots = rng.permutation(np.linspace(-2.4, 2.4, 5))[: rng.integers(1, 5)]
+    for i, x in enumerate(spots):
+        inks = tuple(colour(0.1, 0.95, 0.15) for _ in range(3))
+        kind = str(rng.choice(["picture", "poster", "window", "shelf"])) if i else "door"
+        if kind == "door":
+            panels.append(Panel(kind, float(x), 1.02, 0.9, 2.04, inks))
+        else:
+            panels.append(
+                Panel(kind, float(x), rng.uniform(1.5, 1.8), rng.uniform(0.5, 1.1), rng.uniform(0.5, 1.1), inks)
+            )
+    props = []
+    for x in rng.permutation([-2.4, 2.2, -1.6, 1.7])[: rng.integers(0, 4)]:
+        kind = str(rng.choice(["plant", "lamp", "speaker", "sofa", "stool", "box"]))
+        props.append(Prop(kind, float(x), -1.5 - rng.uniform(0, 0.2), rng.uniform(0.85, 1.15), colour(0.1, 0.9, 0.15)))
+    rug = (0.0, 0.1, rng.uniform(1.0, 1.9), rng.uniform(0.8, 1.3)) if rng.random() < 0.4 else None
+    warm = rng.uniform(-0.12, 0.12)
+    return Room(
+        back=rng.uniform(1.9, 3.0),
+        left=rng.uniform(2.6, 4.0),
+        right=rng.uniform(2.6, 4.0),
+        floor=floor,
+        floor_colours=(near(ground, 0.1), near(ground, 0.35)),
+        tile=rng.uniform(0.1, 0.16) if wooden else rng.uniform(0.3, 0.6),
+        wall=str(rng.choice(["plain", "bricks", "two-tone", "slats"])),
+        wall_colours=(wall, near(wall, 0.3)),
+        skirting=colour(0.15, 0.95, 0.02),
+        panels=tuple(panels),
+        props=tuple(props),
+        rug=rug,
+        rug_colours=(colour(0.2, 0.8, 0.12), colour(0.2, 0.9, 0.12)),
+        light=Light(
+            direction=(rng.uniform(-0.7, 0.7), rng.uniform(0.6, 1.0), rng.uniform(0.3, 0.8)),
+            key=tuple(rng.uniform(1.4, 2.1) * np.array([1 + warm, 1.0, 1 - warm])),
+            sky=tuple(rng.uniform(0.42, 0.62) * np.array([1 - warm, 1.0, 1 + warm])),
+        ),
+        pool=rng.uniform(0.2, 0.7),
+    )
+
+
+def random_camera(rng: np.random.Generator, width: int = 512, height: int = 288) -> Camera:
+    """A camera that sees a dancer near the origin at 55 to 75 % of the height of the picture."""
+    tall = height > width
+    eye, distance = rng.uniform(0.6, 1.7), rng.uniform(3.8, 6.5)
+    share = rng.uniform(0.45, 0.6) if tall else rng.uniform(0.55, 0.72)
+    focal = share * height * distance / 1.75
+    aim = rng.uniform(0.85, 1.05)  # height of the middle of the picture, at the dancer
+    x = rng.uniform(-0.4, 0.4)
+    return Camera((x, eye, distance), float(np.arctan2(eye - aim, distance)), float(x / distance), focal, width, height)
 
 
 ROOM_A = Room(
