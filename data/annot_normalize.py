@@ -45,7 +45,7 @@ def summary(report: Report, dance: Annotations, target: Annotations) -> list[str
     lines = [
         f"{dance.source} ({dance.frame_size[0]}x{dance.frame_size[1]}, {dance.total_frames} frames) onto the person in "
         f"{target.source} ({target.frame_size[0]}x{target.frame_size[1]}): size x {factor}",
-        f"travel kept: sideways {report.travel_gain:.0%}, in depth {report.depth_gain:.0%}; "
+        f"travel, beside that: sideways x {report.travel_gain:.2f}, in depth x {report.depth_gain:.2f}; "
         f"{report.outside:.0%} of the frames reach out of the picture",
     ]
     if report.anchor != "ankles":
