@@ -126,12 +126,11 @@ def test_load_says_which_weights_and_why(tmp_path, caplog):
     assert "named" in caplog.text
 
 
-def message(number: int, *parts: bytes | int) -> bytes:
-    """A protobuf field: of a number if the part is one, else of bytes."""
-    (part,) = parts if len(parts) == 1 else (b"".join(parts),)
-    if isinstance(part, int):
-        return varint(number << 3) + varint(part)
-    return varint(number << 3 | 2) + varint(len(part)) + part
+def message(number: int, content: bytes | int) -> bytes:
+    """A protobuf field."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def varint(value: int) -> bytes:
@@ -142,15 +141,15 @@ def varint(value: int) -> bytes:
     return bytes([*digits, value])
 
 
-def onnx_file(shape: tuple[int, ...], node: bytes = b"", outputs: bytes = b"") -> bytes:
-    """An ONNX model with one constant and one input of a shape (0: left open)."""
-    dims = b"".join(message(1, message(1, d) if d else message(2, b"N")) for d in shape)
-    types = message(2, message(1, message(1, 1) + message(2, dims)))
+def onnx_file(shape: tuple[int, ...]) -> bytes:
+    """An ONNX model with one constant, which is listed as an input too, and one input of a shape (0: left open)."""
+
+    def tensor(name: bytes, shape: tuple[int, ...]) -> bytes:
+        dims = b"".join(message(1, message(1, d) if d else message(2, b"N")) for d in shape)
+        return message(11, message(1, name) + message(2, message(1, message(1, 1) + message(2, dims))))
+
     constant = message(5, message(8, b"weights"))
-    inputs = message(11, message(1, b"weights") + types.replace(b"\x08\x03", b"\x08\x05")) + message(
-        11, message(1, b"image") + types
-    )
-    return message(1, 8) + message(7, node + constant + inputs + outputs)
+    return message(1, 8) + message(7, constant + tensor(b"weights", (7, 7)) + tensor(b"image", shape))
 
 
 @pytest.mark.parametrize("shape", [(1, 368, 432, 3), (1, 3, 256, 456), (0, 3, 0, 0)])
