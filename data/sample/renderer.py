@@ -69,15 +69,17 @@ def to_linear(colour: np.ndarray) -> np.ndarray:
     return np.where(colour <= 0.04045, colour / 12.92, ((np.maximum(colour, 0.04045) + 0.055) / 1.055) ** 2.4)
 
 
-_TO_LINEAR = to_linear(np.arange(256) / 255.0).astype(np.float32)
-_ENCODE_SIZE = 4096
+_BRIGHTEST = 2.0  # linear light above this is white
+_SHOULDER = 0.75  # and from here on it is compressed, so that highlights do not clip
+_STEPS = 4095
 
 
 def _encoding_table() -> np.ndarray:
-    """sRGB bytes for linear light in [0, 1], with a soft shoulder above 0.8 so that highlights do not clip."""
-    linear = np.arange(_ENCODE_SIZE + 1) / _ENCODE_SIZE * 2.0
-    start = 0.75
-    linear = np.where(linear > start, start + (1 - start) * (1 - np.exp(-(linear - start) / (1 - start))), linear)
+    """sRGB bytes for linear light, at equal steps of its square root (the eye sees steps in the dark)."""
+    linear = (np.arange(_STEPS + 1) / _STEPS) ** 2 * _BRIGHTEST
+    room = 1 - _SHOULDER
+    soft = _SHOULDER + room * (1 - np.exp(-(linear - _SHOULDER) / room))
+    linear = np.where(linear > _SHOULDER, soft, linear)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.round(encoded * 255).astype(np.uint8)
 
@@ -87,7 +89,19 @@ _TO_BYTES = _encoding_table()
 
 def from_linear(colour: np.ndarray) -> np.ndarray:
     """Linear light (values up to 2 are compressed softly) -> sRGB uint8."""
-    return _TO_BYTES[(np.clip(colour, 0, 2) * (_ENCODE_SIZE / 2) + 0.5).astype(np.int32)]
+    index = np.sqrt(np.clip(colour, 0, _BRIGHTEST) * np.float32(_STEPS**2 / _BRIGHTEST)) + np.float32(0.5)
+    return _TO_BYTES[index.astype(np.int32)]
+
+
+def picture_light(picture: np.ndarray) -> np.ndarray:
+    """The linear light (float32) that `from_linear` turns into this uint8 picture."""
+    return _FROM_BYTES[picture]
+
+
+# the middle of the entries that give each byte
+_FROM_BYTES = (
+    (np.array([np.flatnonzero(_TO_BYTES == byte).mean() for byte in range(256)]) / _STEPS) ** 2 * _BRIGHTEST
+).astype(np.float32)
 
 
 # ---------------------------------------------------------------------------------------------------------- rasteriser
@@ -343,6 +357,8 @@ def lit(shadow, points: np.ndarray, bias: float = 0.025) -> np.ndarray:
 
 def soft_shadow(shadow, points: np.ndarray) -> np.ndarray:
     """Share (N,) of the key light that the casters take from points (N, 3) behind them; softer with the distance."""
+    if len(points) == 0:
+        return np.zeros(0, np.float32)
     image, axes, origin, texel = shadow
     margin = 24
     image = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=np.inf)
@@ -557,7 +573,7 @@ def render_figures(
     frame = background.copy()
     x0, y0, x1, y1 = layer.box
     colour, cover = downsample(layer.colour, supersample), downsample(layer.alpha, supersample)
-    frame[y0:y1, x0:x1] = from_linear(colour + _TO_LINEAR[background[y0:y1, x0:x1]] * (1 - cover[..., None]))
+    frame[y0:y1, x0:x1] = from_linear(colour + picture_light(background[y0:y1, x0:x1]) * (1 - cover[..., None]))
     alpha = np.zeros((camera.height, camera.width), np.float32)
     alpha[y0:y1, x0:x1] = cover
     keypoints = np.stack([project(f, p, camera) for f, p in people])
