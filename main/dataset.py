@@ -59,12 +59,27 @@ def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most
 
     def read(i: int) -> None:
         picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
+        picture = even_exposure(picture, plate)
         frames[i, ..., :3] = picture
         frames[i, ..., 3] = appearance.matte(picture, plate)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, range(len(rows))))
     return Clip(frames, annotations.keypoints[rows], annotations.frame_numbers[rows], plate)
+
+
+def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """The frame as bright as the plate, both (H, W, 3) uint8: cameras adjust themselves, and the result would flicker.
+
+    The gain of each channel is the median ratio of all pixels, most of which are background.
+    """
+    some, reference = (p[::4, ::4].reshape(-1, 3).astype(np.float32) for p in (frame, plate))
+    usable = ((reference > 24) & (reference < 250) & (some < 250)).all(-1)
+    if usable.sum() < 50:
+        return frame
+    gain = np.clip(np.median(some[usable] / reference[usable], 0), 0.8, 1.25)
+    levels = np.arange(256)[:, None] / gain  # (256, 3)
+    return cv2.LUT(frame, np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None])
 
 
 def _allocate(shape: tuple[int, ...], most: int = 4 << 30) -> np.ndarray:

@@ -14,6 +14,7 @@ from data.annotations import Annotations, check_same_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
 
+OF = "rendered_of.txt"  # beside the pictures: fingerprint of the dance that they show
 _RENDER = "python main/test.py"
 
 
@@ -24,6 +25,9 @@ def main(config: Config) -> None:
     info = video.probe(source)
     check_same_video(dance, source, "python data/video2data.py --mode test, then the steps after it")
     paths = rendered_frames(config.vis_dir, dance.frame_numbers)
+    shown = config.vis_dir / OF
+    if shown.is_file() and shown.read_text(encoding="utf-8") != dance.fingerprint:
+        raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
