@@ -117,6 +117,10 @@ class Config:
         return self.workspace / "output" / "vis"
 
     @property
+    def rendered_of(self) -> Path:  # fingerprint of the dance that the pictures beside it show
+        return self.vis_dir / "rendered_of.txt"
+
+    @property
     def result_dir(self) -> Path:
         return self.workspace / "output" / "result"
 

@@ -18,7 +18,6 @@ from main.dataset import load_clip
 from main.device import prepare_device
 from main.networks.generator import Generator
 from main.rendering import render
-from output.img2video import OF
 from pose_detector.errors import InputError
 
 
@@ -61,7 +60,7 @@ def main(cfg: Config) -> None:
         ]
         for job in writing:
             job.result()
-    (fresh / OF).write_text(dance.fingerprint, encoding="utf-8")
+    (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
     shutil.rmtree(cfg.vis_dir, ignore_errors=True)
     os.replace(fresh, cfg.vis_dir)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")

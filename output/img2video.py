@@ -14,7 +14,6 @@ from data.annotations import Annotations, check_same_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
 
-OF = "rendered_of.txt"  # beside the pictures: fingerprint of the dance that they show
 _RENDER = "python main/test.py"
 
 
@@ -25,8 +24,7 @@ def main(config: Config) -> None:
     info = video.probe(source)
     check_same_video(dance, source, "python data/video2data.py --mode test, then the steps after it")
     paths = rendered_frames(config.vis_dir, dance.frame_numbers)
-    shown = config.vis_dir / OF
-    if shown.is_file() and shown.read_text(encoding="utf-8") != dance.fingerprint:
+    if config.rendered_of.is_file() and config.rendered_of.read_text(encoding="utf-8") != dance.fingerprint:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))

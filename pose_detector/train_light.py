@@ -54,12 +54,14 @@ class Settings:
     photo_share: float = 0.4
     """Share of the examples that are photos, where there are some."""
     held_out_photos: int = 1000
-    """The last photos, which only measure."""
+    """The last photos are not learnt from."""
+    measured: int = 60
+    """Held-out figures, and photos, on which every checkpoint is measured."""
     clip: float = 200.0
     """Largest norm of the gradient."""
     average: float = 0.998
     """Decay per step of the moving average of the weights."""
-    save_minutes: float = 5.0
+    save_minutes: float = 10.0
     """Time between checkpoints; each is measured, and the best one exported."""
     threads: int = 2
     workers: int = 1
@@ -228,7 +230,7 @@ def share_found(network: Light, pictures: list[Picture], device: torch.device) -
         known = np.flatnonzero(person[1:14, 2]) + 1
         hits += (np.linalg.norm(peaks[known] - person[known, :2], axis=1) < 0.2 * max(sides)).sum()
         total += len(known)
-    return hits / max(total, 1)
+    return float(hits) / max(total, 1)
 
 
 FIGURES_PER_FILE = 50
@@ -346,10 +348,10 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], roo
     if checkpoint.exists():
         progress.load(checkpoint)
 
-    held_out = {"figures": figures[-len(figures) // 20 :] if figures else []}
+    held_out = {"figures": figures[: settings.measured]}
     if photos is not None:
-        held_out["photos"] = [photos[i] for i in range(len(photos) - min(settings.held_out_photos, 200), len(photos))]
-    examples = Examples(photos, figures[: -len(held_out["figures"])] if figures else [], rooms, settings)
+        held_out["photos"] = [photos[len(photos) - 1 - i] for i in range(settings.measured)]
+    examples = Examples(photos, figures[settings.measured :], rooms, settings)
     batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=6))
     saved = time.monotonic()
     with tqdm(unit=" examples", initial=progress.seen, total=settings.examples) as bar:

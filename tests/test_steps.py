@@ -212,10 +212,10 @@ def test_each_step_names_the_one_before(config, weights, tmp_path):
     with pytest.raises(InputError, match=r"40 of 40 rendered frames.*main/test\.py"):
         img2video.main(config)
     render(config, normal)
-    (config.vis_dir / img2video.OF).write_text("another dance")
+    config.rendered_of.write_text("another dance")
     with pytest.raises(InputError, match="another dance"):
         img2video.main(config)
-    (config.vis_dir / img2video.OF).unlink()
+    config.rendered_of.unlink()
     (config.vis_dir / "000007.png").unlink()
     with pytest.raises(InputError, match=r"1 of 40 rendered frames.*000007\.png"):
         img2video.main(config)
