@@ -30,14 +30,14 @@ def test_far_from_the_person_the_plate_shows_untouched():
     pose, references, plate, previous = inputs()
     references[:, :, 3] = 0  # nothing copied
     picture = Generator(32, 1, 8)(pose, references, plate, previous).picture
-    torch.testing.assert_close(picture[..., :8, :8], plate[..., :8, :8], atol=2e-3, rtol=0)
+    torch.testing.assert_close(picture[..., :8, :8], plate[..., :8, :8], atol=1e-3, rtol=0)
 
 
 def test_untrained_it_shows_what_is_copied():
     pose, references, plate, previous = inputs()
     references[:, 0, 3], references[:, 1, 3] = 1, 0
     picture = Generator(32, 2, 8)(pose, references, plate, previous).picture
-    assert (picture - references[:, 0, :3]).abs().mean() < 0.03
+    assert (picture - references[:, 0, :3]).abs().mean() < 0.02
 
 
 def test_flow_moves_copied_texture():

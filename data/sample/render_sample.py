@@ -16,9 +16,10 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from data.sample.figure import Body, Cloth, Figure, Look, build_figure
+from data.sample.figure import Figure, build_figure
+from data.sample.looks import Cloth, Look
 from data.sample.motion import FPS, Dance, test_dance, train_dance
-from data.sample.pose import Pose, solve
+from data.sample.pose import Body, Pose, solve
 from data.sample.renderer import Camera
 from data.sample.room import ROOM_A, ROOM_B, Room, render_frame
 from data.sample.sound import RATE, beat_track

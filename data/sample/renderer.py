@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.sample.figure import Cloth, Figure, head_origin, keypoints_3d, skin_mesh
+from data.sample.figure import Figure, keypoints_3d, skin_mesh
+from data.sample.looks import Cloth
 from data.sample.pose import BONE, Pose, euler
+from data.sample.shapes import head_origin
 
 NEAR = 0.1
 

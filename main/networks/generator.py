@@ -118,13 +118,20 @@ class Generator(nn.Module):
         fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
         out = F.pixel_shuffle(self.head(fine), 2)  # (B, 3 + 2 + REFERENCES, H, W)
 
-        paint = 0.5 + out[:, :3]
+        layers, shares = [plate], [torch.ones_like(plate[:, :1])]
+        composite = plate
+        for copied, coverage in (layer.split([3, 1], 1) for layer in moved.unbind(1)):
+            # What is hardly covered shows the plate, so that a trace of it does no harm.
+            copied = torch.lerp(plate, copied, (4 * coverage).clamp(max=1))
+            composite = torch.lerp(composite, copied, coverage)
+            shares = [*(share * (1 - coverage) for share in shares), coverage]
+            layers.append(copied)
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
-        coverage = moved[:, :, 3]
-        prior = torch.cat([torch.zeros_like(near), torch.log(coverage + 1e-5) + 4.0, torch.log(near + 1e-5) - 1.0], 1)
+        layers.append(composite + out[:, :3])  # paint: what the copies lack
+        prior = torch.log(torch.cat([*shares, near], 1).float() + 0.01)
         weights = torch.softmax(out[:, 3:].float() + prior, 1)
-        layers = torch.stack([plate, *moved[:, :, :3].unbind(1), paint], 1)  # (B, 2 + REFERENCES, 3, H, W)
-        return Rendering((layers * weights[:, :, None]).sum(1), weights, previews)
+        picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)
+        return Rendering(picture, weights, previews)
 
     def _move(self, references: Tensor, flow: Tensor) -> Tensor:
         """Shift each reference by its flow (B, 2 * REFERENCES, H/4, W/4), in units of ``reach`` pixels."""
