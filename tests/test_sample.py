@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 
 from data.sample import render_sample
-from data.sample.figure import (
-    Body,
-    Figure,
-    Look,
-    build_figure,
-    keypoints_3d,
-    random_figure,
-    random_pose,
-    restyle,
-    skin_mesh,
-)
+from data.sample.figure import Figure, build_figure, keypoints_3d, random_figure, restyle, skin_mesh
+from data.sample.looks import Look
 from data.sample.mesh import build, ellipsoid
 from data.sample.motion import FPS, random_dance, test_dance, train_dance
-from data.sample.pose import BONE, BONES, Pose, bend_limb, euler, forward, random_stance, rest_joints, solve, standing
+from data.sample.pose import (
+    BONE,
+    BONES,
+    Body,
+    Pose,
+    bend_limb,
+    euler,
+    forward,
+    random_pose,
+    random_stance,
+    rest_joints,
+    solve,
+    standing,
+)
 from data.sample.renderer import Camera, Light, from_linear, project, rasterize, render_figure, render_figures
 from data.sample.room import ROOM_A, backdrop, random_camera, random_room, render_frame
 from data.sample.sound import RATE, beat_track
