@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import gaussian_filter1d, median_filter
 
 from data.skeleton import body_size
 
@@ -45,27 +46,27 @@ def matte(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
     return (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
 
 
-def match_costs(queries: np.ndarray, bank: np.ndarray) -> np.ndarray:
+def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:
     """How unlike each part looks in the frames of the bank, judged by pose alone.
 
     Args:
         queries: (Q, 18, 3) poses to be painted, pixels.
         bank: (N, 18, 3) poses of the frames that texture may be taken from.
+        sizes, bank_sizes: (Q,) and (N,) from :func:`person_sizes`.
 
     Returns:
         (len(PARTS), Q, N) float32: mean squared distance of the keypoints in torso lengths, relative to the part's
         start, those of the part counting most, its neighbours less and all others a little; infinite where a frame
         does not show the part.
     """
-    sizes = [person_size(poses)[:, None, None] for poses in (queries, bank)]
     costs = np.empty((len(PARTS), len(queries), len(bank)), np.float32)
     for p, part in enumerate(PARTS):
         weight = np.full(18, 0.03, np.float32)
         weight[list(part.near)] = 0.3
         weight[[*part.start, *part.end]] = 1.0
         relative = [
-            (poses[..., :2] - _mean(poses, part.start)[:, None]) / size
-            for poses, size in zip((queries, bank), sizes, strict=True)
+            (poses[..., :2] - _mean(poses, part.start)[:, None]) / scale[:, None, None]
+            for poses, scale in ((queries, sizes), (bank, bank_sizes))
         ]
         seen = [(poses[..., 2] > 0).astype(np.float32) * weight for poses in (queries, bank)]  # (n, 18)
         # sum_k w_k |q_k - b_k|^2 over the keypoints that both have, as matrix products.
@@ -113,16 +114,24 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
 
 
 def paint_references(
-    pose: np.ndarray, size: tuple[int, int], sources: np.ndarray, frames: np.ndarray, poses: np.ndarray
+    pose: np.ndarray,
+    person: float,
+    size: tuple[int, int],
+    sources: np.ndarray,
+    frames: np.ndarray,
+    poses: np.ndarray,
+    sizes: np.ndarray,
 ) -> np.ndarray:
     """Move the parts of training frames onto a pose.
 
     Args:
         pose: (18, 3) pixels of the window to be painted.
+        person: size of the person there, from :func:`person_sizes`.
         size: width and height of that window.
         sources: (len(PARTS),) index of the training frame for each part.
         frames: (N, H, W, 4) uint8 RGB and matte.
         poses: (N, 18, 3) pixels of these frames.
+        sizes: (N,) sizes of the person in them.
 
     Returns:
         (LAYERS, 4, height, width) uint8: RGB and coverage of the body and of the arms; nothing is painted for
@@ -130,12 +139,10 @@ def paint_references(
     """
     width, height = size
     layers = np.zeros((LAYERS, height, width, 4), np.uint8)
-    target_size = float(person_size(pose[None])[0])
     for part, source in zip(PARTS, sources, strict=True):
-        if not (_has(pose[None], part)[0] and _has(poses[source][None], part)[0]):
-            continue
-        ratio = target_size / float(person_size(poses[source][None])[0])
-        _paint_part(layers[part.layer], part, pose, poses[source], frames[source], target_size, ratio)
+        if _has(pose[None], part)[0] and _has(poses[source][None], part)[0]:
+            ratio = person / float(sizes[source])
+            _paint_part(layers[part.layer], part, pose, poses[source], frames[source], person, ratio)
     return layers.transpose(0, 3, 1, 2)
 
 
@@ -145,51 +152,53 @@ def _paint_part(
     pose: np.ndarray,
     source_pose: np.ndarray,
     frame: np.ndarray,
-    size: float,
+    person: float,
     ratio: float,
 ) -> None:
+    """Paint one part over what is there; ``ratio``: the person's size in ``pose`` over that in ``source_pose``."""
     height, width = layer.shape[:2]
-    start, end = _mean(pose[None], part.start)[0], _mean(pose[None], part.end)[0]
-    source_start, source_end = _mean(source_pose[None], part.start)[0], _mean(source_pose[None], part.end)[0]
-    length, source_length = (
-        max(float(np.hypot(*(b - a))), 1e-3) for a, b in ((start, end), (source_start, source_end))
+    start, end, source_start, source_end = (
+        _mean(p[None], joints)[0] for p in (pose, source_pose) for joints in (part.start, part.end)
     )
-    along, source_along = (end - start) / length, (source_end - source_start) / source_length
+    bone, source_bone = end - start, source_end - source_start
+    length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
+    along, source_along = bone / length, source_bone / source_length
     across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
     if part.end == HEAD:  # a head nods and turns, but does not stretch
-        stretch = 1 / ratio
+        stretch, anchor, source_anchor = 1 / ratio, end, source_end
     else:
-        stretch = np.clip(source_length / length, 0.6 / ratio, 1.6 / ratio)
+        stretch, anchor, source_anchor = np.clip(source_length / length, 0.6 / ratio, 1.6 / ratio), start, source_start
     # Source pixel of a target pixel: along the bone by the bones' lengths, across it by the size of the person.
     matrix = stretch * np.outer(source_along, along) + np.outer(source_across, across) / ratio
-    anchor, source_anchor = (end, source_end) if part.end == HEAD else (start, source_start)
     offset = source_anchor - matrix @ anchor
 
-    reach = part.width * size
-    tip, tail = end + along * part.after * size, start - along * part.before * size
-    x0, y0 = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int)
-    x1, y1 = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, (width, height)).astype(int)
+    reach = part.width * person
+    tip, tail = end + along * part.after * person, start - along * part.before * person
+    x0, y0 = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int).tolist()
+    x1, y1 = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, (width, height)).astype(int).tolist()
     if x1 <= x0 or y1 <= y0:
         return
     inverse = np.column_stack([matrix, matrix @ (x0, y0) + offset])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(frame, inverse, (int(x1 - x0), int(y1 - y0)), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    moved = cv2.warpAffine(frame, inverse, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_CONSTANT)
 
     # A box with round ends along the bone, soft at its rim.
-    dx = np.arange(x0, x1, dtype=np.float32) - start[0]
-    dy = (np.arange(y0, y1, dtype=np.float32) - start[1])[:, None]
-    u, v = dx * along[0] + dy * along[1], dx * across[0] + dy * across[1]
+    dx = np.arange(x0, x1, dtype=np.float32) - np.float32(start[0])
+    dy = (np.arange(y0, y1, dtype=np.float32) - np.float32(start[1]))[:, None]
+    (ax, ay), (bx, by) = along.astype(np.float32), across.astype(np.float32)
+    u, v = dx * ax + dy * ay, dx * bx + dy * by
     inner = 0.6 * reach
-    beyond = np.maximum(np.maximum(-part.before * size + inner - u, u - (length + part.after * size - inner)), 0)
-    soft = np.clip((reach - np.sqrt(beyond**2 + v**2)) / (0.3 * reach), 0, 1)
+    first, last = np.float32(inner - part.before * person), np.float32(length + part.after * person - inner)
+    beyond = np.maximum(np.maximum(first - u, u - last), 0)
+    soft = np.clip((np.float32(reach) - np.sqrt(beyond * beyond + v * v)) * np.float32(1 / (0.3 * reach)), 0, 1)
 
     view = layer[y0:y1, x0:x1]
-    opacity = (soft * moved[..., 3])[..., None] / 255.0
-    covered = view[..., 3:] / 255.0
-    mixed = opacity + covered * (1 - opacity)
-    colour = moved[..., :3] * opacity + view[..., :3] * (covered * (1 - opacity))
-    view[..., :3] = np.rint(colour / np.maximum(mixed, 1e-3))
-    view[..., 3:] = np.rint(255 * mixed)
+    opacity = soft * moved[..., 3] * np.float32(1 / 255)
+    covered = view[..., 3] * np.float32(1 / 255) * (1 - opacity)
+    mixed = opacity + covered
+    share = (opacity / np.maximum(mixed, 1e-3))[..., None]
+    view[..., :3] = view[..., :3] + share * (moved[..., :3].astype(np.float32) - view[..., :3]) + 0.5
+    view[..., 3] = 255 * mixed + 0.5
 
 
 def _has(poses: np.ndarray, part: Part) -> np.ndarray:
@@ -206,7 +215,12 @@ def _mean(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
     return (chosen[..., :2] * seen).sum(1) / np.maximum(seen.sum(1), 1)
 
 
-def person_size(poses: np.ndarray) -> np.ndarray:
-    """Torso length (n,) in pixels as told by the whole pose, never missing."""
+def person_sizes(poses: np.ndarray) -> np.ndarray:
+    """Torso length (N,) in pixels of the person in successive frames, by the whole pose; steady, never missing."""
     sizes = body_size(poses)
-    return np.where(np.isfinite(sizes), np.maximum(sizes, 2.0), 50.0).astype(np.float32)
+    known = np.flatnonzero(np.isfinite(sizes))
+    if not len(known):
+        return np.full(len(poses), 50.0, np.float32)
+    sizes = np.interp(np.arange(len(poses)), known, sizes[known])
+    sizes = gaussian_filter1d(median_filter(sizes, 9, mode="nearest"), 3.0, mode="nearest")
+    return np.maximum(sizes, 2.0).astype(np.float32)

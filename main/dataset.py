@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -27,6 +27,10 @@ class Clip:
     poses: np.ndarray  # (N, 18, 3) float32 pixels
     numbers: np.ndarray  # (N,) frame numbers in the video
     plate: np.ndarray  # (H, W, 3) uint8 RGB
+    sizes: np.ndarray = field(init=False)  # (N,) size of the person in pixels
+
+    def __post_init__(self) -> None:
+        self.sizes = appearance.person_sizes(self.poses)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -130,7 +134,9 @@ class Pairs(Dataset):
         if not len(self.queries):
             raise InputError("the training video has no two successive frames that show the person")
         self.origins = window.window_origins(clip.poses, size, clip.size)
-        costs = appearance.match_costs(clip.poses[self.queries], clip.poses[bank])
+        costs = appearance.match_costs(
+            clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
+        )
         near = np.abs(numbers[self.queries][:, None] - numbers[bank][None]) < apart
         if near.all(1).any():
             near = numbers[self.queries][:, None] == numbers[bank][None]  # a very short clip
@@ -149,6 +155,7 @@ class Pairs(Dataset):
         plate (3, H, W).
         """
         rng = np.random.default_rng([self.seed, self.epoch, item])
+        clip = self.clip
         width, height = self.size
         origin = self.origins[self.queries[item]].astype(int)
         if self.augment:
@@ -159,11 +166,13 @@ class Pairs(Dataset):
         x, y = origin
         keypoints, references, pictures = [], [], []
         for index in (self.before[item], self.queries[item]):
-            pose = window.shift(self.clip.poses[index], origin)
+            pose, person = window.shift(clip.poses[index], origin), float(clip.sizes[index])
             if self.augment:
-                pose = disturb(pose, rng)
+                pose = disturb(pose, person, rng)
             keypoints.append(pose)
-            references.append(appearance.paint_references(pose, self.size, sources, self.clip.frames, self.clip.poses))
+            references.append(
+                appearance.paint_references(pose, person, self.size, sources, clip.frames, clip.poses, clip.sizes)
+            )
             pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         plate = self.clip.plate[y : y + height, x : x + width].transpose(2, 0, 1)
         return {
@@ -187,10 +196,10 @@ class Pairs(Dataset):
         return ranks
 
 
-def disturb(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.ndarray:
     """The pose as a detector might have seen it: jitter of 1.5 % of the person's size, now and then a joint missing."""
     noisy = pose.copy()
-    noisy[:, :2] += rng.normal(0, 0.015 * float(appearance.person_size(pose[None])[0]), (18, 2)) * (pose[:, 2:] > 0)
+    noisy[:, :2] += rng.normal(0, 0.015 * person, (18, 2)) * (pose[:, 2:] > 0)
     noisy[rng.random(18) < 0.01] = 0
     return noisy
 

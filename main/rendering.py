@@ -33,8 +33,9 @@ def render(
     """
     size = window.window_size(poses, clip.size)
     origins = window.window_origins(poses, size, clip.size).astype(int)
+    persons = appearance.person_sizes(poses)
     if sources is None:
-        sources = appearance.choose_steadily(appearance.match_costs(poses, clip.poses))
+        sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
     plate = to_tensor(clip.plate, device)  # (3, H, W)
     previous = plate.clone()
     started = False
@@ -42,7 +43,9 @@ def render(
 
     def prepare(t: int) -> np.ndarray:
         pose = window.shift(poses[t], origins[t])
-        return appearance.paint_references(pose, size, sources[:, t], clip.frames, clip.poses)
+        return appearance.paint_references(
+            pose, float(persons[t]), size, sources[:, t], clip.frames, clip.poses, clip.sizes
+        )
 
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(prepare, 0)

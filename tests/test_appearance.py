@@ -6,6 +6,15 @@ from person import SIZE, painted
 from main import appearance
 
 
+def costs_of(queries, bank):
+    return appearance.match_costs(queries, appearance.person_sizes(queries), bank, appearance.person_sizes(bank))
+
+
+def paint(pose, source, rgba, poses):
+    sources, sizes = np.full(len(appearance.PARTS), source), appearance.person_sizes(poses)
+    return appearance.paint_references(pose, float(sizes[source]), SIZE, sources, rgba, poses, sizes)
+
+
 def clip(count=12):
     frames, poses, plate = painted(count)
     rgba = np.stack([np.dstack([f, appearance.matte(f, plate)]) for f in frames])
@@ -14,7 +23,7 @@ def clip(count=12):
 
 def test_a_pose_finds_itself():
     _, poses, _ = clip()
-    costs = appearance.match_costs(poses, poses)
+    costs = costs_of(poses, poses)
     assert (costs.argmin(2) == np.arange(len(poses))).all()
     assert np.abs(costs[:, np.arange(12), np.arange(12)]).max() < 1e-3
 
@@ -23,21 +32,21 @@ def test_matching_ignores_place_and_size():
     _, poses, _ = clip()
     other = poses.copy()
     other[..., :2] = other[..., :2] * 1.7 + (30, -20)
-    assert (appearance.match_costs(other, poses).argmin(2) == np.arange(len(poses))).all()
+    assert (costs_of(other, poses).argmin(2) == np.arange(len(poses))).all()
 
 
 def test_frames_without_the_part_are_never_taken():
     _, poses, _ = clip()
     bank = poses.copy()
     bank[3, 4] = 0  # no right wrist in frame 3
-    costs = appearance.match_costs(poses, bank)
+    costs = costs_of(poses, bank)
     forearm = next(i for i, part in enumerate(appearance.PARTS) if part.end == (4,))
     assert np.isinf(costs[forearm, :, 3]).all() and np.isfinite(costs[forearm, :, 4]).all()
 
 
 def test_painting_a_pose_from_its_own_frame_gives_the_frame_back():
     rgba, poses, _ = clip()
-    layers = appearance.paint_references(poses[5], SIZE, np.full(len(appearance.PARTS), 5), rgba, poses)
+    layers = paint(poses[5], 5, rgba, poses)
     for layer in layers:
         sure = layer[3] > 250
         assert sure.sum() > 100
@@ -49,16 +58,13 @@ def test_painted_parts_follow_the_pose():
     rgba, poses, _ = clip()
     moved = poses[5].copy()
     moved[:, :2] += (10, -6)
-    here, there = (
-        appearance.paint_references(pose, SIZE, np.full(len(appearance.PARTS), 5), rgba, poses)
-        for pose in (poses[5], moved)
-    )
+    here, there = (paint(pose, 5, rgba, poses) for pose in (poses[5], moved))
     np.testing.assert_allclose(there[:, :, :-6, 10:].astype(int), here[:, :, 6:, :-10].astype(int), atol=2)
 
 
 def test_nothing_is_painted_of_a_missing_person():
     rgba, poses, _ = clip()
-    assert appearance.paint_references(poses[5] * 0, SIZE, np.zeros(len(appearance.PARTS), int), rgba, poses).max() == 0
+    assert paint(poses[5] * 0, 5, rgba, poses).max() == 0
 
 
 def test_steady_choice_prefers_staying_and_going_on():
