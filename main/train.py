@@ -211,8 +211,6 @@ def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_ep
     totals: dict[str, float] = {}
     steps = 0
     for batch in loader:
-        if time.monotonic() > deadline:
-            return False
         set_rates(trainer, steps_an_epoch)
         terms = train_step(trainer, to_device(batch, trainer.device))
         if not all(math.isfinite(term) for term in terms.values()):
@@ -227,6 +225,8 @@ def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_ep
         trainer.history = {name: total / steps for name, total in totals.items()}
         bar.update()
         bar.set_postfix(epoch=trainer.epoch + 1, pixel=f"{trainer.history['pixel']:.4f}", refresh=False)
+        if time.monotonic() > deadline:
+            return False
     return True
 
 

@@ -165,9 +165,9 @@ def random_view(people: np.ndarray, size: int, upright: float, rng: np.random.Ge
     points = person[person[:, 2] > 0, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     extent = max((high - low).max(), 16.0)
-    scale = size * np.exp(rng.uniform(np.log(0.5), np.log(1.2))) / extent
+    scale = size * np.exp(rng.uniform(np.log(0.6), np.log(1.15))) / extent
     stretch = np.exp(rng.normal(0, 0.05))
-    angle = rng.normal(0, upright) if rng.random() > 0.03 else rng.uniform(-np.pi, np.pi)
+    angle = rng.normal(0, upright) if rng.random() > 0.02 else rng.uniform(-np.pi, np.pi)
     mirrored = bool(rng.random() < 0.5)
     cos, sin = np.cos(angle), np.sin(angle)
     linear = scale * np.array([[cos, -sin], [sin, cos]]) @ np.diag([-stretch if mirrored else stretch, 1 / stretch])

@@ -49,9 +49,9 @@ class Settings:
     weight_decay: float = 1e-4
     crops: tuple[int, ...] = (128, 160, 192)
     """Sides of the crops, pixels; one is drawn for every batch."""
-    batch_pixels: int = 16 * 160 * 160
+    batch_pixels: int = 8 * 160 * 160
     """Pixels in a batch."""
-    photo_share: float = 0.4
+    photo_share: float = 0.25
     """Share of the examples that are photos, where there are some."""
     held_out_photos: int = 1000
     """The last photos are not learnt from."""
@@ -160,13 +160,13 @@ class Examples(IterableDataset):
         if is_photo or (photos is not None and rng.random() < 0.2):
             photo = photos[rng.integers(len(photos) - self.settings.held_out_photos)]
             if photo.keypoints[..., 2].sum() > 1:
-                rgb, maps, weights, _ = crop(photo, size, math.radians(18), rgb, rng)
+                rgb, maps, weights, _ = crop(photo, size, math.radians(15), rgb, rng)
         count = rng.choice(4, p=[0.85, 0.15, 0, 0] if is_photo else [0, 0.75, 0.2, 0.05]) if figures else 0
         for _ in range(count):
             figure = figures[rng.integers(len(figures))]
             if rng.random() < 0.5:
                 figure = Picture(vary_colours(figure.rgb, rng), figure.keypoints, figure.alpha)
-            above = crop(figure, size, math.radians(14), rgb, rng)
+            above = crop(figure, size, math.radians(10), rgb, rng)
             rgb, maps = above[0], paste((maps, weights), above)
         rgb = vary_colours(rgb, rng)
         if rng.random() < 0.3:
@@ -201,8 +201,8 @@ def loss_of(answers: list[tuple[Tensor, Tensor]], maps: Tensor, weights: Tensor)
 
     Where there is something to see it counts more: nearly all cells of nearly all maps are empty.
     """
-    weights = weights * (1 + 2 * (maps.abs() > 0.1))
-    weights[:, :HEATMAPS] *= 2
+    weights = weights * (1 + 3 * (maps.abs() > 0.1))
+    weights[:, :HEATMAPS] *= 6  # a blob covers far fewer cells than a limb
     return sum(((torch.cat(answer, dim=1) - maps).square() * weights).sum() for answer in answers) / len(maps)
 
 
@@ -326,11 +326,11 @@ def learning_rate(settings: Settings, seen: int) -> float:
 def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average a step towards the network, buffers too."""
     with torch.no_grad():
-        for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if old.is_floating_point():
-                old.lerp_(new, 1 - decay)
-            else:
-                old.copy_(new)
+        old, new = (list(n.state_dict().values()) for n in (average, network))
+        moving = [i for i, value in enumerate(old) if value.is_floating_point()]
+        torch._foreach_lerp_([old[i] for i in moving], [new[i] for i in moving], 1 - decay)
+        for i in set(range(len(old))) - set(moving):
+            old[i].copy_(new[i])
 
 
 def train(settings: Settings, photos: Photos | None, figures: list[Picture], rooms: list[np.ndarray]) -> None:
