@@ -66,9 +66,7 @@ def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
 
     outputs = []
     clock("resizing", lambda: [fit.lay(frame) for frame in frames])
-    clock(
-        "resizing and network", lambda: outputs.extend(detector.maps(b, fit) for b in batches(frames, settings.batch))
-    )
+    clock("both", lambda: outputs.extend(detector.maps(batch, fit) for batch in batches(frames, settings.batch)))
     seconds["network"] = seconds.pop("both") - seconds["resizing"]
     clock("grouping", lambda: [group(h, p, STRIDE) for heat, pafs in outputs for h, p in zip(heat, pafs, strict=True)])
     seconds["all, one after the other"] = sum(seconds.values())
