@@ -191,7 +191,7 @@ class Pairs(Dataset):
     def _ranks(self, rng: np.random.Generator) -> np.ndarray:
         """Which of the best sources each part takes: mostly the best one, at times another, as for an unknown pose."""
         ranks = np.where(
-            rng.random(len(appearance.PARTS)) < 0.5, 0, rng.integers(0, self.sources.shape[2], len(appearance.PARTS))
+            rng.random(len(appearance.PARTS)) < 0.7, 0, rng.integers(0, self.sources.shape[2], len(appearance.PARTS))
         )
         return ranks
 

@@ -28,6 +28,7 @@ from pose_detector.augment import Picture, crop, degrade, occlude, paste, textur
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
 from pose_detector.weights import BUNDLED, save_light
 
+GREY = (128, 128, 128)
 PHOTO_JOINTS = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7])  # of the photos' first 12 joints, in COCO-18
 
 
@@ -217,16 +218,21 @@ def share_found(network: Light, pictures: list[Picture], device: torch.device) -
     hits = total = 0
     for picture in pictures:
         height, width = (-(-s // STRIDE) * STRIDE for s in picture.rgb.shape[:2])
-        rgb = np.zeros((height, width, 3), dtype=np.uint8)
-        rgb[: picture.rgb.shape[0], : picture.rgb.shape[1]] = picture.rgb
+        rgb = picture.rgb
+        if picture.alpha is not None:
+            rgb = (128 + (rgb - 128.0) * picture.alpha[..., None] / 255).astype(np.uint8)
+        rgb = cv2.copyMakeBorder(
+            rgb, 0, height - rgb.shape[0], 0, width - rgb.shape[1], cv2.BORDER_CONSTANT, value=GREY
+        )
         field = torch.from_numpy(rgb).permute(2, 0, 1)[None].to(device, torch.float32) / 255
         heat = network(field.contiguous(memory_format=torch.channels_last))[0][0, :18].cpu().numpy()
+        heat = cv2.resize(heat.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_CUBIC)
         person = picture.keypoints[0]
         sides = [np.hypot(*(person[a] - person[b])[:2]) for a, b in ((2, 8), (5, 11)) if person[a, 2] and person[b, 2]]
         if not sides:
             continue
-        y, x = np.divmod(heat.reshape(18, -1).argmax(axis=1), heat.shape[2])
-        peaks = (np.stack([x, y], axis=1) + 0.5) * STRIDE - 0.5
+        y, x = np.divmod(heat.reshape(-1, 18).argmax(axis=0), width)
+        peaks = np.stack([x, y], axis=1)
         known = np.flatnonzero(person[1:14, 2]) + 1
         hits += (np.linalg.norm(peaks[known] - person[known, :2], axis=1) < 0.2 * max(sides)).sum()
         total += len(known)

@@ -57,6 +57,14 @@ class Hourglass(nn.Module):
         return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
 
 
+@torch.no_grad()
+def even_subpixels(layer: nn.Conv2d) -> None:
+    """Equal weights for the four channels that a pixel shuffle puts side by side: no lattice to begin with (ICNR, arXiv
+    1707.02937)."""
+    layer.weight.copy_(layer.weight[::4].repeat_interleave(4, 0))
+    layer.bias.copy_(layer.bias[::4].repeat_interleave(4, 0))
+
+
 class Generator(nn.Module):
     """Pose and texture in, picture out. Window sides are multiples of 32.
 
@@ -82,9 +90,12 @@ class Generator(nn.Module):
         self.head = nn.Sequential(
             nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, 3 * detail, 1), nn.ReLU(),
             nn.Conv2d(3 * detail, 3 * detail, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(3 * detail, 4 * (3 + 2 + REFERENCES), 3, padding=1),
+            nn.Conv2d(3 * detail, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
         )  # fmt: skip
-        for layer in (self.flow, self.head[-1]):  # begin as the plain composite of what is copied
+        self.out = nn.Conv2d(detail, 3 + 2 + REFERENCES, 3, padding=1)
+        for layer in (self.widen, self.head[-3]):
+            even_subpixels(layer)
+        for layer in (self.flow, self.out):  # begin as the plain composite of what is copied
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -116,7 +127,7 @@ class Generator(nn.Module):
         moved = self._move(references, self.flow(x))  # (B, REFERENCES, 4, H, W)
         fine = F.pixel_shuffle(F.relu(self.widen(x)), 2)  # (B, 2d, H/2, W/2)
         fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
-        out = F.pixel_shuffle(self.head(fine), 2)  # (B, 3 + 2 + REFERENCES, H, W)
+        out = self.out(self.head(fine))  # (B, 3 + 2 + REFERENCES, H, W)
 
         layers, shares = [plate], [torch.ones_like(plate[:, :1])]
         composite = plate
@@ -129,7 +140,7 @@ class Generator(nn.Module):
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
         layers.append(composite + out[:, :3])  # paint: what the copies lack
         prior = torch.log(torch.cat([*shares, near], 1).float() + 0.01)
-        weights = torch.softmax(out[:, 3:].float() + prior, 1)
+        weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
         picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)
         return Rendering(picture, weights, previews)
 
