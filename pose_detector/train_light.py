@@ -28,7 +28,6 @@ from pose_detector.augment import Picture, crop, degrade, occlude, paste, textur
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
 from pose_detector.weights import BUNDLED, save_light
 
-GREY = (128, 128, 128)
 PHOTO_JOINTS = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7])  # of the photos' first 12 joints, in COCO-18
 
 
@@ -377,7 +376,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], roo
             follow(average, network, min(settings.average, 1 - 1 / (1 + progress.step / 10)))
             bar.update(len(rgb))
             if progress.step % 20 == 0:
-                bar.set_postfix(loss=f"{float(loss):.1f}")
+                bar.set_postfix(loss=f"{loss.item():.1f}")
             if time.monotonic() - saved > 60 * settings.save_minutes or progress.seen >= settings.examples:
                 saved = time.monotonic()
                 found = {name: share_found(average, part, device) for name, part in held_out.items() if part}
@@ -387,7 +386,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], roo
                     save_light(settings.output, average)
                 progress.save(checkpoint, settings)
                 shares = ", ".join(f"{name} {share:.3f}" for name, share in found.items())
-                tqdm.write(f"{progress.seen} examples, loss {float(loss):.1f}; found of held-out {shares}")
+                tqdm.write(f"{progress.seen} examples, loss {loss.item():.1f}; found of held-out {shares}")
 
 
 def main(settings: Settings) -> None:
