@@ -28,6 +28,7 @@ from pose_detector.augment import Picture, crop, degrade, occlude, paste, textur
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
 from pose_detector.weights import BUNDLED, save_light
 
+LIMB_ENDS = [3, 4, 6, 7, 9, 10, 12, 13]  # elbows, wrists, knees, ankles: the hardest to find
 PHOTO_JOINTS = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7])  # of the photos' first 12 joints, in COCO-18
 
 
@@ -203,6 +204,7 @@ def loss_of(answers: list[tuple[Tensor, Tensor]], maps: Tensor, weights: Tensor)
     """
     weights = weights * (1 + 3 * (maps.abs() > 0.1))
     weights[:, :HEATMAPS] *= 6  # a blob covers far fewer cells than a limb
+    weights[:, LIMB_ENDS] *= 2
     return sum(((torch.cat(answer, dim=1) - maps).square() * weights).sum() for answer in answers) / len(maps)
 
 
@@ -220,9 +222,8 @@ def share_found(network: Light, pictures: list[Picture], device: torch.device) -
         rgb = picture.rgb
         if picture.alpha is not None:
             rgb = (128 + (rgb - 128.0) * picture.alpha[..., None] / 255).astype(np.uint8)
-        rgb = cv2.copyMakeBorder(
-            rgb, 0, height - rgb.shape[0], 0, width - rgb.shape[1], cv2.BORDER_CONSTANT, value=GREY
-        )
+        below, right = height - rgb.shape[0], width - rgb.shape[1]
+        rgb = cv2.copyMakeBorder(rgb, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(128, 128, 128))
         field = torch.from_numpy(rgb).permute(2, 0, 1)[None].to(device, torch.float32) / 255
         heat = network(field.contiguous(memory_format=torch.channels_last))[0][0, :18].cpu().numpy()
         heat = cv2.resize(heat.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_CUBIC)
