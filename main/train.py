@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from data.annotations import Annotations, atomic_path
+from data.annotations import Annotations, atomic_path, check_same_video
 from main import checkpoint, losses, metrics, window
 from main.config import Config, run_step
 from main.dataset import Pairs, load_clip, split
@@ -256,6 +256,8 @@ def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
     device = prepare_device(cfg.device, cfg.threads)
     annotations = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
+    if cfg.train_video_path.is_file():
+        check_same_video(annotations, cfg.train_video_path, "python data/video2data.py --mode train")
     folder = cfg.checkpoint_dir
     latest = checkpoint.newest(folder)
     state = checkpoint.load(latest) if cfg.continue_train and latest else None

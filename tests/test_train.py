@@ -203,6 +203,13 @@ def test_missing_or_foreign_pictures_are_named(tmp_path):
     assert not list(config.checkpoint_dir.glob("*.pth"))
 
 
+def test_annotations_of_another_video_are_refused(tmp_path):
+    config = small(workspace(tmp_path, count=6))
+    config.train_video_path.write_bytes(b"a new video")
+    with pytest.raises(InputError, match="another video"):
+        train.main(config)
+
+
 def make_pairs(apart: int, augment: bool = True) -> Pairs:
     frames, poses, plate = painted(16)
     clip = Clip(np.dstack([frames.reshape(-1, SIZE[0], 3), np.full((16 * SIZE[1], SIZE[0]), 255, np.uint8)])

@@ -1,0 +1,67 @@
+"""Figures of quality and the terms of the loss, on exact cases."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from person import painted
+
+from main import losses, metrics
+
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 256, (64, 80, 3), dtype=np.uint8)
+
+
+def test_equal_pictures_are_perfect():
+    scores = metrics.compare(PICTURE, PICTURE, (5, 5, 60, 50))
+    assert scores["psnr"] > 100 and scores["ssim"] == pytest.approx(1) and scores["sharpness"] == pytest.approx(1)
+
+
+def test_psnr_of_a_known_error():
+    other = np.clip(PICTURE.astype(int), 10, 245).astype(np.uint8)
+    assert metrics.psnr(other + np.uint8(10), other) == pytest.approx(20 * np.log10(255 / 10))
+
+
+def test_blur_lowers_sharpness_and_ssim():
+    scores = metrics.compare(cv2.GaussianBlur(PICTURE, (0, 0), 2), PICTURE, (0, 0, 79, 63))
+    assert scores["sharpness"] < 0.2 and scores["ssim"] < 0.5
+
+
+def test_only_the_box_counts():
+    other = PICTURE.copy()
+    other[:, 70:] = 0
+    assert metrics.compare(other, PICTURE, (0, 0, 60, 63))["psnr"] > 100
+
+
+def test_small_boxes_at_the_rim_are_widened():
+    assert metrics.within_box(PICTURE, (78, 62, 79, 63)).shape == (11, 11, 3)
+
+
+def test_face_and_hands_weigh_most():
+    pose = torch.from_numpy(painted(1)[1])
+    weight = losses.attention(pose, (128, 160), gain=3.0)[0, 0]
+    x, y = pose[0, 4, :2].round().int().tolist()
+    assert weight[y, x] > 3.9 and weight[-1, 0] < 1.01
+    assert (losses.attention(pose * 0, (128, 160)) == 1).all()
+
+
+def test_judges_losses_at_their_extremes():
+    def scores(value):
+        return [[torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), value)]]
+
+    assert losses.discriminator_loss(scores(1.0), scores(0.0)) == 0
+    assert losses.adversarial_loss(scores(1.0)) == 0 and losses.adversarial_loss(scores(0.0)) == 1
+    assert losses.feature_matching_loss(scores(1.0), scores(0.0)) == 0  # the score itself does not count
+
+
+def test_perceptual_loss_is_zero_for_equals_and_moves_the_picture():
+    class Features(torch.nn.Module):
+        def forward(self, x):
+            return [x, torch.nn.functional.avg_pool2d(x, 2)]
+
+    loss = losses.PerceptualLoss(Features(), (1.0, 1.0))
+    real = torch.rand(1, 3, 8, 8)
+    fake = torch.rand(1, 3, 8, 8, requires_grad=True)
+    assert loss(real, real) == 0
+    loss(fake, real).backward()
+    assert fake.grad.abs().sum() > 0
