@@ -50,18 +50,18 @@ class Config:
     keep_checkpoints: int = 5  # how many of the newest stay; the best one always does
     batch_size: int = 4  # pairs of successive frames in a step
     learning_rate: float = 4e-4  # of Adam, generator; falls linearly to 0 over the second half of the epochs
-    discriminator_rate: float = 2e-4  # of Adam, discriminator
-    crop: int = 160  # side in pixels, a multiple of 32, of the part of the person's window that a step trains on
+    discriminator_rate: float = 1e-4  # of Adam, discriminator
+    crop: int = 128  # side in pixels, a multiple of 32, of the part of the person's window that a step trains on
     validation_frames: int = 12  # how many of the held-out frames are rendered after each epoch
     channels: int = 96  # width of the hourglasses
     stacks: int = 2  # how many hourglasses
     detail: int = 16  # channels of the generator's head at full resolution
     discriminator_channels: int = 24  # of its first layer
     discriminator_scales: int = 2  # how many, each at half the resolution of the one before
-    weight_pixel: float = 10.0  # of the loss terms: L1, pixels
+    weight_pixel: float = 15.0  # of the loss terms: L1, pixels
     weight_adversarial: float = 1.0  # judge's scores
     weight_feature_matching: float = 10.0  # judge's features
-    weight_perceptual: float = 10.0  # features of a fixed network
+    weight_perceptual: float = 2.0  # features of a fixed network
     perceptual: Literal["pose", "vgg19", "none"] = "pose"  # the pose trunk, or VGG-19 (548 MB)
     ema: float = 0.998  # decay a step of the averaged generator, the one that renders
 

@@ -1,4 +1,4 @@
-"""What the generator is trained for, in pix2pixHD's balance: 1 adversarial : 10 feature matching : 10 perceptual."""
+"""What the generator is trained for. Adversarial and feature matching terms stand as in pix2pixHD, 1 : 10."""
 
 from __future__ import annotations
 

@@ -133,36 +133,28 @@ def mark_photos(photos: Photos, teacher: Path, path: Path) -> None:
 class Examples(IterableDataset):
     """Endless batches: pictures (B, 3, S, S) uint8, maps and weights (B, 57, S / 8, S / 8)."""
 
-    def __init__(self, photos: Photos | None, figures: list[Picture], rooms: list[np.ndarray], settings: Settings):
-        self.photos, self.figures, self.settings = photos, figures, settings
+    def __init__(self, photos: Photos | None, figures: list[Picture], scenes: list[Picture], settings: Settings):
+        self.photos, self.figures, self.scenes, self.settings = photos, figures, scenes, settings
         rng = np.random.default_rng(settings.seed)
         self.textures = [texture(256, rng) for _ in range(300)]
-        self.rooms = rooms
 
     def backdrop(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """A part of a procedural texture or of a rendered room."""
-        choice = self.rooms if self.rooms and rng.random() < 0.5 else self.textures
-        room = choice[rng.integers(len(choice))]
-        height, width = room.shape[:2]
-        side = int(min(height, width) * rng.uniform(0.4, 1))
-        y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
-        view = cv2.resize(room[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
+        """A part of a procedural texture."""
+        whole = self.textures[rng.integers(len(self.textures))]
+        side = int(len(whole) * rng.uniform(0.4, 1))
+        y, x = rng.integers(0, len(whole) - side + 1, 2)
+        view = cv2.resize(whole[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
         return view[:, ::-1] if rng.random() < 0.5 else view
 
     def example(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One crop with its maps and weights."""
-        figures, photos = self.figures, self.photos
+        figures, scenes, photos = self.figures, self.scenes, self.photos
         photo_share = self.settings.photo_share if photos is not None and figures else float(not figures)
         rgb = self.backdrop(size, rng)
         maps = np.zeros((HEATMAPS + PAFS, size // STRIDE, size // STRIDE), dtype=np.float32)
         maps[18] = 1
         weights = np.ones_like(maps)
-        is_photo = rng.random() < photo_share
-        if is_photo or (photos is not None and rng.random() < 0.2):
-            photo = photos[rng.integers(len(photos) - self.settings.held_out_photos)]
-            if photo.keypoints[..., 2].sum() > 1:
-                rgb, maps, weights, _ = crop(photo, size, math.radians(15), rgb, rng)
-        count = rng.choice(4, p=[0.85, 0.15, 0, 0] if is_photo else [0, 0.75, 0.2, 0.05]) if figures else 0
+        kind = rng.choice(3, p=[photo_share, (1 - photo_share) * bool(scenes) / 2, 0])
         for _ in range(count):
             figure = figures[rng.integers(len(figures))]
             if rng.random() < 0.5:
@@ -268,9 +260,7 @@ def render_figures(path: Path, seed: int) -> None:
         lamps = Lamps(direction=(rng.normal(0, 0.7), rng.uniform(0.2, 1), rng.normal(0.5, 0.5)))
         pose = random_pose(rng, figure.body)
         rgb, keypoints, visible, alpha = render_figure(figure, pose, camera, ground, light=lamps, shadows=bool(i % 2))
-        inside = ((keypoints[:, :2] > 0) & (keypoints[:, :2] < size - 1)).all(axis=1)
-        face = np.isin(np.arange(18), [0, 14, 15, 16, 17])  # a face turned away has no nose; a hidden elbow is guessed
-        keypoints[:, 2] = inside & (visible | ~face)
+        keypoints[:, 2] = worth_finding(keypoints, visible, (size, size))
         rgb = rgb / np.maximum(alpha, 0.02)[..., None] ** (1 / 2.2)  # light was mixed with black at the edges
         rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
         y, x = max(rows[0] - 2, 0), max(columns[0] - 2, 0)
@@ -281,6 +271,50 @@ def render_figures(path: Path, seed: int) -> None:
     part_path = path.with_suffix(".part.npz")
     np.savez(part_path, **content)
     os.replace(part_path, path)
+
+
+def worth_finding(keypoints: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which keypoints (..., 18, 3) in a picture of width and height the network shall mark: a hidden elbow can be
+    guessed, but a face turned away has no nose."""
+    inside = ((keypoints[..., :2] > 0) & (keypoints[..., :2] < np.array(size) - 1)).all(axis=-1)
+    return inside & (visible | ~np.isin(np.arange(18), [0, 14, 15, 16, 17]))
+
+
+SCENES_PER_ROOM = 12
+
+
+def render_scenes(path: Path, seed: int) -> None:
+    """Render one or two random people at random places of a random room, many times, into one file."""
+    from data.sample.figure import random_figure, restyle
+    from data.sample.pose import Pose, random_pose
+    from data.sample.room import random_camera, random_room, render_frame
+
+    rng = np.random.default_rng([seed, 1, int(path.stem[5:])])
+    size = (512, 288) if rng.random() < 0.75 else (288, 512)
+    room, camera = random_room(rng), random_camera(rng, *size)
+    bodies = [random_figure(rng) for _ in range(2)]
+    content = {}
+    for i in range(SCENES_PER_ROOM):
+        people = []
+        for body in bodies if rng.random() < 0.15 else [bodies[i % 2]]:
+            figure = restyle(body, rng)
+            pose = random_pose(rng, figure.body)
+            people.append((figure, Pose(pose.root + [rng.normal(0, 0.7), 0, rng.normal(0, 0.3)], pose.rotations)))
+        rgb, keypoints, visible = render_frame(people, camera, room)
+        keypoints[..., 2] = worth_finding(keypoints, visible, size)
+        content |= {f"rgb{i}": rgb, f"keypoints{i}": keypoints[keypoints[..., 2].sum(axis=1) > 4].astype(np.float32)}
+    part_path = path.with_suffix(".part.npz")
+    np.savez(part_path, **content)
+    os.replace(part_path, path)
+
+
+def load_scenes(folder: Path) -> list[Picture]:
+    """All scenes rendered so far in which there is somebody."""
+    scenes = []
+    for path in sorted(folder.glob("scene*[0-9].npz")):
+        with np.load(path) as content:
+            scenes += [Picture(content[f"rgb{i}"], content[f"keypoints{i}"]) for i in range(SCENES_PER_ROOM)]
+    return [scene for scene in scenes if len(scene.keypoints)]
 
 
 def load_figures(folder: Path) -> list[Picture]:
