@@ -68,6 +68,9 @@ class Config:
     # ---- Step 4: main/test.py ---------------------------------------------------------------------------------------
     checkpoint: Path | None = None  # which to render with; None: the newest in output/model_dump
 
+    # ---- main/evaluate.py -------------------------------------------------------------------------------------------
+    truth: Path | None = None  # video of what the result should show
+
     # ---- Texture, steps 3 and 4 -------------------------------------------------------------------------------------
     bank: int = 1000  # training frames that texture is copied from, at most; they are kept in memory
     apart: float = 0.5  # seconds; in training, texture is never copied from frames nearer than this

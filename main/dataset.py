@@ -18,6 +18,8 @@ from data.annotations import Annotations, image_name
 from main import appearance, window
 from pose_detector.errors import InputError
 
+_MADE_BY = "python data/video2data.py --mode train --redo"
+
 
 @dataclass
 class Clip:
@@ -204,13 +206,13 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     return noisy
 
 
-def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY) -> np.ndarray:
     """(H, W, 3) uint8 RGB; raises InputError if it is missing or not of ``size`` (width, height)."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise InputError(f"{path} is missing or no picture: run data/video2data.py --mode train --redo")
+        raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
     if picture.shape[1::-1] != tuple(size):
         raise InputError(
-            f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}: run data/video2data.py again"
+            f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
         )
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from clip_maker import write_clip
 from person import SIZE, painted, workspace
 
 from data.annotations import Annotations
-from main import checkpoint, test, train, window
+from main import checkpoint, evaluate, test, train, window
 from main.config import Config
 from main.dataset import Clip, Pairs, split
 from pose_detector.errors import InputError
@@ -137,6 +138,18 @@ def test_rendering_gives_every_frame_and_nothing_stale(trained):
     pose = Annotations.load(config.norm_test_annotations).keypoints[0]
     x, y = np.rint(pose[[8, 11], :2].mean(0)).astype(int)
     assert np.ptp(picture[y - 3 : y + 3, x - 8 : x + 8].astype(int), axis=-1).max() > 60
+
+
+def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trained, tmp_path, capsys):
+    config = small(trained)
+    test.main(config)
+    rendered = [cv2.imread(str(path))[..., ::-1] for path in sorted(config.vis_dir.glob("*.png"))]
+    write_clip(tmp_path / "truth.mkv", rendered, codec="ffv1")
+    evaluate.main(replace(config, truth=tmp_path / "truth.mkv"))
+    person = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("person"))
+    assert float(person[1]) > 30 and float(person[2]) > 0.97 and float(person[3]) == pytest.approx(1, abs=0.05)
+    with pytest.raises(InputError, match="--truth"):
+        evaluate.main(config)
 
 
 def test_frames_without_a_person_show_the_empty_room(trained):
