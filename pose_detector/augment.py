@@ -153,7 +153,7 @@ def merge_teacher(drawn: np.ndarray, teacher: np.ndarray | None, person: np.ndar
 def random_view(people: np.ndarray, size: int, upright: float, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
     """A random affine view of a picture: a (2, 3) matrix to a square crop of `size` pixels, and whether it mirrors.
 
-    One person, taken at random, fills half to a bit more than all of the crop.
+    One person, taken at random, is 0.6 to 1.15 times as large as the crop, and mostly but not always in it.
 
     Args:
         people: (P, 18, 3) keypoints.
@@ -171,7 +171,8 @@ def random_view(people: np.ndarray, size: int, upright: float, rng: np.random.Ge
     mirrored = bool(rng.random() < 0.5)
     cos, sin = np.cos(angle), np.sin(angle)
     linear = scale * np.array([[cos, -sin], [sin, cos]]) @ np.diag([-stretch if mirrored else stretch, 1 / stretch])
-    shift = size / 2 + size * rng.uniform(-0.28, 0.28, 2) * max(0.4, 1.2 - extent * scale / size)
+    reach = 0.28 * max(0.4, 1.2 - extent * scale / size) if rng.random() < 0.85 else 1.0
+    shift = size * (0.5 + rng.uniform(-reach, reach, 2))
     matrix = np.column_stack([linear, shift - linear @ ((low + high) / 2)])
     return matrix.astype(np.float32), mirrored
 

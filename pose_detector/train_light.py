@@ -40,8 +40,10 @@ class Settings:
     """Labelled photos: PHOTOS.zip holds JPEG files, PHOTOS.npz `joints` (N, 14, 3) in the order of their names."""
     teacher: Path | None = None
     """OpenPose-format ONNX network that marks in the photos what the labels leave out."""
-    figures: int = 3000
+    figures: int = 2000
     """Rendered figures to learn from."""
+    rooms: int = 80
+    """Rendered rooms, each with people in a dozen places."""
     width: float = 0.375
     """Channels, as a share of the published network's."""
     examples: int = 120_000
@@ -54,6 +56,8 @@ class Settings:
     """Pixels in a batch."""
     photo_share: float = 0.25
     """Share of the examples that are photos, where there are some."""
+    scene_share: float = 0.4
+    """Share of the examples that are people in rendered rooms; the others are figures on backdrops."""
     held_out_photos: int = 1000
     """The last photos are not learnt from."""
     measured: int = 60
@@ -133,8 +137,11 @@ def mark_photos(photos: Photos, teacher: Path, path: Path) -> None:
 class Examples(IterableDataset):
     """Endless batches: pictures (B, 3, S, S) uint8, maps and weights (B, 57, S / 8, S / 8)."""
 
-    def __init__(self, photos: Photos | None, figures: list[Picture], scenes: list[Picture], settings: Settings):
-        self.photos, self.figures, self.scenes, self.settings = photos, figures, scenes, settings
+    def __init__(
+        self, photos: Photos | None, figures: list[Picture], scenes: list[Picture], settings: Settings, start: int
+    ) -> None:
+        """`start`: how many examples were seen before; others follow."""
+        self.photos, self.figures, self.scenes, self.settings, self.start = photos, figures, scenes, settings, start
         rng = np.random.default_rng(settings.seed)
         self.textures = [texture(256, rng) for _ in range(300)]
 
@@ -147,16 +154,27 @@ class Examples(IterableDataset):
         return view[:, ::-1] if rng.random() < 0.5 else view
 
     def example(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One crop with its maps and weights."""
-        figures, scenes, photos = self.figures, self.scenes, self.photos
-        photo_share = self.settings.photo_share if photos is not None and figures else float(not figures)
-        rgb = self.backdrop(size, rng)
+        """One crop with its maps and weights: of a photo, a scene, or a backdrop or photo with figures before it."""
+        settings, rgb = self.settings, self.backdrop(size, rng)
         maps = np.zeros((HEATMAPS + PAFS, size // STRIDE, size // STRIDE), dtype=np.float32)
         maps[18] = 1
         weights = np.ones_like(maps)
-        kind = rng.choice(3, p=[photo_share, (1 - photo_share) * bool(scenes) / 2, 0])
-        for _ in range(count):
-            figure = figures[rng.integers(len(figures))]
+        draw, photo, scene = (
+            rng.random(),
+            settings.photo_share * bool(self.photos),
+            settings.scene_share * bool(self.scenes),
+        )
+        if draw < photo or (draw >= photo + scene and self.photos and rng.random() < 0.2):
+            below, upright = self.photos[rng.integers(len(self.photos) - settings.held_out_photos)], math.radians(15)
+        elif draw < photo + scene:
+            below, upright = self.scenes[rng.integers(len(self.scenes))], math.radians(6)
+        else:
+            below = None
+        if below is not None and below.keypoints[..., 2].sum() > 1:
+            rgb, maps, weights, _ = crop(below, size, upright, rgb, rng)
+        before = [0.85, 0.15, 0] if draw < photo + scene else [0, 0.8, 0.2]
+        for _ in range(rng.choice(3, p=before) if self.figures else 0):
+            figure = self.figures[rng.integers(len(self.figures))]
             if rng.random() < 0.5:
                 figure = Picture(vary_colours(figure.rgb, rng), figure.keypoints, figure.alpha)
             above = crop(figure, size, math.radians(10), rgb, rng)
@@ -168,7 +186,7 @@ class Examples(IterableDataset):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         worker = get_worker_info()
-        rng = np.random.default_rng([self.settings.seed, worker.seed if worker else 0])
+        rng = np.random.default_rng([self.settings.seed, self.start, worker.id if worker else 0])
         while True:
             size = int(rng.choice(self.settings.crops))
             batch = [self.example(size, rng) for _ in range(max(1, self.settings.batch_pixels // size**2))]
@@ -299,7 +317,8 @@ def render_scenes(path: Path, seed: int) -> None:
         for body in bodies if rng.random() < 0.15 else [bodies[i % 2]]:
             figure = restyle(body, rng)
             pose = random_pose(rng, figure.body)
-            people.append((figure, Pose(pose.root + [rng.normal(0, 0.7), 0, rng.normal(0, 0.3)], pose.rotations)))
+            place = rng.normal(0, 1, 3) * [0.7, 0, 0.3]
+            people.append((figure, Pose(pose.root + place, pose.rotations)))
         rgb, keypoints, visible = render_frame(people, camera, room)
         keypoints[..., 2] = worth_finding(keypoints, visible, size)
         content |= {f"rgb{i}": rgb, f"keypoints{i}": keypoints[keypoints[..., 2].sum(axis=1) > 4].astype(np.float32)}
@@ -373,7 +392,7 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             old[i].copy_(new[i])
 
 
-def train(settings: Settings, photos: Photos | None, figures: list[Picture], rooms: list[np.ndarray]) -> None:
+def train(settings: Settings, photos: Photos | None, figures: list[Picture], scenes: list[Picture]) -> None:
     """Train until the time is over; exports the best of the averaged networks."""
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
@@ -391,7 +410,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], roo
     held_out = {"figures": figures[: settings.measured]}
     if photos is not None:
         held_out["photos"] = [photos[len(photos) - 1 - i] for i in range(settings.measured)]
-    examples = Examples(photos, figures[settings.measured :], rooms, settings)
+    examples = Examples(photos, figures[settings.measured :], scenes, settings, progress.seen)
     batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=6))
     saved = time.monotonic()
     with tqdm(unit=" examples", initial=progress.seen, total=settings.examples) as bar:
@@ -436,11 +455,12 @@ def main(settings: Settings) -> None:
         photos = Photos(settings.photos, marks if marks.exists() else None)
     folder = settings.cache / "figures"
     folder.mkdir(exist_ok=True)
-    for number in tqdm(range(settings.figures // FIGURES_PER_FILE), desc="figures", unit="file"):
-        path = folder / f"{number:04d}.npz"
-        if not path.exists():
-            render_figures(path, settings.seed)
-    train(settings, photos, load_figures(folder), [])
+    wanted = [(f"{i:04d}.npz", render_figures) for i in range(settings.figures // FIGURES_PER_FILE)]
+    wanted += [(f"scene{i:04d}.npz", render_scenes) for i in range(settings.rooms)]
+    for name, render in tqdm(wanted, desc="rendering", unit="file"):
+        if not (folder / name).exists():
+            render(folder / name, settings.seed)
+    train(settings, photos, load_figures(folder), load_scenes(folder))
 
 
 if __name__ == "__main__":
