@@ -59,8 +59,8 @@ class Config:
     discriminator_channels: int = 24  # of its first layer
     discriminator_scales: int = 2  # how many, each at half the resolution of the one before
     weight_pixel: float = 15.0  # of the loss terms: L1, pixels
-    weight_adversarial: float = 1.0  # judge's scores
-    weight_feature_matching: float = 10.0  # judge's features
+    weight_adversarial: float = 0.3  # judge's scores
+    weight_feature_matching: float = 3.0  # judge's features
     weight_perceptual: float = 2.0  # features of a fixed network
     perceptual: Literal["pose", "vgg19", "none"] = "pose"  # the pose trunk, or VGG-19 (548 MB)
     ema: float = 0.998  # decay a step of the averaged generator, the one that renders

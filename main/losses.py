@@ -11,9 +11,13 @@ from main.networks.labels import torso_length
 HANDS_AND_FACE = (0, 4, 7, 14, 15)
 
 
-def attention(keypoints: Tensor, size: tuple[int, int], gain: float = 3.0) -> Tensor:
-    """Weight of every pixel (B, 1, H, W): 1, and up to 1 + ``gain`` at face and hands, where people look."""
-    height, width = size
+def attention(keypoints: Tensor, real: Tensor, plate: Tensor, gain: float = 3.0) -> Tensor:
+    """Weight of every pixel (B, 1, H, W) for pictures (B, 3, H, W).
+
+    1; up to 1 + ``gain`` at face and hands, where people look, and where the real picture shows the plate, since the
+    eye sees the faintest halo.
+    """
+    height, width = real.shape[-2:]
     sigma = 0.25 * torso_length(keypoints)[:, None, None]  # (B, 1, 1)
     points = keypoints[:, list(HANDS_AND_FACE)]
     x = torch.arange(width, device=keypoints.device, dtype=keypoints.dtype)
@@ -21,7 +25,8 @@ def attention(keypoints: Tensor, size: tuple[int, int], gain: float = 3.0) -> Te
     gx = torch.exp(-((x - points[..., 0, None]) ** 2) / (2 * sigma**2))  # (B, 5, W)
     gy = torch.exp(-((y - points[..., 1, None]) ** 2) / (2 * sigma**2))  # (B, 5, H)
     spots = (gy[..., :, None] * gx[..., None, :]) * (points[..., 2] > 0)[..., None, None]
-    return 1 + gain * spots.amax(1, keepdim=True)
+    empty = (1 - 20 * (real - plate).abs().amax(1, keepdim=True)).clamp(min=0)
+    return 1 + gain * torch.maximum(spots.amax(1, keepdim=True), empty)
 
 
 def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:

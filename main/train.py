@@ -104,7 +104,7 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
         judged_real = judge(torch.cat([skeleton, real, real_before], 1))
         judged_fake = judge(torch.cat([skeleton, fake, before], 1))
 
-        attention = losses.attention(batch["keypoints"][:, 1], size)
+        attention = losses.attention(batch["keypoints"][:, 1], real, batch["plate"])
         terms = {
             "pixel": (attention * (fake - real).abs()).mean(),
             "preview": losses.preview_loss(rendering.previews, real),

@@ -39,10 +39,12 @@ def test_small_boxes_at_the_rim_are_widened():
 
 def test_face_and_hands_weigh_most():
     pose = torch.from_numpy(painted(1)[1])
-    weight = losses.attention(pose, (128, 160), gain=3.0)[0, 0]
+    real = torch.rand(1, 3, 128, 160) * 0.5
+    weight = losses.attention(pose, real, 1 - real * 0.2, gain=3.0)[0, 0]
     x, y = pose[0, 4, :2].round().int().tolist()
     assert weight[y, x] > 3.9 and weight[-1, 0] < 1.01
-    assert (losses.attention(pose * 0, (128, 160)) == 1).all()
+    assert (losses.attention(pose * 0, real, real + 0.1) == 1).all()
+    assert (losses.attention(pose * 0, real, real) == 4).all()
 
 
 def test_judges_losses_at_their_extremes():
