@@ -36,6 +36,7 @@ class Settings:
     shared: Path = ROOT.parent / "shared"  # folder of clips and photos; what is absent is left out
     teacher: Path | None = None  # ONNX network to compare with, on the photos and the real clips
     height: int | None = None  # of the network's input, pixels
+    flip: bool = False  # average with the mirrored frames
     batch: int = 8  # frames at a time
     every: int = 5  # of the frames of a clip, and of the photos, one in so many is looked at
     device: str = "cpu"
@@ -154,7 +155,7 @@ def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> lis
 
 def main(settings: Settings) -> None:
     """Print the table."""
-    detector = Detector.load(settings.weights, device=settings.device, height=settings.height)
+    detector = Detector.load(settings.weights, device=settings.device, height=settings.height, flip=settings.flip)
     teacher = Detector.load(str(settings.teacher)) if settings.teacher else None
     rows = speed(settings, detector)
     if settings.truth:

@@ -5,19 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pose_detector.mirror import CHANNELS, SWAP
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE
 from pose_detector.pafprocess import LIMBS, PAF_CHANNELS
 
 SIGMA = 7.0  # of a keypoint's blob, pixels of the network's input (OpenPose)
 LIMB_RADIUS = 8.0  # half width of a limb's field, pixels of the network's input (OpenPose)
-
-SWAP = np.array([0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16])
-"""Keypoint that each one becomes in a mirror."""
-
-_LIMB_NUMBER = {tuple(limb): i for i, limb in enumerate(LIMBS.tolist())}
-_LIMB_SWAP = np.array([_LIMB_NUMBER[tuple(SWAP[limb].tolist())] for limb in LIMBS])
-_PAF_SWAP = np.empty(PAFS, dtype=np.int64)
-_PAF_SWAP[PAF_CHANNELS] = PAF_CHANNELS[_LIMB_SWAP]
 
 
 @dataclass
@@ -103,15 +96,10 @@ def warp_maps(maps: np.ndarray, scale: float, matrix: np.ndarray, mirrored: bool
     seen = cv2.remap(border, grid + 1, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen = seen.transpose(2, 0, 1).astype(np.float32)
     heat, pafs = seen[:HEATMAPS] / 255, (seen[HEATMAPS:] - 128) / 127
-    turn = matrix[:, :2] / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    x, y = pafs[PAF_CHANNELS[:, 0]], pafs[PAF_CHANNELS[:, 1]]
-    pafs[PAF_CHANNELS[:, 0]], pafs[PAF_CHANNELS[:, 1]] = (
-        turn[0, 0] * x + turn[0, 1] * y,
-        turn[1, 0] * x + turn[1, 1] * y,
-    )
-    if mirrored:
-        heat[:18], pafs = heat[SWAP], pafs[_PAF_SWAP]
-    return np.concatenate([heat, pafs])
+    turn = matrix[:, :2] / np.sqrt(abs(np.linalg.det(matrix[:, :2])))  # reflects where it mirrors
+    pafs[PAF_CHANNELS] = np.einsum("ij,ljhw->lihw", turn, pafs[PAF_CHANNELS])
+    maps = np.concatenate([heat, pafs])
+    return maps[CHANNELS] if mirrored else maps
 
 
 def merge_teacher(drawn: np.ndarray, teacher: np.ndarray | None, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
