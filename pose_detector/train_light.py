@@ -413,7 +413,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], sce
     if photos is not None:
         held_out["photos"] = [photos[len(photos) - 1 - i] for i in range(settings.measured)]
     examples = Examples(photos, figures[settings.measured :], scenes, settings, progress.seen)
-    batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=6))
+    batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers))
     saved = time.monotonic()
     with tqdm(unit=" examples", initial=progress.seen, total=settings.examples) as bar:
         while progress.seen < settings.examples:

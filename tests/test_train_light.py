@@ -1,0 +1,88 @@
+"""The training script on a handful of drawn figures: it learns, saves, exports and goes on."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from pose_detector.augment import Picture, draw_maps
+from pose_detector.networks import Light
+from pose_detector.pafprocess import LIMBS
+from pose_detector.train_light import Settings, follow, initialise, learning_rate, loss_of, share_found, train
+from pose_detector.weights import load_network
+from tests.test_detector import PERSON
+
+
+def stick_person(rng: np.random.Generator) -> Picture:
+    keypoints = np.concatenate([PERSON * 100 + rng.normal(0, 2, (18, 2)), np.ones((18, 1))], axis=1)
+    rgba = np.zeros((100, 100, 4), np.uint8)
+    for a, b in LIMBS:
+        ends = [tuple(int(v) for v in keypoints[j, :2]) for j in (a, b)]
+        cv2.line(rgba, *ends, (*(int(c) for c in rng.integers(0, 256, 3)), 255), 4)
+    return Picture(rgba[..., :3].copy(), keypoints[None].astype(np.float32), rgba[..., 3].copy())
+
+
+def settings(folder: Path, **changes) -> Settings:
+    values = {"width": 0.25, "examples": 48, "crops": (64,), "batch_pixels": 8 * 64 * 64, "workers": 0, "measured": 2}
+    return Settings(cache=folder, output=folder / "light.pth", threads=torch.get_num_threads(), **(values | changes))
+
+
+def test_training_saves_exports_and_goes_on(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    figures = [stick_person(rng) for _ in range(6)]
+    train(settings(tmp_path), None, figures, figures[:2])
+    first = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
+    assert (first["seen"], first["step"]) == (48, 6)
+    assert isinstance(load_network(tmp_path / "light.pth"), Light)
+    assert "held-out" in capsys.readouterr().out
+    train(settings(tmp_path, examples=64), None, figures, [])
+    second = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
+    assert (second["seen"], second["step"]) == (64, 8)
+    assert not torch.equal(first["network"]["model.0.0.weight"], second["network"]["model.0.0.weight"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pth", "light.pth"]
+
+
+def test_learning_rate_rises_and_falls(tmp_path):
+    chosen = settings(tmp_path, examples=1000)
+    rates = [learning_rate(chosen, seen) for seen in range(0, 1001, 10)]
+    assert rates[0] == 0
+    assert max(rates) == pytest.approx(chosen.learning_rate, rel=0.05)
+    assert rates[-1] == pytest.approx(chosen.learning_rate / 100)
+
+
+def test_loss_is_zero_for_the_right_maps_only():
+    rng = np.random.default_rng(0)
+    maps = torch.from_numpy(rng.random((2, 57, 4, 4), dtype=np.float32))
+    right = [(maps[:, :19], maps[:, 19:])] * 2
+    wrong = [(maps[:, :19], maps[:, 19:] + 0.1)] * 2
+    assert loss_of(right, maps, torch.ones_like(maps)) == 0
+    assert loss_of(wrong, maps, torch.ones_like(maps)) > 0
+    assert loss_of(wrong, maps, torch.zeros_like(maps)) == 0
+
+
+def test_average_follows_the_network():
+    network, average = Light(0.25), Light(0.25)
+    initialise(network)
+    for _ in range(60):
+        follow(average, network, 0.8)
+    for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        assert torch.allclose(old.float(), new.float(), atol=1e-4)
+
+
+def test_share_found_counts_peaks_at_the_keypoints():
+    rng = np.random.default_rng(0)
+    picture = stick_person(rng)
+
+    class Knows(torch.nn.Module):
+        def __init__(self, people):
+            super().__init__()
+            self.people = people
+
+        def forward(self, field):
+            maps = torch.from_numpy(draw_maps(self.people, (field.shape[2] // 8, field.shape[3] // 8)))[None]
+            return maps[:, :19], maps[:, 19:]
+
+    assert share_found(Knows(picture.keypoints), [picture], torch.device("cpu")) == 1
+    assert share_found(Knows(picture.keypoints + np.float32([50, 0, 0])), [picture], torch.device("cpu")) < 0.2
