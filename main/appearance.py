@@ -44,7 +44,7 @@ def matte(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
     difference = cv2.GaussianBlur(cv2.absdiff(frame, plate).max(-1), (0, 0), 1.0).astype(np.float32)
     # At the plate's own edges a tremor of the camera makes a difference too.
     edges = cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(-1).astype(np.float32)
-    opaque = np.clip((difference - 0.4 * edges - 6.0) / 18.0, 0, 1)
+    opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)  # shadows and reflections stay out
     return (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
 
 
