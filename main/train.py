@@ -51,9 +51,15 @@ class Trainer:
     device: torch.device
     step: int = 0
     epoch: int = 0  # finished ones
-    minutes: float = 0.0  # trained so far
+    epoch_step: int = 0  # steps of the epoch that is under way
+    began: float = field(default_factory=time.monotonic)
     best: float = -math.inf  # validation SSIM
     history: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def minutes(self) -> float:
+        """Trained so far, earlier calls included."""
+        return (time.monotonic() - self.began) / 60
 
     def state(self) -> dict[str, object]:
         """What a checkpoint keeps of it."""
@@ -65,6 +71,7 @@ class Trainer:
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
             "step": self.step,
             "epoch": self.epoch,
+            "epoch_step": self.epoch_step,
             "minutes": self.minutes,
             "best": self.best,
             "rng": torch.get_rng_state(),
@@ -77,7 +84,10 @@ class Trainer:
             checkpoint.load_weights(getattr(self, name), state[name], path)
         for name in ("generator_optimizer", "discriminator_optimizer"):
             getattr(self, name).load_state_dict(state[name])
-        self.step, self.epoch, self.minutes, self.best = (state[name] for name in ("step", "epoch", "minutes", "best"))
+        self.step, self.epoch, self.epoch_step, self.best = (
+            state[name] for name in ("step", "epoch", "epoch_step", "best")
+        )
+        self.began = time.monotonic() - 60 * state["minutes"]
         torch.set_rng_state(state["rng"])
 
 
@@ -134,6 +144,7 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
     trainer.discriminator_optimizer.step()
 
     trainer.step += 1
+    trainer.epoch_step += 1
     decay = min(cfg.ema, (1 + trainer.step) / (10 + trainer.step))
     with torch.no_grad():
         for average, value in zip(trainer.averaged.parameters(), trainer.generator.parameters(), strict=True):
@@ -292,22 +303,18 @@ def main(cfg: Config) -> None:
     limit = f", at most {cfg.max_minutes:g} minutes" if cfg.max_minutes else ""
     say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
 
-    began = time.monotonic() - 60 * trainer.minutes
-    deadline = began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
+    deadline = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
     bar = tqdm(total=cfg.epochs * steps_an_epoch, initial=trainer.step, unit="step", desc="training", mininterval=1.0)
     finished = True
     try:
         with bar:
             while finished and trainer.epoch < cfg.epochs and time.monotonic() < deadline:
-                skip = trainer.step - trainer.epoch * steps_an_epoch
-                loader = loader_of(pairs, cfg, trainer.epoch, skip, device)
+                loader = loader_of(pairs, cfg, trainer.epoch, trainer.epoch_step, device)
                 finished = train_one_epoch(trainer, loader, bar, steps_an_epoch, deadline)
-                trainer.minutes = (time.monotonic() - began) / 60
                 if finished:
-                    trainer.epoch += 1
+                    trainer.epoch, trainer.epoch_step = trainer.epoch + 1, 0
                 finish_epoch(trainer, folder, annotations.fingerprint, checks, finished)
     except KeyboardInterrupt:
-        trainer.minutes = (time.monotonic() - began) / 60
         path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
         say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
         raise
