@@ -1,6 +1,6 @@
 """Wall time and peak memory of each of the five steps on the sample pair (or another), as run.sh runs them.
 
-python benchmarks/steps.py --workspace /tmp/bench [settings of the steps]
+python benchmarks/steps.py --workspace FOLDER [settings of the steps]
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pose_detector.errors import InputError
+
 
 class PoseFeatures(nn.Module):
     """Features of a pose network's trunk (``pose_detector.networks``), which is at hand anyway."""
@@ -20,7 +22,11 @@ class PoseFeatures(nn.Module):
 
 
 class VGGFeatures(nn.Module):
-    """relu1_1 ... relu5_1 of torchvision's VGG-19 trained on ImageNet; fetches 548 MB once. Weights as in pix2pixHD."""
+    """relu1_1 ... relu5_1 of torchvision's VGG-19 trained on ImageNet; fetches 548 MB once. Weights as in pix2pixHD.
+
+    Raises:
+        InputError: they cannot be fetched.
+    """
 
     weights = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
     taps = (1, 6, 11, 20, 29)
@@ -30,7 +36,11 @@ class VGGFeatures(nn.Module):
         declare_missing_operators()
         from torchvision.models import VGG19_Weights, vgg19
 
-        self.layers = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features[: self.taps[-1] + 1]
+        try:
+            network = vgg19(weights=VGG19_Weights.IMAGENET1K_V1)
+        except OSError as error:
+            raise InputError(f"VGG-19's weights cannot be fetched ({error}); use --perceptual pose") from error
+        self.layers = network.features[: self.taps[-1] + 1]
         for layer in self.layers:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False
