@@ -137,3 +137,12 @@ def test_fusing_norms_changes_nothing_but_the_work():
         for old, new in zip(network(pictures), fused(pictures), strict=True):
             assert torch.allclose(old, new, atol=1e-4, rtol=1e-3)
             assert old.std() > 1e-6
+
+
+def test_torchvision_imports_beside_a_torch_without_cuda():
+    from main.networks.perceptual import declare_missing_operators
+
+    declare_missing_operators()
+    from torchvision.models import vgg19
+
+    assert len(vgg19(weights=None).features) == 37
