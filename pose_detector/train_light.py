@@ -28,7 +28,7 @@ from pose_detector.augment import Picture, crop, degrade, occlude, paste, textur
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
 from pose_detector.weights import BUNDLED, save_light
 
-ARMS = [3, 4, 6, 7]  # elbows and wrists: the hardest to find
+ARMS, WRISTS = [3, 4, 6, 7], [4, 7]  # the hardest to find
 LEGS = [9, 10, 12, 13]
 PHOTO_JOINTS = np.array([10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7])  # of the photos' first 12 joints, in COCO-18
 
@@ -216,6 +216,7 @@ def loss_of(answers: list[tuple[Tensor, Tensor]], maps: Tensor, weights: Tensor)
     weights = weights * (1 + 3 * (maps.abs() > 0.1))
     weights[:, :HEATMAPS] *= 6  # a blob covers far fewer cells than a limb
     weights[:, ARMS] *= 4
+    weights[:, WRISTS] *= 2
     weights[:, LEGS] *= 2
     return sum(((torch.cat(answer, dim=1) - maps).square() * weights).sum() for answer in answers) / len(maps)
 
