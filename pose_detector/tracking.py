@@ -31,11 +31,14 @@ class Track:
 
     @property
     def score(self) -> float:
-        """Height of the person's box in pixels, summed over the frames: large for who is large and present long."""
-        seen = self.keypoints[..., 2] > 0
-        y = self.keypoints[..., 1]
+        """Height of the person's box in pixels times mean confidence, summed over the frames.
+
+        Large for who is large and present long, small for furniture that the network takes for somebody.
+        """
+        shown = self.keypoints[self.present]
+        seen, y = shown[..., 2] > 0, shown[..., 1]
         heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
-        return float(heights[self.present].sum())
+        return float((heights * shown[..., 2].mean(axis=1)).sum())
 
 
 def follow(detections: Sequence[Detection], fps: float, person: int | None = None) -> Cleaned:
@@ -109,6 +112,7 @@ class _Path:
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the whole body, pixels per second
     size: float = 0.0
     time: float = 0.0  # when last seen
+    trust: float = 0.0  # mean confidence of its poses
 
     def expected(self, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Places (18, 2) at `time`, and which of them are known (18,)."""
@@ -124,6 +128,8 @@ class _Path:
             self.velocity += 0.5 * (np.median(moved, axis=0) - self.velocity)
         size = float(person_size(pose))
         self.size = size if not self.poses else self.size + 0.2 * (size - self.size)
+        confidence = float(pose[:, 2].mean())
+        self.trust = confidence if not self.poses else self.trust + 0.2 * (confidence - self.trust)
         self.places[seen], self.times[seen], self.time = pose[seen, :2], time, time
         self.poses[frame] = pose
 
@@ -156,7 +162,8 @@ def _advance(active: list[_Path], poses: np.ndarray, frame: int, time: float) ->
         limit = min(0.5 + 2.5 * (time - path.time), 1.9)
         for j, pose in enumerate(poses):
             cost = _distance(pose, *expected[i], path.size)
-            costs[i, j] = cost if cost <= limit else np.inf
+            # An echo of somebody, found with little confidence beside them, must not take their place.
+            costs[i, j] = cost + abs(float(pose[:, 2].mean()) - path.trust) if cost <= limit else np.inf
     rows, columns = linear_sum_assignment(np.where(np.isinf(costs), 1e3, costs))
     matched = [(i, j) for i, j in zip(rows, columns, strict=True) if np.isfinite(costs[i, j])]
     for i, j in matched:

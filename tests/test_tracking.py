@@ -154,3 +154,17 @@ def test_long_videos_are_quick():
     start = time.perf_counter()
     follow(detections, FPS)
     assert time.perf_counter() - start < 10
+
+
+def test_what_is_found_with_little_confidence_takes_nobodys_place():
+    """Tall furniture taken for somebody in every frame is not the dancer; nor is a doubtful echo at the dancer's side."""
+    person, furniture = walker(100, 100, 300), np.repeat(STANDING[None] * 90, 100, axis=0) + (500, 150)
+    person[50] += (15, 0)  # the echo is nearer to where the dancer is expected
+    detections = []
+    for frame in range(100):
+        people = [(furniture[frame], 0.2), (person[frame], 0.7)]
+        if frame in (49, 50):
+            people.insert(0, (person[frame] - (15, 0), 0.2))
+        detections.append((np.stack([p for p, _ in people]), np.stack([np.full(18, c) for _, c in people])))
+    chosen = choose(track(detections, FPS))
+    assert chosen.present.all() and is_person(chosen, person)
