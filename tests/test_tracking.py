@@ -157,8 +157,9 @@ def test_long_videos_are_quick():
 
 
 def test_what_is_found_with_little_confidence_takes_nobodys_place():
-    """Tall furniture taken for somebody in every frame is not the dancer; nor is a doubtful echo at the dancer's side."""
-    person, furniture = walker(100, 100, 300), np.repeat(STANDING[None] * 90, 100, axis=0) + (500, 150)
+    """Tall furniture taken for somebody in every frame is not the dancer, nor is a doubtful echo beside them."""
+    person = walker(100, 100, 300)
+    furniture = np.repeat(STANDING[None] * 90 + np.array([500, 150]), 100, axis=0)
     person[50] += (15, 0)  # the echo is nearer to where the dancer is expected
     detections = []
     for frame in range(100):
