@@ -3,7 +3,7 @@
     python benchmarks/detector.py [--weights FILE] [--truth DIR] [--shared DIR] [--teacher FILE.onnx]
 
 Speed: frames a second of each stage on the first sample clip. Accuracy: share of keypoints within 0.2 torso lengths of
-the truth of the sample clips (written by `python data/sample/render_sample.py --only --truth DIR`), of the labels of
+the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), of the labels of
 the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
 """
 
