@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests are small: threads would only wait for each other, here and in the steps that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
