@@ -20,8 +20,6 @@ import tyro
 
 from data.video import read_frames
 from pose_detector.detector import Detector
-from pose_detector.networks import STRIDE
-from pose_detector.pafprocess import group
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -56,21 +54,19 @@ def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
     start = time.perf_counter()
     frames = [frame for *_, frame in islice(read_frames(path), count)]
     seconds = {"decoding": time.perf_counter() - start}
-    height, width = frames[0].shape[:2]
-    fit = detector.fit(width, height)
-    detector.maps(frames[: settings.batch], fit)  # warm up
+    detector(frames[: settings.batch])  # warm up
 
-    def clock(name: str, work: Callable[[], object]) -> None:
+    def clock(name: str, work: Callable[..., list], *arguments: Iterable) -> list:
         start = time.perf_counter()
-        work()
+        results = [work(*row) for row in zip(*arguments, strict=True)]
         seconds[name] = time.perf_counter() - start
+        return results
 
-    outputs = []
-    clock("resizing", lambda: [fit.lay(frame) for frame in frames])
-    clock("both", lambda: outputs.extend(detector.maps(batch, fit) for batch in batches(frames, settings.batch)))
-    seconds["network"] = seconds.pop("both") - seconds["resizing"]
-    clock("grouping", lambda: [group(h, p, STRIDE) for heat, pafs in outputs for h, p in zip(heat, pafs, strict=True)])
+    laid = clock("resizing", detector.lay, batches(frames, settings.batch))
+    maps = clock("network", detector.maps, laid)
+    clock("grouping", detector.people, maps, laid)
     seconds["all, one after the other"] = sum(seconds.values())
+    height, width = frames[0].shape[:2]
     return [(f"{name}, {width}x{height}", f"{count / spent:8.1f} frames/s") for name, spent in seconds.items()]
 
 

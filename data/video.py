@@ -37,6 +37,7 @@ class VideoInfo:
     Attributes:
         path: the file.
         width, height: in pixels as displayed, rotation and pixel shape applied.
+        stored: (width, height) of the pixels that the file holds, upright; other tools' coordinates count these.
         fps: mean frames per second.
         rotation: degrees clockwise by which the stored frames are turned to be upright: 0, 90, 180 or 270.
         frames: how many the file holds.
@@ -48,6 +49,7 @@ class VideoInfo:
     path: Path
     width: int
     height: int
+    stored: tuple[int, int]
     fps: Fraction
     rotation: int
     frames: int
@@ -92,6 +94,7 @@ def probe(path: Path | str) -> VideoInfo:
             path=path,
             width=width,
             height=height,
+            stored=(first.height, first.width) if rotation % 180 else (first.width, first.height),
             fps=Fraction(fps),
             rotation=rotation,
             frames=count,

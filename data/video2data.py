@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import background, skeleton, video
+from data import background, report, skeleton, video
 from data.annotations import Annotations, atomic_path, fingerprint, image_name
+from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from main.config import Config, run_step
-from pose_detector.cleaning import Report
+from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
-from pose_detector.tracking import follow
+from pose_detector.tracking import choose, track
 
-Detect = Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray, np.ndarray]]]
+# Batches of frames (H, W, 3) uint8 RGB in; for each one a list of who is in its frames.
+Detect = Callable[[Iterable[Sequence[np.ndarray]]], Generator[list[Detection]]]
 
 # 51.8 dB on a real clip in half the bytes and a tenth of the time of PNG.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 ]  # fmt: skip
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
-_ADVICE = {
-    "head": "film from the front, with light on the face",
-    "shoulders": "keep the upper body in the picture",
-    "elbows": "wear clothes that differ from the background, and use more light",
-    "wrists": "use more light or a shorter exposure: fast hands blur",
-    "hips": "keep the whole body in the picture",
-    "knees": "keep the whole body in the picture, and nothing in front of the legs",
-    "ankles": "film the whole body, feet included",
-}
+_GLIMPSES = 20  # frames in which it is looked whether the camera moves
 
 
 def main(config: Config) -> None:
@@ -47,10 +42,11 @@ def main(config: Config) -> None:
         return resolve(config.pose_weights)
 
     def load_detector(weights: Path) -> Detect:
-        from main.device import choose_device
+        from main.device import prepare_device
         from pose_detector.detector import Detector
 
-        return Detector.load(str(weights), device=choose_device(config.device))
+        device = prepare_device(config.device, config.threads)
+        return Detector.load(str(weights), device=device, flip=config.pose_flip, scales=config.pose_scales).stream
 
     prepare(config, find_weights, load_detector)
 
@@ -66,28 +62,46 @@ def prepare(
         load_detector: makes the detector from it, called only where it is needed.
 
     Raises:
-        InputError: the video cannot be used, or nobody is seen in it.
+        InputError: the video or the poses given for it cannot be used, or nobody is seen in it.
     """
     training = config.mode == "train"
     path = config.train_video_path if training else config.test_video_path
+    given = config.train_poses if training else config.test_poses
     goal = config.train_annotations if training else config.test_annotations
     info = video.probe(path)
     size = video.working_size(info.width, info.height, config.frame_area)
-    weights, reason = find_weights()
-    settings = f"frames {size[0]}x{size[1]}, weights {weights.name} {fingerprint(weights)}, person {config.person}"
+    if given:
+        origin = f"poses {given.name} {poses_fingerprint(given)}"
+    else:
+        weights, reason = find_weights()
+        origin = f"weights {weights.name} {fingerprint(weights)}, flip {config.pose_flip}, scales {config.pose_scales}"
+    settings = f"frames {size[0]}x{size[1]}, {origin}, person {config.person}"
     digest = fingerprint(path)
     if not config.redo and _is_done(config, goal, digest, settings):
         print(f"already done: {goal} (--redo does it again)")
         return
 
     print(f"{path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, {info.frames} frames")
-    print(f"pose network: {weights.name} ({reason})")
-    detector = load_detector(weights)
-    with _staging(config.images_dir if training else None) as images:
-        detections, times = detect(path, size, detector, config.pose_batch, images, info.frames)
+    if given:
+        print(f"poses: from {given}")
+        detector = recite(read_poses(given, info.frames, info.stored, size))
+    else:
+        print(f"pose network: {weights.name} ({reason})")
+        detector = load_detector(weights)
+    with ExitStack() as stack:
+        images = stack.enter_context(_staging(config.images_dir)) if training else None
+        poses = stack.enter_context(_staging(config.poses_dir)) if config.save_poses else None
+        detections, times, glimpses = detect(path, size, detector, config.pose_batch, images, info.frames)
         if len(times) < 2:
             raise InputError(f"{path}: only one frame can be decoded; export the video again")
-        found = follow(detections, float(info.fps), config.person)
+        if len(detections) != len(times):
+            raise InputError(
+                f"{given} holds poses of {len(detections)} frames, but {len(times)} of {path.name} can be decoded;"
+                " export the video again, and detect in that one"
+            )
+        tracks = track(detections, float(info.fps))
+        chosen = choose(tracks, config.person)
+        found = clean(tracks[chosen].keypoints, float(info.fps), people=len(tracks))
         annotations = Annotations(
             frame_numbers=np.arange(len(times), dtype=np.int64),
             times=np.asarray(times, np.float64),
@@ -102,9 +116,20 @@ def prepare(
             settings=settings,
         )
         annotations.check()
-        unseen, shift = None, 0.0
+        dancer = background.hold(annotations.keypoints, round(_HOLD * annotations.fps))
+        shift = camera_shift(glimpses, detections, dancer)
+        if config.preview:
+            frames = tqdm(video.read_frames(path, size), total=len(times), unit="frame", desc="preview")
+            drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen)
+            video.write_video(config.preview_video, drawn, info.fps, annotations.times, audio_from=path)
+            print(f"written: {config.preview_video}")
+        if poses is not None:
+            write_poses(poses, path.stem, detections, size, info.stored)
+            _replace_folder(config.poses_dir, poses)
+            print(f"written: {config.poses_dir}")
+        unseen = None
         if images is not None:
-            plate, unseen, shift = make_plate(images, annotations, detections)
+            plate, unseen = make_plate(images, annotations.frame_size, detections, dancer)
             # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
             # in between leaves no pictures of one video beside poses of another.
             goal.unlink(missing_ok=True)
@@ -112,109 +137,95 @@ def prepare(
             with atomic_path(config.background_image) as temporary:
                 cv2.imwrite(str(temporary), plate[..., ::-1])
         annotations.save(goal)
-    for line in summary(annotations, found.report, unseen, shift):
+    for line in report.summary(annotations, found.report, unseen, shift):
         print(line)
     print(f"written: {goal}")
 
 
+def recite(poses: Sequence[Detection]) -> Detect:
+    """A detector that tells what is known already, frame by frame."""
+
+    def detector(batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[Detection]]:
+        rest = iter(poses)
+        for batch in batches:
+            yield list(islice(rest, len(batch)))
+        yield list(rest)
+
+    return detector
+
+
 def detect(
     path: Path, size: tuple[int, int], detector: Detect, batch: int, images: Path | None, total: int
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[float]]:
+) -> tuple[list[Detection], list[float], dict[int, np.ndarray]]:
     """People in every frame of a video: decoding runs ahead of the detector, writing of pictures behind it.
 
     Args:
         path: the video.
         size: (width, height) of the working frames in pixels.
-        detector: frames -> per frame keypoints (P, 18, 2) in pixels and scores (P, 18).
+        detector: see `Detect`.
         batch: frames handed to it at once.
         images: folder to write the frames to, or None.
-        total: number of frames expected, for the progress bar.
+        total: number of frames expected.
 
     Returns:
-        detections and times in seconds, per frame.
+        detections and times in seconds, per frame; some `_GLIMPSES` of the frames by their number.
     """
-    detections: list[tuple[np.ndarray, np.ndarray]] = []
+    detections: list[Detection] = []
     times: list[float] = []
-    waiting: list[np.ndarray] = []
-    writing: list[Future] = []
-    with ThreadPoolExecutor(2) as pool, tqdm(total=total, unit="frame", desc="poses", mininterval=0.5) as bar:
+    glimpses: dict[int, np.ndarray] = {}
 
-        def flush() -> None:
-            if waiting:
-                detections.extend(detector(waiting))
-                bar.update(len(waiting))
-                waiting.clear()
-            # Whoever falls behind is waited for, which bounds the memory; a full disk is reported here.
-            while len(writing) > 4 * batch or (writing and writing[0].done()):
-                writing.pop(0).result()
+    def batches() -> Generator[list[np.ndarray]]:
+        writing: list[Future] = []
+        with ThreadPoolExecutor(2) as pool, closing(video.read_frames(path, size)) as frames:
+            while part := list(islice(frames, batch)):
+                for index, time, frame in part:
+                    times.append(time)
+                    if index % max(1, total // _GLIMPSES) == 0:
+                        glimpses[index] = frame
+                    if images is not None:
+                        writing.append(pool.submit(_write_image, images / image_name(index), frame))
+                yield [frame for *_, frame in part]
+                # Whoever falls behind is waited for, which bounds the memory; a full disk is reported here.
+                while len(writing) > 4 * batch or (writing and writing[0].done()):
+                    writing.pop(0).result()
+            for future in writing:
+                future.result()
 
-        for index, time, frame in video.read_frames(path, size):
-            times.append(time)
-            waiting.append(frame)
-            if images is not None:
-                writing.append(pool.submit(_write_image, images / image_name(index), frame))
-            if len(waiting) == batch:
-                flush()
-        flush()
-        for future in writing:
-            future.result()
-    return detections, times
+    with (
+        tqdm(total=total, unit="frame", desc="poses", mininterval=0.5) as bar,
+        closing(batches()) as source,
+        closing(detector(source)) as results,
+    ):
+        for found in results:
+            detections += found
+            bar.update(len(found))
+    return detections, times, glimpses
+
+
+def camera_shift(glimpses: dict[int, np.ndarray], detections: Sequence[Detection], dancer: np.ndarray) -> float:
+    """How far the camera is away from where it was at first in a quarter of the frames, in pixels.
+
+    Args:
+        glimpses: frames (H, W, 3) by their number.
+        detections: of every frame.
+        dancer: (N, 18, 3), of every frame.
+    """
+    everybody = [np.concatenate([_others(*detections[i], dancer[i]), dancer[i : i + 1]]) for i in glimpses]
+    motion = background.camera_motion(list(glimpses.values()), everybody)
+    return float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
 
 
 def make_plate(
-    images: Path, annotations: Annotations, detections: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray, float]:
+    images: Path, frame_size: tuple[int, int], detections: Sequence[Detection], dancer: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The room, from the pictures just written.
 
     Returns:
-        the plate (H, W, 3) uint8 RGB; where it is made up (H, W) bool; how far the camera is away from where it was at
-        first in a quarter of the frames, in pixels.
+        the plate (H, W, 3) uint8 RGB; where it is made up (H, W) bool.
     """
-    sample = background.sample_indices(annotations.total_frames, annotations.frame_size)
-    dancer = background.hold(annotations.keypoints, round(_HOLD * annotations.fps))[sample]
-    others = [_others(*detections[i], pose) for i, pose in zip(sample, dancer, strict=True)]
-    few = range(0, len(sample), max(1, len(sample) // 20))
-    everybody = [np.concatenate([others[i], dancer[i : i + 1]]) for i in few]
-    motion = background.camera_motion([_read_image(images, sample[i]) for i in few], everybody)
-    plate, unseen = background.background_plate((_read_image(images, i) for i in sample), dancer, others)
-    return plate, unseen, float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
-
-
-def summary(annotations: Annotations, report: Report, unseen: np.ndarray | None, shift: float = 0.0) -> list[str]:
-    """What a user should know of the result, line by line, advice last.
-
-    Args:
-        annotations: the result.
-        report: of the cleaning.
-        unseen: (H, W) where the plate is made up, or None without one.
-        shift: of the camera, in pixels.
-    """
-    n = annotations.total_frames
-    present = n - report.frames_without_person
-    people = "1 person" if report.people == 1 else f"{report.people} people"
-    lines = [f"{n} frames, {people}; the dancer is in {present} of them ({present / n:.0%})"]
-    present_rows = (annotations.keypoints[..., 2] > 0).any(1)
-    seen = ((annotations.keypoints[..., 2] > 0) & ~annotations.filled)[present_rows]
-    shares = {name: float(seen[:, list(joints)].mean()) for name, joints in skeleton.GROUPS.items()}
-    lines.append("seen: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
-    lines.append(
-        f"keypoints filled in over time: {annotations.filled.sum()}, rejected as wrong: {report.outliers.sum()}, "
-        f"sides exchanged: {report.swaps.sum()}, still missing: {report.missing.sum()} of {18 * n}"
-    )
-    if unseen is not None:
-        lines.append(f"background: {1 - unseen.mean():.1%} of it seen, the rest filled in")
-    if present < 0.8 * n:
-        lines.append("advice: the dancer should be in the picture all the time; cut the video to where that is so")
-    lines += [f"advice: few {name} are seen; {_ADVICE[name]}" for name, share in shares.items() if share < 0.7]
-    if report.people > 1:
-        lines.append("advice: if this is not the dancer you mean, name another with --person 0, 1, ... (left to right)")
-    if shift > 0.005 * annotations.frame_size[0]:
-        lines.append(
-            f"advice: the camera moves (by {shift:.0f} pixels and more); put it on a stand, or the room smears"
-        )
-    if unseen is not None and unseen.mean() > 0.1:
-        lines.append("advice: part of the room is never seen; a second of the empty room in the video would show it")
-    return lines
+    sample = background.sample_indices(len(dancer), frame_size)
+    others = [_others(*detections[i], dancer[i]) for i in sample]
+    return background.background_plate((_read_image(images, i) for i in sample), dancer[sample], others)
 
 
 def _others(keypoints: np.ndarray, scores: np.ndarray, dancer: np.ndarray) -> np.ndarray:
@@ -234,6 +245,8 @@ def _is_done(config: Config, goal: Path, digest: str, settings: str) -> bool:
         return False
     if old.fingerprint != digest or old.settings != settings:
         return False
+    if (config.preview and not config.preview_video.is_file()) or (config.save_poses and not config.poses_dir.is_dir()):
+        return False
     if config.mode == "test":
         return True
     return config.background_image.is_file() and all(
@@ -252,11 +265,8 @@ def _read_image(folder: Path, number: int) -> np.ndarray:
 
 
 @contextmanager
-def _staging(folder: Path | None) -> Iterator[Path | None]:
-    """A new folder beside `folder`, gone afterwards unless it was moved; None for None."""
-    if folder is None:
-        yield None
-        return
+def _staging(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, gone afterwards unless it was moved."""
     new = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
     new.mkdir(parents=True)

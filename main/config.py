@@ -41,6 +41,12 @@ class Config:
     pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
     pose_batch: int = 8  # frames that the detector is given at once
+    pose_flip: bool = False  # look at every frame in the mirror too, and average: errs less, takes twice as long
+    pose_scales: tuple[float, ...] = (1.0,)  # sizes of the network's input, relative to its usual one; averaged
+    train_poses: Path | None = None  # folder of OpenPose's .json files of the train video, to take instead of detecting
+    test_poses: Path | None = None  # the same of the dance
+    save_poses: bool = False  # also write everybody seen as such files, to data/source/poses
+    preview: bool = False  # also write a video of what was seen: data/source/train_preview.mp4, test_preview.mp4
     redo: bool = False  # detect again although the result for this video and these settings is there
 
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
@@ -59,6 +65,8 @@ class Config:
     discriminator_channels: int = 24  # of its first layer
     discriminator_scales: int = 2  # how many, each at half the resolution of the one before
     weight_pixel: float = 15.0  # of the loss terms: L1, pixels
+    weight_ssim: float = 4.0  # 1 - SSIM
+    weight_detail: float = 1.0  # strength of fine detail
     weight_adversarial: float = 0.3  # judge's scores
     weight_feature_matching: float = 3.0  # judge's features
     weight_perceptual: float = 2.0  # features of a fixed network
@@ -102,6 +110,14 @@ class Config:
     @property
     def test_annotations(self) -> Path:
         return self.source_dir / "annotations" / "test_annotations.npz"
+
+    @property
+    def poses_dir(self) -> Path:
+        return self.source_dir / "poses" / self.mode
+
+    @property
+    def preview_video(self) -> Path:
+        return self.source_dir / f"{self.mode}_preview.mp4"
 
     @property
     def norm_test_annotations(self) -> Path:

@@ -1,13 +1,17 @@
 """From pictures to people: `Detector`."""
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from pose_detector import weights as files
 from pose_detector.errors import InputError
@@ -19,6 +23,9 @@ from pose_detector.pafprocess import group
 log = logging.getLogger(__name__)
 
 PADDING = 128  # grey; in the networks' units 0
+
+People = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels of the frame, scores (P, 18)
+Laid = list[tuple["Fit", np.ndarray]]  # for each scale, how a batch was laid into the input, and the input
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class Detector:
         height: int | None = None,
         dtype: torch.dtype | None = None,
         flip: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         """
         Args:
@@ -85,16 +93,22 @@ class Detector:
                 network likes best. ONNX networks have their own size.
             dtype: None: float16 on CUDA devices, else float32.
             flip: Look at every frame in the mirror too, and average: takes twice as long and errs less.
+            scales: Factors on the height. The maps of all are averaged, at the resolution of the largest.
 
         Raises:
-            InputError: The height is not positive.
+            InputError: The height or a scale is not positive, or does not suit the network.
         """
-        if height is not None and height < STRIDE:
-            raise InputError(f"the network height must be at least {STRIDE} pixels, not {height}")
+        if not scales or min(scales) <= 0:
+            raise InputError(f"pose_scales must be positive numbers, not {tuple(scales)}")
+        if isinstance(network, OnnxNetwork) and tuple(scales) != (1.0,):
+            raise InputError("pose_scales: ONNX networks have one size; leave it at 1")
         self.network, self.device, self.height, self.flip = network, torch.device(device), height, flip
+        self.scales = sorted(scales, reverse=True)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         if isinstance(network, PoseNetwork):
             self.height = height or network.default_height
+            if self.height * self.scales[-1] < STRIDE:
+                raise InputError(f"the network height must be at least {STRIDE} pixels, not {height}")
             fuse_norms(network).to(self.device, self.dtype, memory_format=torch.channels_last)
 
     @classmethod
@@ -106,13 +120,14 @@ class Detector:
         height: int | None = None,
         dtype: torch.dtype | None = None,
         flip: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> "Detector":
         """Make a detector from weights, found as `weights.resolve` says.
 
         Args:
             weights: A .pth or .onnx file, "openpose", "light" or "".
             directory: Folder of own and fetched weights.
-            device, height, dtype, flip: As for `Detector`.
+            device, height, dtype, flip, scales: As for `Detector`.
 
         Raises:
             InputError: The weights cannot be found, fetched or used.
@@ -120,9 +135,9 @@ class Detector:
         path, reason = files.resolve(weights, directory)
         log.info("pose detector: %s (%s)", path, reason)
         network = OnnxNetwork(path) if path.suffix == ".onnx" else files.load_network(path)
-        return cls(network, device, height, dtype, flip)
+        return cls(network, device, height, dtype, flip, scales)
 
-    def __call__(self, frames: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def __call__(self, frames: Sequence[np.ndarray]) -> list[People]:
         """Find the people in frames.
 
         Args:
@@ -134,37 +149,80 @@ class Detector:
         """
         if not len(frames):
             return []
-        fit = self.fit(*frames[0].shape[1::-1])
+        laid = self.lay(frames)
+        return self.people(self.maps(laid), laid)
+
+    def stream(self, batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[People]]:
+        """The same for one batch after the other, while the network never waits.
+
+        The next batch is fetched and resized in one thread, and the last one grouped in another.
+        """
+        iterator = iter(batches)
+        with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as behind:
+
+            def fetch() -> Laid | None:
+                frames = next(iterator, None)
+                return None if frames is None else self.lay(frames)
+
+            coming = ahead.submit(fetch)
+            grouping: deque[Future[list[People]]] = deque()
+            while (laid := coming.result()) is not None:
+                coming = ahead.submit(fetch)
+                grouping.append(behind.submit(self.people, self.maps(laid), laid))
+                if len(grouping) > 1:
+                    yield grouping.popleft().result()
+            for future in grouping:
+                yield future.result()
+
+    def lay(self, frames: Sequence[np.ndarray]) -> Laid:
+        """Frames as inputs of the network, largest scale first."""
+        width, height = frames[0].shape[1::-1]
+        if any(frame.shape[1::-1] != (width, height) for frame in frames):
+            raise ValueError(f"all frames must be {width}x{height} pixels")
+        if isinstance(self.network, OnnxNetwork):
+            fits, padding = [Fit.to_box(width, height, self.network.size[::-1])], 0
+        else:
+            fits, padding = [Fit.to_height(width, height, round(self.height * s)) for s in self.scales], PADDING
+        return [(fit, np.stack([fit.lay(frame, padding) for frame in frames])) for fit in fits]
+
+    def maps(self, laid: Laid) -> np.ndarray:
+        """Heat maps and PAFs (B, 57, h, w) float32, averaged over mirror and scales, of what `lay` gives."""
+        with torch.inference_mode():
+            total, first = None, laid[0][0]
+            for fit, pictures in laid:
+                maps = self._run(pictures)
+                if self.flip:  # the cells of the whole input lie symmetrically, padding included
+                    mirrored = self._run(np.ascontiguousarray(pictures[:, :, ::-1]))
+                    signs = torch.from_numpy(SIGNS).to(maps.device)[:, None, None]
+                    maps = (maps + mirrored[:, CHANNELS].flip(3) * signs) / 2
+                total = maps if total is None else total + _resampled(maps, fit, first)
+            return (total / len(laid)).contiguous().cpu().numpy()
+
+    def people(self, maps: np.ndarray, laid: Laid) -> list[People]:
+        """Group maps (B, 57, h, w) into people, in pixels of the frames that were laid."""
         found = []
-        for heatmaps, pafs in zip(*self.maps(frames, fit), strict=True):
-            keypoints, scores = group(heatmaps, pafs, STRIDE)
-            found.append((np.where(scores[..., None] > 0, fit.to_frame(keypoints), 0), scores))
+        for frame in maps:
+            keypoints, scores = group(frame[:HEATMAPS], frame[HEATMAPS:], STRIDE)
+            found.append((np.where(scores[..., None] > 0, laid[0][0].to_frame(keypoints), 0), scores))
         return found
 
-    def fit(self, width: int, height: int) -> Fit:
-        """How frames of a size are laid into the network's input."""
+    def _run(self, pictures: np.ndarray) -> Tensor:
+        """(B, h, w, 3) uint8 -> (B, 57, h / 8, w / 8) float32 on the device."""
         if isinstance(self.network, OnnxNetwork):
-            return Fit.to_box(width, height, self.network.size[::-1])
-        return Fit.to_height(width, height, self.height)
+            return torch.from_numpy(np.stack([np.concatenate(self.network(picture)) for picture in pictures]))
+        batch = torch.from_numpy(pictures).to(self.device)
+        batch = batch.permute(0, 3, 1, 2).to(self.dtype) / 255  # channels_last in memory
+        return torch.cat(self.network(batch), dim=1).float()
 
-    def maps(self, frames: Sequence[np.ndarray], fit: Fit) -> tuple[np.ndarray, np.ndarray]:
-        """Heat maps (B, 19, h, w) and PAFs (B, 38, h, w) of frames, float32."""
-        if any(frame.shape[1::-1] != fit.frame for frame in frames):
-            raise ValueError(f"all frames must be {fit.frame[0]}x{fit.frame[1]} pixels")
-        pictures = np.stack(
-            [fit.lay(frame, 0 if isinstance(self.network, OnnxNetwork) else PADDING) for frame in frames]
+
+def _resampled(maps: Tensor, fit: Fit, wanted: Fit) -> Tensor:
+    """Maps (B, C, h, w) of inputs laid by `fit`, at the cells of those that `wanted` lays."""
+    axes = []
+    for side in (0, 1):  # x, y; in cells of `fit` from the edge, as shares of its side, then -1..1
+        cells = (torch.arange(wanted.padded[side] // STRIDE, device=maps.device) + 0.5) * (
+            fit.resized[side] / wanted.resized[side]
         )
-        maps = self._run(pictures)
-        if self.flip:  # the cells of the whole input lie symmetrically, padding included
-            mirrored = self._run(np.ascontiguousarray(pictures[:, :, ::-1]))[:, CHANNELS, :, ::-1]
-            maps = (maps + mirrored * SIGNS[:, None, None]) / 2
-        return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
-
-    def _run(self, pictures: np.ndarray) -> np.ndarray:
-        """(B, h, w, 3) uint8 -> (B, 57, h / 8, w / 8) float32."""
-        if isinstance(self.network, OnnxNetwork):
-            return np.stack([np.concatenate(self.network(picture)) for picture in pictures])
-        with torch.inference_mode():
-            batch = torch.from_numpy(pictures).to(self.device)
-            batch = batch.permute(0, 3, 1, 2).to(self.dtype) / 255  # channels_last in memory
-            return torch.cat(self.network(batch), dim=1).float().contiguous().cpu().numpy()
+        axes.append(cells * STRIDE / fit.padded[side] * 2 - 1)
+    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
+    grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
+    return functional.grid_sample(maps, grid, "bicubic", "border", align_corners=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pose_detector.cleaning import Cleaned, clean, person_size
+from pose_detector.cleaning import person_size
 from pose_detector.errors import InputError
 
 Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
@@ -41,18 +41,8 @@ class Track:
         return float((heights * shown[..., 2].mean(axis=1)).sum())
 
 
-def follow(detections: Sequence[Detection], fps: float, person: int | None = None) -> Cleaned:
-    """Track everybody, choose one and clean that one's keypoints: `track`, `choose` and `clean` in one.
-
-    Raises:
-        InputError: Nobody was found, or there is no such person.
-    """
-    tracks = track(detections, fps)
-    return clean(choose(tracks, person).keypoints, fps, people=len(tracks))
-
-
-def choose(tracks: Sequence[Track], person: int | None = None) -> Track:
-    """The person that is meant.
+def choose(tracks: Sequence[Track], person: int | None = None) -> int:
+    """Number of the person that is meant among the tracks.
 
     Args:
         tracks: From `track`.
@@ -64,12 +54,12 @@ def choose(tracks: Sequence[Track], person: int | None = None) -> Track:
     if not tracks:
         raise InputError("no person was found in the video: use one in which somebody is seen from head to foot")
     if person is None:
-        return max(tracks, key=lambda t: t.score)
+        return max(range(len(tracks)), key=lambda i: tracks[i].score)
     if not 0 <= person < len(tracks):
         wanted = "0" if len(tracks) == 1 else f"0 to {len(tracks) - 1}, left to right by first appearance"
         people = "1 person was" if len(tracks) == 1 else f"{len(tracks)} people were"
         raise InputError(f"there is no person {person}: {people} found in the video, so choose {wanted}")
-    return tracks[person]
+    return person
 
 
 def track(detections: Sequence[Detection], fps: float) -> list[Track]:

@@ -96,13 +96,74 @@ def test_batches_give_the_same_as_single_frames():
             torch.nn.init.kaiming_normal_(module.weight)  # so that the input is still felt at the end
     detector = Detector(network, height=64)
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
-    fit = detector.fit(90, 60)
-    batched = detector.maps(frames, fit)
-    for i, frame in enumerate(frames):
-        for together, alone in zip(batched, detector.maps([frame], fit), strict=True):
-            assert np.allclose(together[i], alone[0], atol=1e-3 * np.abs(alone).max())
-    assert not np.allclose(batched[0][0], batched[0][1], rtol=0.1)
+    batched = detector.maps(detector.lay(frames))
+    for frame, together in zip(frames, batched, strict=True):
+        (alone,) = detector.maps(detector.lay([frame]))
+        assert np.allclose(together, alone, atol=1e-3 * np.abs(alone).max())
+    assert not np.allclose(batched[0], batched[1], rtol=0.1)
     assert detector([]) == []
+
+
+class Counter(PoseNetwork):
+    """Paints as many people as the picture is bright."""
+
+    default_height = 256
+
+    def forward(self, pictures):
+        people = np.concatenate([PERSON * 240 + 8, np.ones((18, 1))], axis=1)
+        counts = (pictures[:, 0, 0, 0] * 255).round().int().tolist()
+        shifted = [[people + np.array([250 * n, 0, 0]) for n in range(count)] for count in counts]
+        maps = np.stack([draw_maps(np.array(p).reshape(-1, 18, 3), (32, 128)) for p in shifted])
+        maps = torch.from_numpy(maps)
+        return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
+
+
+def test_a_stream_keeps_the_order_and_hands_errors_on():
+    detector = Detector(Counter())
+    batches = [[np.full((256, 1024, 3), n % 4, np.uint8) for n in range(k, k + 3)] for k in range(5)]
+    found = [[len(keypoints) for keypoints, _ in batch] for batch in detector.stream(iter(batches))]
+    assert found == [[n % 4 for n in range(k, k + 3)] for k in range(5)]
+    assert list(detector.stream([])) == []
+
+    def broken():
+        yield batches[0]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        list(detector.stream(broken()))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("scales", [(0.5, 1.0), (1.5, 0.8, 1.0), (2.0,)])
+def test_scales_agree_on_the_place(scales, flip):
+    class Finder(PoseNetwork):
+        """Paints a person of the input's height where the dot is seen."""
+
+        default_height = 256
+
+        def forward(self, pictures):
+            height, width = pictures.shape[2:]
+            brightness = pictures[0, 0].numpy() * (pictures[0, 1].numpy() < 0.1)
+            x = (brightness.sum(axis=0) * np.arange(width)).sum() / brightness.sum()
+            y = (brightness.sum(axis=1) * np.arange(height)).sum() / brightness.sum()
+            offsets = (PERSON - PERSON[1]) * height
+            if x > width / 2:  # in the mirror
+                offsets = (offsets * (-1, 1))[SWAP]
+            people = np.concatenate([offsets + np.array([x, y]), np.ones((18, 1))], axis=1)[None]
+            maps = torch.from_numpy(draw_maps(people, (height // 8, width // 8)))[None]
+            return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
+
+    frame = np.zeros((200, 333, 3), np.uint8)
+    frame[48:53, 98:103, 0] = 255  # the neck, at (100, 50)
+    ((keypoints, scores),) = Detector(Finder(), flip=flip, scales=scales)([frame])
+    assert (scores[0] > 0.2).all()
+    assert np.abs(keypoints[0] - ((PERSON - PERSON[1]) * 200 + (100, 50))).max() < 1.5
+
+
+@pytest.mark.parametrize("scales", [(), (0.0,), (-1.0, 1.0), (0.01,)])
+def test_scales_are_checked(scales):
+    with pytest.raises(InputError, match=r"pose_scales|height"):
+        Detector(Painter(PERSON * 100), scales=scales)
 
 
 class MirrorProof(Painter):
@@ -122,10 +183,9 @@ def test_looking_in_the_mirror_keeps_sides_and_places():
     frame[:, 0] = 255
     network = MirrorProof(PERSON * 128)
     plain, flipped = (Detector(network, height=128, flip=flip) for flip in (False, True))
-    fit = plain.fit(130, 128)
-    for once, twice in zip(plain.maps([frame], fit), flipped.maps([frame], fit), strict=True):
-        assert np.allclose(once, twice, atol=1e-5)
-        assert once.max() > 0.5
+    once, twice = (detector.maps(detector.lay([frame])) for detector in (plain, flipped))
+    assert np.allclose(once, twice, atol=1e-5)
+    assert once[:, :HEATMAPS].max() > 0.5 and once[:, HEATMAPS:].max() > 0.5
 
 
 def test_frames_of_several_sizes_are_refused():

@@ -76,7 +76,11 @@ def weights(tmp_path):
 
 def prepare(config, weights, mode, stub=None):
     stub = stub or Stub()
-    video2data.prepare(replace(config, mode=mode), lambda: (weights, "a test"), lambda _: stub)
+
+    def detector(batches):
+        return (stub(batch) for batch in batches)
+
+    video2data.prepare(replace(config, mode=mode), lambda: (weights, "a test"), lambda _: detector)
     return stub
 
 
