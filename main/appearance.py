@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, median_filter
 
-from data.skeleton import body_size
+from data.skeleton import body_size, to_fixed
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Part:
     after: float  # ... and beyond the end
     width: float  # half its width
     near: tuple[int, ...]  # other keypoints that decide whether two frames show it alike
+    clear: bool = False  # take it from frames where no arm lies before it
 
 
 HEAD = (0, 14, 15, 16, 17)
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
+    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=True),  # what arms hid in the torso's frame
     Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12)), Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9)),
     Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
     Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11, 3, 6)),
@@ -37,6 +39,26 @@ PARTS = (
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
 )  # fmt: skip
 LAYERS = 2
+ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms
+HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
+BINS = 16  # of each colour channel
+
+
+@dataclass
+class Texture:
+    """The frames that texture is copied from.
+
+    Attributes:
+        frames: (N, H, W, 4) uint8 RGB and matte.
+        poses: (N, 18, 3) pixels of these frames.
+        sizes: (N,) sizes of the person in them, from :func:`person_sizes`.
+        arms: (2, BINS, BINS, BINS) from :func:`arm_colours`.
+    """
+
+    frames: np.ndarray
+    poses: np.ndarray
+    sizes: np.ndarray
+    arms: np.ndarray
 
 
 def matte(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -78,9 +100,23 @@ def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_s
         bb = (seen[0] > 0).astype(np.float32) @ (seen[1] * (b**2).sum(-1)).T
         qb = sum((seen[0] * q[..., i]) @ ((seen[1] > 0) * b[..., i]).T for i in (0, 1))
         cost = np.maximum(qq + bb - 2 * qb, 0) / np.maximum(both, 1e-6)
+        if part.clear:
+            cost += 0.5 * _covered(bank, bank_sizes, part)
         cost[:, ~_has(bank, part)] = np.inf
         costs[p] = cost
     return costs
+
+
+def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
+    """Share (N,) of points on the arms that lie before a part."""
+    start, end = _mean(poses, part.start), _mean(poses, part.end)
+    before = np.zeros(len(poses), np.float32)
+    for elbow, wrist in ARMS[2:]:
+        for t in (0.0, 0.5, 1.0, 1.4):
+            points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
+            near = _beside(points, start, end) < (part.width + 0.1) * sizes
+            before += near & (poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0)
+    return before / 8
 
 
 def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 32) -> np.ndarray:
@@ -115,14 +151,64 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
     return chosen
 
 
+def arm_colours(
+    frames: np.ndarray, plate: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150
+) -> np.ndarray:
+    """How likely a pixel of some colour near an arm shows the arm, and not what is behind it: from the colours along
+    the middle of the arms' bones, those along the body's, and those of the plate, by Bayes' rule with even odds.
+
+    Args:
+        frames: (N, H, W, 4) uint8 RGB and matte.
+        plate: (H, W, 3) uint8 RGB.
+        poses: (N, 18, 3) pixels.
+        sizes: (N,) from :func:`person_sizes`.
+        most: so many frames are looked at.
+
+    Returns:
+        (2, BINS, BINS, BINS) float32 in [0, 1] by red, green and blue: upper arms, forearms with hands.
+    """
+    counts = np.zeros((4, BINS**3))  # plate, body, upper arms, forearms
+
+    def count(row: int, colours: np.ndarray) -> None:
+        bins = (colours.astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
+        counts[row] += np.bincount(bins, minlength=BINS**3)
+
+    count(0, plate.reshape(-1, 3)[::7])
+    for i in np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int):
+        arms = [_bone(poses[i], (a,), (b,)) for a, b in ARMS if (poses[i, [a, b], 2] > 0).all()]
+        for part in PARTS:
+            if not _has(poses[i][None], part)[0]:
+                continue
+            start, end = _bone(poses[i], part.start, part.end)
+            across = np.array([start[1] - end[1], end[0] - start[0]]) / max(float(np.hypot(*(end - start))), 1e-3)
+            along, aside = np.meshgrid(np.linspace(0.1, 1.0, 12), np.linspace(-0.3, 0.3, 5) * part.width * sizes[i])
+            points = start + along.reshape(-1, 1) * (end - start) + aside.reshape(-1, 1) * across
+            if part.layer == 0:
+                for a, b in arms:
+                    points = points[_beside(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
+            x, y = np.rint(points).astype(int).T
+            inside = (x >= 0) & (y >= 0) & (x < frames.shape[2]) & (y < frames.shape[1])
+            colours = frames[i, y[inside], x[inside]]
+            count(1 if part.layer == 0 else 2 + _forearm(part), colours[colours[:, 3] > 128, :3])
+    dense = gaussian_filter(counts.reshape(4, BINS, BINS, BINS), (0, 0.7, 0.7, 0.7), mode="nearest")
+    dense = dense / np.maximum(dense.sum((1, 2, 3), keepdims=True), 1) + 1e-5
+    return (dense[2:] / (dense[2:] + np.maximum(dense[0], dense[1]))).astype(np.float32)
+
+
+def _forearm(part: Part) -> bool:
+    """Whether a part of the arms' layer is a forearm."""
+    return part.start in ((3,), (6,))
+
+
+def _beside(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Distances (n,) of points (n, 2) from segments; start and end are (2,) or (n, 2)."""
+    bone = end - start
+    along = np.clip(((points - start) * bone).sum(-1) / np.maximum((bone * bone).sum(-1), 1e-6), 0, 1)
+    return np.linalg.norm(points - start - along[..., None] * bone, axis=-1)
+
+
 def paint_references(
-    pose: np.ndarray,
-    person: float,
-    size: tuple[int, int],
-    sources: np.ndarray,
-    frames: np.ndarray,
-    poses: np.ndarray,
-    sizes: np.ndarray,
+    pose: np.ndarray, person: float, size: tuple[int, int], sources: np.ndarray, texture: Texture
 ) -> np.ndarray:
     """Move the parts of training frames onto a pose.
 
@@ -130,10 +216,8 @@ def paint_references(
         pose: (18, 3) pixels of the window to be painted.
         person: size of the person there, from :func:`person_sizes`.
         size: width and height of that window.
-        sources: (len(PARTS),) index of the training frame for each part.
-        frames: (N, H, W, 4) uint8 RGB and matte.
-        poses: (N, 18, 3) pixels of these frames.
-        sizes: (N,) sizes of the person in them.
+        sources: (len(PARTS),) index of the frame of the texture for each part.
+        texture: what is copied.
 
     Returns:
         (LAYERS, 4, height, width) uint8: RGB and coverage of the body and of the arms; nothing is painted for
@@ -142,26 +226,16 @@ def paint_references(
     width, height = size
     layers = np.zeros((LAYERS, height, width, 4), np.uint8)
     for part, source in zip(PARTS, sources, strict=True):
-        if _has(pose[None], part)[0] and _has(poses[source][None], part)[0]:
-            ratio = person / float(sizes[source])
-            _paint_part(layers[part.layer], part, pose, poses[source], frames[source], person, ratio)
+        if _has(pose[None], part)[0] and _has(texture.poses[source][None], part)[0]:
+            _paint_part(layers[part.layer], part, pose, person, texture, source)
     return layers.transpose(0, 3, 1, 2)
 
 
-def _paint_part(
-    layer: np.ndarray,
-    part: Part,
-    pose: np.ndarray,
-    source_pose: np.ndarray,
-    frame: np.ndarray,
-    person: float,
-    ratio: float,
-) -> None:
-    """Paint one part over what is there; ``ratio``: the person's size in ``pose`` over that in ``source_pose``."""
+def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, texture: Texture, source: int) -> None:
+    """Paint one part over what is there."""
+    source_pose, ratio = texture.poses[source], person / float(texture.sizes[source])
     height, width = layer.shape[:2]
-    start, end, source_start, source_end = (
-        _mean(p[None], joints)[0] for p in (pose, source_pose) for joints in (part.start, part.end)
-    )
+    (start, end), (source_start, source_end) = (_bone(p, part.start, part.end) for p in (pose, source_pose))
     bone, source_bone = end - start, source_end - source_start
     length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
     along, source_along = bone / length, source_bone / source_length
@@ -181,8 +255,10 @@ def _paint_part(
     if x1 <= x0 or y1 <= y0:
         return
     inverse = np.column_stack([matrix, matrix @ (x0, y0) + offset])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(frame, inverse, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(
+        texture.frames[source], inverse, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_CONSTANT
+    )
 
     # A box with round ends along the bone, soft at its rim.
     dx = np.arange(x0, x1, dtype=np.float32) - np.float32(start[0])
@@ -196,6 +272,18 @@ def _paint_part(
 
     view = layer[y0:y1, x0:x1]
     opacity = soft * moved[..., 3] * np.float32(1 / 255)
+    if part.layer == 1:
+        opacity *= _alike(moved, texture.arms[int(_forearm(part))])
+    elif not part.clear:  # an arm that lies before the body is no part of it
+        for k, (a, b) in enumerate(ARMS):
+            if (source_pose[[a, b], 2] > 0).all():
+                first, last = (np.linalg.solve(matrix, source_pose[j, :2] - offset) - (x0, y0) for j in (a, b))
+                last = last + (HAND * (last - first) if k > 1 else 0)
+                near = np.zeros(view.shape[:2], np.uint8)
+                p, q = to_fixed(np.stack([first, last]), near.shape)
+                cv2.line(near, p, q, 1, max(1, round(0.36 * person)), cv2.LINE_8, 4)
+                if near.any():
+                    opacity *= 1 - _alike(moved, texture.arms[k // 2]) * near
     covered = view[..., 3] * np.float32(1 / 255) * (1 - opacity)
     mixed = opacity + covered
     share = (opacity / np.maximum(mixed, 1e-3))[..., None]
@@ -203,11 +291,22 @@ def _paint_part(
     view[..., 3] = 255 * mixed + 0.5
 
 
+def _alike(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """How surely (H, W), 0 to 1, the pixels of a picture (H, W, 4) uint8 are of the likely ones of some colours."""
+    red, green, blue = (picture[..., i] // (256 // BINS) for i in range(3))
+    return cv2.blur(np.clip((colours[red, green, blue] - 0.3) / 0.3, 0, 1), (3, 3))
+
+
 def _has(poses: np.ndarray, part: Part) -> np.ndarray:
     seen = poses[..., 2] > 0
     return seen[:, list(part.start)].any(1) & (
         seen[:, list(part.end)].any(1) if part.end == HEAD else seen[:, list(part.end)].all(1)
     )
+
+
+def _bone(pose: np.ndarray, start: tuple[int, ...], end: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Where a bone of a pose (18, 3) begins and ends, (2,) each."""
+    return _mean(pose[None], start)[0], _mean(pose[None], end)[0]
 
 
 def _mean(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:

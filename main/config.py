@@ -49,6 +49,9 @@ class Config:
     preview: bool = False  # also write a video of what was seen: data/source/train_preview.mp4, test_preview.mp4
     redo: bool = False  # detect again although the result for this video and these settings is there
 
+    # ---- Step 2: data/annot_normalize.py ----------------------------------------------------------------------------
+    normalise: Literal["limbs", "global"] = "limbs"  # bones and cameras, or one scale and shift a frame (the paper's)
+
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
     epochs: int = 40  # passes over the training frames
     max_minutes: float = 0.0  # stop training, saved and usable, after so many minutes; 0: no limit
@@ -78,6 +81,8 @@ class Config:
 
     # ---- main/evaluate.py -------------------------------------------------------------------------------------------
     truth: Path | None = None  # video of what the result should show
+    evaluate_weights: str = ""  # pose network that looks for the keypoints in the result, better not the one of step 1
+    lpips: bool = False  # also LPIPS, for which AlexNet (244 MB) is fetched once
 
     # ---- Texture, steps 3 and 4 -------------------------------------------------------------------------------------
     bank: int = 1000  # training frames that texture is copied from, at most; they are kept in memory

@@ -30,9 +30,12 @@ class Clip:
     numbers: np.ndarray  # (N,) frame numbers in the video
     plate: np.ndarray  # (H, W, 3) uint8 RGB
     sizes: np.ndarray = field(init=False)  # (N,) size of the person in pixels
+    texture: appearance.Texture = field(init=False)  # the same, to copy from
 
     def __post_init__(self) -> None:
         self.sizes = appearance.person_sizes(self.poses)
+        arms = appearance.arm_colours(self.frames, self.plate, self.poses, self.sizes)
+        self.texture = appearance.Texture(self.frames, self.poses, self.sizes, arms)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -173,7 +176,9 @@ class Pairs(Dataset):
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
             references.append(
-                appearance.paint_references(pose, person, self.size, sources, clip.frames, clip.poses, clip.sizes)
+                appearance.paint_references(
+                    pose, person, self.size, sources, clip.frames, clip.poses, clip.sizes, clip.arms
+                )
             )
             pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         plate = self.clip.plate[y : y + height, x : x + width].transpose(2, 0, 1)

@@ -54,6 +54,35 @@ def preview_loss(previews: list[Tensor], pictures: Tensor) -> Tensor:
     return sum(F.l1_loss(preview.float(), small) for preview in previews) / len(previews)
 
 
+def ssim_loss(fake: Tensor, real: Tensor, window: int = 7) -> Tensor:
+    """1 - SSIM (Wang et al. 2004, with a flat window) of pictures (B, 3, H, W) in [0, 1]."""
+    fake, real = fake.float(), real.float()
+    c1, c2 = 0.01**2, 0.03**2
+    mean_f, mean_r, ff, rr, fr = (
+        F.avg_pool2d(x, window, stride=1) for x in (fake, real, fake * fake, real * real, fake * real)
+    )
+    covariance, variances = fr - mean_f * mean_r, ff - mean_f**2 + rr - mean_r**2
+    similarity = (2 * mean_f * mean_r + c1) * (2 * covariance + c2) / ((mean_f**2 + mean_r**2 + c1) * (variances + c2))
+    return 1 - similarity.mean()
+
+
+def detail_loss(fake: Tensor, real: Tensor, window: int = 5) -> Tensor:
+    """How far the strength of fine detail is from the real one's, relative to its mean.
+
+    The strength is the Laplacian's root mean square about each pixel: blur lowers it wherever an edge lies, and an
+    edge that is a pixel off costs nothing, so that what cannot be known exactly is still drawn sharp.
+    """
+
+    def strength(pictures: Tensor) -> Tensor:
+        # Averaging neighbours hides the finest pattern, or a lattice of single pixels would pass for detail.
+        grey = F.avg_pool2d(pictures.float().mean(1, keepdim=True), 2, stride=1)
+        laplacian = 9 * (F.avg_pool2d(grey, 3, stride=1) - grey[..., 1:-1, 1:-1])  # all 8 neighbours
+        return (F.avg_pool2d(laplacian**2, window, stride=1) + 1e-4).sqrt()
+
+    wanted = strength(real)
+    return (strength(fake) - wanted).abs().mean() / wanted.mean()
+
+
 class PerceptualLoss(nn.Module):
     """L1 between normalised features of a fixed network, deeper ones counting more.
 

@@ -43,9 +43,7 @@ def render(
 
     def prepare(t: int) -> np.ndarray:
         pose = window.shift(poses[t], origins[t])
-        return appearance.paint_references(
-            pose, float(persons[t]), size, sources[:, t], clip.frames, clip.poses, clip.sizes
-        )
+        return appearance.paint_references(pose, float(persons[t]), size, sources[:, t], clip.texture)
 
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(prepare, 0)

@@ -126,6 +126,8 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
             + cfg.weight_adversarial * terms["adversarial"]
             + cfg.weight_feature_matching * terms["matching"]
         )
+        terms["ssim"], terms["detail"] = losses.ssim_loss(fake, real), losses.detail_loss(fake, real)
+        total = total + cfg.weight_ssim * terms["ssim"] + cfg.weight_detail * terms["detail"]
         if trainer.perceptual is not None:
             terms["perceptual"] = trainer.perceptual(fake, real)
             total = total + cfg.weight_perceptual * terms["perceptual"]

@@ -1,5 +1,6 @@
 """Texture copied from training frames."""
 
+import cv2
 import numpy as np
 from person import SIZE, painted
 
@@ -10,9 +11,18 @@ def costs_of(queries, bank):
     return appearance.match_costs(queries, appearance.person_sizes(queries), bank, appearance.person_sizes(bank))
 
 
-def paint(pose, source, rgba, poses):
+def paint(pose, source, rgba, poses, arms=None, beneath=None):
     sources, sizes = np.full(len(appearance.PARTS), source), appearance.person_sizes(poses)
-    return appearance.paint_references(pose, float(sizes[source]), SIZE, sources, rgba, poses, sizes)
+    sources[CLEAR] = source if beneath is None else beneath
+    arms = np.ones((2, *[appearance.BINS] * 3), np.float32) if arms is None else arms
+    texture = appearance.Texture(rgba, poses, sizes, arms)
+    return appearance.paint_references(pose, float(sizes[source]), SIZE, sources, texture)
+
+
+OWN = [i for i, part in enumerate(appearance.PARTS) if not part.clear]  # parts whose best source is their own frame
+
+
+CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear]
 
 
 def clip(count=12):
@@ -23,7 +33,7 @@ def clip(count=12):
 
 def test_a_pose_finds_itself():
     _, poses, _ = clip()
-    costs = costs_of(poses, poses)
+    costs = costs_of(poses, poses)[OWN]
     assert (costs.argmin(2) == np.arange(len(poses))).all()
     assert np.abs(costs[:, np.arange(12), np.arange(12)]).max() < 1e-3
 
@@ -32,7 +42,7 @@ def test_matching_ignores_place_and_size():
     _, poses, _ = clip()
     other = poses.copy()
     other[..., :2] = other[..., :2] * 1.7 + (30, -20)
-    assert (costs_of(other, poses).argmin(2) == np.arange(len(poses))).all()
+    assert (costs_of(other, poses)[OWN].argmin(2) == np.arange(len(poses))).all()
 
 
 def test_frames_without_the_part_are_never_taken():
@@ -60,6 +70,44 @@ def test_painted_parts_follow_the_pose():
     moved[:, :2] += (10, -6)
     here, there = (paint(pose, 5, rgba, poses) for pose in (poses[5], moved))
     np.testing.assert_allclose(there[:, :, :-6, 10:].astype(int), here[:, :, 6:, :-10].astype(int), atol=2)
+
+
+def coloured(arm_up):
+    """A red person with green forearms before a grey wall; the left forearm hangs, or lies before the chest."""
+    pose = np.zeros((18, 3), np.float32)
+    xy = {0: (80, 20), 1: (80, 40), 2: (66, 42), 3: (56, 60), 4: (50, 80), 5: (94, 42), 6: (104, 60), 7: (110, 80)}
+    xy |= {8: (73, 80), 9: (73, 100), 10: (73, 120), 11: (87, 80), 12: (87, 100), 13: (87, 120)}
+    if arm_up:
+        xy[7] = (78, 58)
+    for joint, place in xy.items():
+        pose[joint] = *place, 1
+    frame = np.full((SIZE[1], SIZE[0], 3), 120, np.uint8)
+    plate = frame.copy()
+    for a, b, width in ((1, 8, 26), (1, 11, 26), (8, 10, 12), (11, 13, 12), (0, 1, 14), (2, 3, 8), (5, 6, 8)):
+        cv2.line(frame, xy[a], xy[b], (220, 20, 20), width)
+    for a, b in ((3, 4), (6, 7)):
+        cv2.line(frame, xy[a], xy[b], (20, 220, 20), 8)
+    return pose, frame, plate
+
+
+def test_arms_are_told_from_the_body_by_their_colours():
+    (hanging, free, plate), (raised, covered, _) = coloured(False), coloured(True)
+    poses = np.stack([hanging, raised])
+    rgba = np.stack([np.dstack([f, appearance.matte(f, plate)]) for f in (free, covered)])
+    arms = appearance.arm_colours(rgba, plate, poses, appearance.person_sizes(poses))
+    red, green, grey = (tuple(np.array(c) * appearance.BINS // 256) for c in ((220, 20, 20), (20, 220, 20), (120,) * 3))
+    assert arms[1][green] > 0.95 and arms[1][red] < 0.2 and arms[1][grey] < 0.2
+    # The forearm before the chest is moved away from it: it takes no red along, and leaves no green behind.
+    body, arm = paint(hanging, 1, rgba, poses, arms, beneath=0)
+    chest = body[:3, 50:66, 72:90].astype(int)
+    assert (chest[1] > 100).sum() < 0.05 * chest[0].size
+    sure = arm[:, 60:90, 104:124]
+    assert (sure[3] > 200).sum() > 60 and (sure[0][sure[3] > 200] > 120).mean() < 0.1
+
+
+def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
+    poses = np.stack([coloured(True)[0], coloured(False)[0]])
+    assert (costs_of(poses[:1], poses)[CLEAR, 0].argmin(1) == 1).all()
 
 
 def test_nothing_is_painted_of_a_missing_person():

@@ -157,6 +157,6 @@ class Generator(nn.Module):
             [(flow[:, 0] + x + 0.5) * 2 / width - 1, (flow[:, 1] + y + 0.5) * 2 / height - 1], -1
         )  # (B * R, H, W, 2)
         moved = F.grid_sample(
-            references.flatten(0, 1).float(), grid, mode="bilinear", padding_mode="border", align_corners=False
-        )
+            references.flatten(0, 1).float(), grid, mode="bicubic", padding_mode="border", align_corners=False
+        ).clamp(0, 1)  # bilinear would blur what is copied
         return moved.reshape(references.shape).to(references.dtype)
