@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from data.annotations import Annotations, check_same_video
-from data.normalize import Report, normalise_global
+from data.normalize import Report, normalise
 from main.config import Config, run_step
 
 _TRAIN = "python data/video2data.py --mode train"
@@ -23,8 +23,16 @@ def main(config: Config) -> None:
         check_same_video(target, config.train_video_path, _TRAIN)
     if config.test_video_path.exists():
         check_same_video(dance, config.test_video_path, _TEST)
-    keypoints, report = normalise_global(
-        dance.keypoints, dance.filled, dance.fps, target.keypoints, target.filled, target.fps, target.frame_size
+    keypoints, report = normalise(
+        dance.keypoints,
+        dance.filled,
+        dance.fps,
+        dance.frame_size,
+        target.keypoints,
+        target.filled,
+        target.fps,
+        target.frame_size,
+        config.normalise,
     )
     replace(
         dance,
@@ -45,8 +53,8 @@ def summary(report: Report, dance: Annotations, target: Annotations) -> list[str
     lines = [
         f"{dance.source} ({dance.frame_size[0]}x{dance.frame_size[1]}, {dance.total_frames} frames) onto the person in "
         f"{target.source} ({target.frame_size[0]}x{target.frame_size[1]}): size x {factor}",
-        f"travel, beside that: sideways x {report.travel_gain:.2f}, in depth x {report.depth_gain:.2f}; "
-        f"{report.outside:.0%} of the frames reach out of the picture",
+        f"sideways travel, beside that: x {report.travel_gain:.2f}; "
+        f"{report.outside.any(1).mean():.0%} of the frames reach out of the picture",
     ]
     if report.anchor != "ankles":
         lines.append(
@@ -56,7 +64,7 @@ def summary(report: Report, dance: Annotations, target: Annotations) -> list[str
         lines.append(
             "advice: the dance needs more room sideways than the target's picture has; its steps are shortened"
         )
-    if report.outside > 0.3:
+    if report.outside.any(1).mean() > 0.3:
         lines.append("advice: the target stands so near that the dance leaves the picture; film from further away")
     if high > 2.5:
         lines.append("advice: the dancer is small in the picture and is enlarged; a closer dance video is steadier")

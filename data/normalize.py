@@ -1,64 +1,129 @@
-"""From the dancer's place, distance and size to the target's: "Everybody Dance Now", made robust.
+"""From the dancer's place, distance, size and proportions to the target's.
 
-The paper's rule (arXiv 1808.07371, appendix): the height of the feet in the picture tells how far away a person stands;
-each video has a far and a close end, with the person's size there; between the ends position and size are linear. It
-is exact for a camera over a flat floor. Here every one of its quantities is a robust statistic of joints really seen:
+Two ways, `normalise(..., method)`:
+
+"limbs"   From the keypoints of each video a camera over a flat floor is guessed. How high the feet stand in the picture
+          then tells how far away the person is, and every pose becomes a flat figure that stands upright at that
+          distance. The figure's bones get the target's lengths, it is put at the target's place, walks the dancer's way
+          in steps of the target's size, and is seen through the target's camera.
+"global"  The rule of "Everybody Dance Now" (arXiv 1808.07371, appendix), made robust: between a far and a close end of
+          the feet's range, size and place are linear in the feet's height; one scale and shift a frame.
+
+What both need is measured by robust statistics of joints really seen:
 
 floor line   The lower of the two ankles, median filtered, with its rises of less than a second (jumps, kicks) cut
              out and bridged, then smoothed: where the floor is under the person, not where the feet are.
              Frames without ankles take it from their neighbours in time. Where a video hardly shows ankles, both
              videos use the knees instead, else the hips, else the neck.
-far, close   5th and 95th percentile of the floor line over the whole video.
-size         Sum of the lengths of torso, thigh, shin and neck, each a high quantile over the frames near an end.
-             Neither raised arms nor crouching change it; a part that one video does not show is left out in both.
-             Linear between far and close, never smaller when closer. One who stands still has one size.
-depth        The dancer's range is mapped into the target's. It is squeezed to fit, but stretched to at most
-             `MAX_STRETCH` times the change of size, so that a small sway does not become a walk. Who stands still,
-             stands in the middle of the target's range; on a target who stands still, everybody stays on the spot.
-travel       Left and right of the middle of the dancer's travel, scaled as the person is, about the middle of the
-             target's; squeezed where head, trunk or legs would leave the picture (arms may), or leave it
-             further than the target's own do.
-jumps        Heights above the floor line scale as the person does.
+lengths      A high quantile over time of what one sees of a bone: foreshortening only shortens.
+travel       Squeezed where head, trunk or legs would leave the picture (arms may), or leave it further than the
+             target's own do.
 bad frames   A frame with too few joints still has its place from its neighbours; missing joints stay missing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
-from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, NOSE, RIGHT_HIP, RIGHT_KNEE, body_size
+from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, RIGHT_HIP, RIGHT_KNEE, body_size
 from pose_detector.errors import InputError
 
-MAX_STRETCH = 2.0  # of travel in depth, beyond what the change of size asks for
 FLIGHT = 0.9  # seconds that feet may be off the floor
-_ANCHORS = (ANKLES, (RIGHT_KNEE, LEFT_KNEE), (RIGHT_HIP, LEFT_HIP), (NECK,))
+_ANCHORS = {
+    "ankles": ANKLES,
+    "knees": (RIGHT_KNEE, LEFT_KNEE),
+    "hips": (RIGHT_HIP, LEFT_HIP),
+    "neck": (NECK,),
+}
 _BODY = [0, 1, 2, 5, *range(8, 18)]  # all but elbows and wrists
-_MOST_SLOPE = 4.0  # growth of size per pixel of floor: body height over camera height, so a camera 0.4 m up
 _QUANTILE = 0.85  # of a part's length: what foreshortening leaves whole
+
+_MAX_STRETCH = 2.0  # "global": of travel in depth, beyond what the change of size asks for
+_MOST_SLOPE = 4.0  # "global": growth of size per pixel of floor: body height over camera height, so a camera 0.4 m up
+# ---- "limbs" ---------------------------------------------------------------------------------------------------------
+FOCAL = 1.2  # of a camera nobody told about, in longer sides of the picture
+# Camera height in heights of the person, to be expected before looking: median, standard deviation of the logarithm.
+_USUAL_HEIGHT, _HEIGHT_SPREAD = 0.72, 0.45
+_WEIGHT = 0.2  # independent observations a second when sizes are compared over the floor
+
+
+@dataclass(frozen=True)
+class View:
+    """A guessed camera over a flat floor, aimed at where the person mostly is. Lengths are in heights of the person.
+
+    focal: pixels. x, y: of the picture, where it is aimed. pitch: radians, positive looks down. height: over the floor.
+    """
+
+    focal: float
+    x: float
+    y: float
+    pitch: float
+    height: float
+
+    def distance(self, y: np.ndarray) -> np.ndarray:
+        """How far away along the floor what stands at `y` in the picture is; never beyond a far limit."""
+        angle = self.pitch + np.arctan((y - self.y) / self.focal)
+        return self.height / np.tan(np.clip(angle, 0.01, 1.4))
+
+    def lift(self, xy: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Pixels (N, K, 2) onto upright planes at a distance (N,): (N, K, 2) to the right and up from the floor."""
+        a, b = (xy[..., 0] - self.x) / self.focal, (xy[..., 1] - self.y) / self.focal
+        reach = distance[:, None] / np.maximum(np.cos(self.pitch) - b * np.sin(self.pitch), 0.1)
+        return np.stack([reach * a, self.height - reach * (np.sin(self.pitch) + b * np.cos(self.pitch))], -1)
+
+    def project(self, plane: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """The inverse of `lift`."""
+        below, distance = self.height - plane[..., 1], distance[:, None]
+        depth = np.maximum(distance * np.cos(self.pitch) + below * np.sin(self.pitch), 0.05)
+        down = below * np.cos(self.pitch) - distance * np.sin(self.pitch)
+        return np.stack([self.x + self.focal * plane[..., 0] / depth, self.y + self.focal * down / depth], -1)
+
+
+# The skeleton from the root outwards: joint, the one before, the kind of bone between; 18 stands for the middle of the
+# hips. Kinds with their usual length in heights of the person, as far as height is measured by them.
+_ROOT = 18
+_TREE = (
+    (1, _ROOT, "torso"), (8, _ROOT, "hips"), (11, _ROOT, "hips"), (9, 8, "thigh"), (12, 11, "thigh"),
+    (10, 9, "shin"), (13, 12, "shin"), (0, 1, "neck"), (2, 1, "shoulders"), (5, 1, "shoulders"),
+    (3, 2, "upper arm"), (6, 5, "upper arm"), (4, 3, "forearm"), (7, 6, "forearm"),
+    (14, 0, "eyes"), (15, 0, "eyes"), (16, 0, "ears"), (17, 0, "ears"),
+)  # fmt: skip
+_KINDS = tuple(dict.fromkeys(kind for *_, kind in _TREE))
+_STATURE = {"torso": 0.27, "thigh": 0.24, "shin": 0.24, "neck": 0.13}
+_UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
+_VARIETY = 0.08  # standard deviation of the logarithm of a bone's share of the height among people
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What one video says of where its person is.
+    """What one video says of its person.
 
     Attributes:
+        keypoints: (N, 19, 2) pixels, missing ones filled in from their neighbours in time; the last is the root.
+        calm: (N, 19, 2) the same without spikes and most of the jitter, to be measured.
+        seen: (N, 18) bool, the joints to rely on.
         floor: (N,) y of the floor under the person, pixels.
-        centre: (N,) x of the middle of the body, pixels, smoothed.
-        far, close: ends of the floor line's range, pixels.
-        stand: (x, y) the middle of where the person goes, pixels.
-        far_parts, close_parts: lengths of torso, thigh, shin, neck at the two ends, pixels; NaN where not seen.
+        centre: (N,) x of the middle of the body, pixels.
+        view: the guessed camera.
+        distance: (N,) from the camera along the floor, heights of the person.
+        aside: (N,) to the right of where the camera is aimed, heights of the person.
+        lengths: (kinds of bones,) in heights of the person; NaN where not seen.
+        doubt: (kinds of bones,) standard deviations of their logarithms.
     """
 
+    keypoints: np.ndarray
+    calm: np.ndarray
+    seen: np.ndarray
     floor: np.ndarray
     centre: np.ndarray
-    far: float
-    close: float
-    stand: tuple[float, float]
-    far_parts: np.ndarray
-    close_parts: np.ndarray
+    view: View
+    distance: np.ndarray
+    aside: np.ndarray
+    lengths: np.ndarray
+    doubt: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -67,42 +132,42 @@ class Report:
 
     Attributes:
         anchor: joints that the floor line was taken from.
+        unchanged: the dance shows the target before the target's camera, and was left as it is.
         scale: (N,) factor on the dancer's size in each frame.
-        depth_gain: pixels of the target's floor for a pixel of the dancer's, over the middle scale; 1 = kept.
         travel_gain: share of the sideways travel that was kept.
-        outside: share of the frames in which a seen joint lies outside the target's picture.
+        outside: (N, 18) bool, a joint lies outside the target's picture.
         floor: (N,) floor line in the target's picture, pixels.
+        centre: (N,) x of the middle of the body there, pixels.
     """
 
     anchor: str
+    unchanged: bool
     scale: np.ndarray
-    depth_gain: float
     travel_gain: float
-    outside: float
+    outside: np.ndarray
     floor: np.ndarray
+    centre: np.ndarray
 
 
-def seen_mask(keypoints: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """(N, 18) bool: really seen, not filled in."""
-    return (keypoints[..., 2] > 0) & ~filled
-
-
-def normalise_global(
+def normalise(
     dance: np.ndarray,
     dance_filled: np.ndarray,
     dance_fps: float,
+    dance_size: tuple[int, int],
     target: np.ndarray,
     target_filled: np.ndarray,
     target_fps: float,
     target_size: tuple[int, int],
+    method: str = "limbs",
 ) -> tuple[np.ndarray, Report]:
-    """The dance as the target would do it, by one scale and shift a frame.
+    """The dance as the target would do it.
 
     Args:
         dance, target: (N, 18, 3) and (M, 18, 3) keypoints, each in pixels of its own video.
         dance_filled, target_filled: (N, 18) and (M, 18), true where a keypoint is a guess.
         dance_fps, target_fps: frames per second.
-        target_size: (width, height) of the target's frames in pixels.
+        dance_size, target_size: (width, height) of the frames in pixels.
+        method: "limbs" or "global".
 
     Returns:
         (N, 18, 3) float32 keypoints in pixels of the target's frames, confidences as they were; and a report.
@@ -110,54 +175,156 @@ def normalise_global(
     Raises:
         InputError: a video shows too little of its person.
     """
-    seen = {"dance": seen_mask(dance, dance_filled), "target": seen_mask(target, target_filled)}
-    anchor = _common_anchor(seen["dance"], seen["target"])
-    a = measure(dance, seen["dance"], dance_fps, anchor)
-    b = measure(target, seen["target"], target_fps, anchor)
-    common = ~np.isnan(a.far_parts + a.close_parts + b.far_parts + b.close_parts)
+    seen_a, seen_b = ((k[..., 2] > 0) & ~filled for k, filled in ((dance, dance_filled), (target, target_filled)))
+    anchor = _common_anchor(seen_a, seen_b)
+    a = measure(dance, seen_a, dance_fps, dance_size, _ANCHORS[anchor])
+    b = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
+    if method == "limbs" and dance_size == target_size and at_home(a, b):
+        b = a
+    moved = (_by_limbs if method == "limbs" else _by_scale)(a, b, list(_ANCHORS[anchor]))
+    keep = 1.0
+    if a is not b:
+        offset = moved.keypoints[:, :18, 0] - moved.place[:, None]
+        keep = _travel_kept(offset, seen_a, moved.place - moved.stand, moved.stand, target, seen_b, target_size[0])
+    xy = moved.keypoints[:, :18] - ((1 - keep) * (moved.place - moved.stand))[:, None, None] * [1, 0]
+
+    present = dance[..., 2:] > 0
+    result = np.where(present, np.concatenate([xy, dance[..., 2:]], -1), 0).astype(np.float32)
+    beyond = (xy < 0) | (xy > np.array(target_size) - 1)
+    return result, Report(
+        anchor=anchor,
+        unchanged=a is b,
+        scale=moved.scale,
+        travel_gain=keep,
+        outside=present & beyond,
+        floor=moved.floor,
+        centre=moved.stand + keep * (moved.place - moved.stand),
+    )
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """The dance at the target's place: keypoints (N, 19, 2), factor on the size, x where it goes and of the middle of
+    its way, floor line; (N,) each."""
+
+    keypoints: np.ndarray
+    scale: np.ndarray
+    place: np.ndarray
+    stand: np.ndarray
+    floor: np.ndarray
+
+
+def _by_limbs(a: Motion, b: Motion, feet: list[int]) -> _Moved:
+    """Dance a as target b by bones and cameras; see the module's docstring."""
+    ratio = bone_ratios(a, b)
+    legs = (ratio["thigh"] + ratio["shin"]) / 2
+    aside, there = a.aside, float(np.median(b.aside))
+    way = legs * (aside - np.median(aside))
+    distance = np.median(b.distance) + legs * (a.distance - np.median(a.distance))
+    distance = np.maximum(distance, 0.4 * np.median(b.distance))
+
+    flat = a.view.lift(a.keypoints, a.distance)
+    built = np.empty_like(flat)
+    built[:, _ROOT, 0] = there + way + legs * (flat[:, _ROOT, 0] - aside)
+    built[:, _ROOT, 1] = legs * flat[:, _ROOT, 1]
+    for joint, before, kind in _TREE:
+        built[:, joint] = built[:, before] + ratio[kind] * (flat[:, joint] - flat[:, before])
+    built[..., 1] += (legs * flat[:, feet, 1].min(1) - built[:, feet, 1].min(1))[:, None]
+
+    middle = np.stack([np.full(len(way), there), np.zeros(len(way))], -1)
+    stand, place = (
+        b.view.project(on_floor[:, None], distance)[:, 0] for on_floor in (middle, middle + way[:, None] * [1, 0])
+    )
+    scale = (b.view.focal / distance) / (a.view.focal / a.distance)
+    return _Moved(b.view.project(built, distance), scale * legs, place[:, 0], stand[:, 0], stand[:, 1])
+
+
+def _by_scale(a: Motion, b: Motion, feet: list[int]) -> _Moved:
+    """Dance a as target b by the paper's rule: size and place linear between a far and a close end."""
+    ends = [np.percentile(motion.floor, (5, 95)) for motion in (a, b)]
+    lengths = [bone_lengths(motion.calm, motion.seen)[:, _UPRIGHT] for motion in (a, b)]
+    overall = [quantile(values, _QUANTILE) for values in lengths]
+    common = ~np.isnan(overall[0] + overall[1])
     if not common.any():
         raise InputError(
             "the two videos show no part of the body in common (torso, thigh, shin or neck); film the whole person"
         )
+    sizes = []
+    for motion, values, whole, (far, close) in zip((a, b), lengths, overall, ends, strict=True):
+        reach, growth = close - far, 0.0
+        at_far, at_close = motion.floor <= far + 0.25 * reach, motion.floor >= close - 0.25 * reach
+        small, large = (quantile(values[at][:, common], _QUANTILE) for at in (at_far, at_close))
+        both = ~np.isnan(small + large)
+        total = np.where(both, (small + large) / 2, whole[common]).sum()
+        between = np.median(motion.floor[at_close]) - np.median(motion.floor[at_far])
+        if both.any() and between > 0:
+            growth = 2 * float((large - small)[both].sum() / (large + small)[both].sum()) * reach / between
+            growth = np.clip(growth, 0, min(1.5, _MOST_SLOPE * reach / total))
+            growth *= reach**2 / (reach**2 + (0.05 * total) ** 2)  # a range as small as the noise tells nothing
+        sizes.append((total * (1 - growth / 2), total * (1 + growth / 2)))
 
-    ratio = _mean_size(b, common) / _mean_size(a, common)
-    # Depth: the middle of the one range onto that of the other.
-    gain = min((b.close - b.far) / max(a.close - a.far, 1e-6), MAX_STRETCH * ratio)
-    floor = b.stand[1] + gain * (a.floor - a.stand[1])
-    floor = np.clip(floor, b.floor.min(), b.floor.max())
-    scale = _size_at(b, floor, common) / _size_at(a, a.floor, common)
+    def size_at(which: int, line: np.ndarray) -> np.ndarray:
+        (far, close), (small, large) = ends[which], sizes[which]
+        share = (line - far) / (close - far) if close - far > 1e-6 else np.full(len(line), 0.5)
+        return np.maximum(small + share * (large - small), (small + large) / 8)
 
-    wanted = scale * (a.centre - a.stand[0])
-    keep = _travel_kept(
-        dance, seen["dance"], a.centre, scale, wanted, target, seen["target"], b.stand[0], target_size[0]
+    ratio = sum(sizes[1]) / sum(sizes[0])
+    # Depth: the middle of the one range onto that of the other. It is squeezed to fit, but a sway becomes no walk.
+    gain = min(np.ptp(ends[1]) / max(np.ptp(ends[0]), 1e-6), _MAX_STRETCH * ratio)
+    floor = np.clip(ends[1].mean() + gain * (a.floor - ends[0].mean()), b.floor.min(), b.floor.max())
+    scale = size_at(1, floor) / size_at(0, a.floor)
+    stand = np.full(len(floor), np.percentile(b.centre, (5, 95)).mean())
+    place = stand + scale * (a.centre - np.percentile(a.centre, (5, 95)).mean())
+    here, there = np.stack([a.centre, a.floor], -1)[:, None], np.stack([place, floor], -1)[:, None]
+    return _Moved(there + scale[:, None, None] * (a.keypoints - here), scale, place, stand, floor)
+
+
+def at_home(dance: Motion, target: Motion) -> bool:
+    """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
+
+    That is so where the bones are of the same lengths, the dancer is as tall as the target would be there, and stands
+    where the target was seen.
+    """
+    found, doubt = _bone_differences(dance, target)
+    common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
+    y, x = np.median(dance.floor), np.median(dance.centre)
+    taller = np.log(np.median(dance.distance) / target.view.distance(y)) + common
+    around = 0.5 * target.view.focal / np.median(target.distance)
+    there = all(
+        line.min() - around < value < line.max() + around for line, value in ((target.floor, y), (target.centre, x))
     )
-    place = b.stand[0] + keep * wanted
-
-    result = np.zeros(dance.shape, np.float32)
-    result[..., 0] = scale[:, None] * (dance[..., 0] - a.centre[:, None]) + place[:, None]
-    result[..., 1] = scale[:, None] * (dance[..., 1] - a.floor[:, None]) + floor[:, None]
-    result[..., 2] = dance[..., 2]
-    present = dance[..., 2] > 0
-    result[~present] = 0
-    x, y = result[..., 0], result[..., 1]
-    beyond = present & ((x < 0) | (x > target_size[0] - 1) | (y < 0) | (y > target_size[1] - 1))
-    return result, Report(
-        anchor={_ANCHORS[0]: "ankles", _ANCHORS[1]: "knees", _ANCHORS[2]: "hips", _ANCHORS[3]: "neck"}[anchor],
-        scale=scale,
-        depth_gain=gain / ratio,
-        travel_gain=keep,
-        outside=float(beyond.any(1).mean()),
-        floor=floor,
-    )
+    return bool(abs(taller) < 0.06 and np.mean((found - common) ** 2 / (0.03**2 + doubt)) < 1 and there)
 
 
-def measure(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tuple[int, ...] = ANKLES) -> Motion:
-    """Floor line, place and size of the person in one video.
+def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
+    """Target's length over the dancer's of each kind of bone, in heights of the person each.
+
+    What is known badly is drawn towards what the well known ones have in common.
+    """
+    found, doubt = _bone_differences(dance, target)
+    variety = 2 * _VARIETY**2
+    common = np.average(found, weights=1 / (variety + doubt))
+    likely = common + (found - common) * variety / (variety + doubt)
+    return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
+
+
+def _bone_differences(dance: Motion, target: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the target's bones over the dancer's, by kind, and their variances."""
+    difference, doubt = np.log(target.lengths / dance.lengths), target.doubt**2 + dance.doubt**2
+    unknown = np.isnan(difference)
+    return np.where(unknown, 0, difference), np.where(unknown, 1e6, doubt)
+
+
+def measure(
+    keypoints: np.ndarray, seen: np.ndarray, fps: float, size: tuple[int, int], anchor: tuple[int, ...] = ANKLES
+) -> Motion:
+    """Camera, way and proportions of the person in one video.
 
     Args:
         keypoints: (N, 18, 3).
         seen: (N, 18) bool, the joints to rely on.
         fps: frames per second.
+        size: (width, height) of the frames in pixels.
         anchor: joints whose lowest point stands for the floor.
 
     Raises:
@@ -165,26 +332,101 @@ def measure(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tuple[i
     """
     floor = floor_line(keypoints, seen, fps, anchor)
     centre = _body_centre(keypoints, seen, fps)
-    far, close = np.percentile(floor, (5, 95))
-    lengths = _steady(part_lengths(keypoints, seen), fps)
-    overall = _quantiles(lengths)
-    total = float(np.nansum(overall)) or 1.0
-    reach = float(close - far)
-    # The size's slope over the floor line, from frames near the two ends, of the parts together.
-    near_far = _quantiles(lengths[floor <= far + 0.25 * reach])
-    near_close = _quantiles(lengths[floor >= close - 0.25 * reach])
-    shared = ~np.isnan(near_far + near_close)
-    growth, mean = 0.0, (near_far + near_close) / 2
-    if shared.any() and reach > 0:
-        at_far, at_close = floor[floor <= far + 0.25 * reach], floor[floor >= close - 0.25 * reach]
-        between = max(float(np.median(at_close) - np.median(at_far)), 1e-9)
-        part_of_total = float(near_far[shared].sum() + near_close[shared].sum()) / 2
-        growth = float((near_close - near_far)[shared].sum()) / part_of_total * reach / between
-        growth = float(np.clip(growth, 0.0, min(1.5, _MOST_SLOPE * reach / total)))
-        growth *= reach**2 / (reach**2 + (0.05 * total) ** 2)  # a range as small as the noise tells nothing
-    mean = np.where(np.isnan(mean), overall, mean)
-    stand = (float(np.percentile(centre, (5, 95)).mean()), float(far + close) / 2)
-    return Motion(floor, centre, float(far), float(close), stand, mean * (1 - growth / 2), mean * (1 + growth / 2))
+    xy = complete(keypoints)
+    # Jitter and single wrong keypoints must not pass for long limbs.
+    calm = ndimage.median_filter(xy, (_odd(0.3 * fps), 1, 1), mode="nearest")
+    view = guess_view(calm, seen, floor, centre, fps, FOCAL * max(size))
+    slope = np.tan(np.median(np.arctan2(view.height, view.distance(floor))))
+    distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
+    bones = bone_lengths(view.lift(calm, distance), seen)
+    kinds = np.array([kind for *_, kind in _TREE])
+    pooled = [bones[:, kinds == kind].reshape(-1, 1) for kind in _KINDS]
+    low, lengths, high = (np.concatenate([quantile(values, q) for values in pooled]) for q in (0.75, _QUANTILE, 0.95))
+    aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
+    return Motion(xy, calm, seen, floor, centre, view, distance, aside, lengths, np.log(high / low))
+
+
+def guess_view(
+    xy: np.ndarray, seen: np.ndarray, floor: np.ndarray, centre: np.ndarray, fps: float, focal: float
+) -> View:
+    """The camera under which the person's size changes least over the floor.
+
+    Tried is how steeply the camera looks down at the feet. Each trial gives every pose a distance and so its bones a
+    length; the better the camera, the narrower the lengths lie below their upper quantile (the pinball loss of quantile
+    regression). Who hardly moves in depth says nothing; then the camera has the usual height.
+    """
+    some = np.linspace(0, len(xy) - 1, min(len(xy), 1000)).round().astype(int)
+    xy, seen, line = xy[some], seen[some], floor[some]
+    middle = float(np.median((xy[:, NECK, 1] + line) / 2))
+    x = float(np.median(centre))
+    below = np.arctan((np.median(line) - middle) / focal)
+    usual = np.array([_STATURE[_TREE[bone][2]] for bone in _UPRIGHT])
+
+    def attempt(slope: float) -> tuple[View, float]:
+        """A camera that looks down at the feet so steeply (tangent), and how badly it fits."""
+        view = View(focal, x, middle, float(np.arctan(slope) - below), 1.0)
+        bones = bone_lengths(view.lift(xy, view.distance(line)), seen)[:, _UPRIGHT]
+        upper = quantile(bones, _QUANTILE)
+        known = ~np.isnan(upper)
+        if not known.any():
+            raise InputError("the person is never seen from head to foot in one of the videos; film the whole body")
+        over = np.log(np.maximum(bones[:, known], 1e-6) / upper[known])
+        pinball = np.nanmean(np.where(over > 0, _QUANTILE * over, (_QUANTILE - 1) * over), 0)
+        view = replace(view, height=float(usual[known].sum() / upper[known].sum()))
+        unusual = np.log(view.height / _USUAL_HEIGHT) / _HEIGHT_SPREAD
+        return view, _WEIGHT * len(floor) / fps * float(np.log(pinball + 1e-4).sum()) + unusual**2 / 2
+
+    slopes = np.linspace(np.log(0.03), np.log(1.6), 32)
+    misfit = np.array([attempt(np.exp(slope))[1] for slope in slopes])
+    return attempt(np.exp(np.average(slopes, weights=np.exp(misfit.min() - misfit))))[0]
+
+
+def bone_lengths(flat: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(N, bones of the tree) lengths of (N, 19, 2); NaN where an end is not seen."""
+    seen = np.concatenate([seen, seen[:, [RIGHT_HIP, LEFT_HIP]].all(1, keepdims=True)], 1)
+    outer, inner = np.array([bone[:2] for bone in _TREE]).T
+    length = np.linalg.norm(flat[:, outer] - flat[:, inner], axis=-1)
+    return np.where(seen[:, outer] & seen[:, inner], length, np.nan)
+
+
+def quantile(values: np.ndarray, share: float) -> np.ndarray:
+    """Quantile over the first axis of what is not NaN; NaN where less than a tenth is known."""
+    count = (~np.isnan(values)).sum(0)
+    ordered = np.sort(values, 0)
+    index = np.clip(np.rint(share * (count - 1)), 0, None).astype(int)
+    result = np.take_along_axis(ordered, index[None], 0)[0]
+    return np.where(count >= max(1, 0.1 * len(values)), result, np.nan)
+
+
+def complete(keypoints: np.ndarray) -> np.ndarray:
+    """(N, 19, 2) pixels of (N, 18, 3): missing keypoints from the frames around, relative to the body; and the root.
+
+    A joint that is never seen lies where the one before it does.
+    """
+    xy, seen = keypoints[..., :2].astype(np.float64), keypoints[..., 2] > 0
+    hips, trunk = [RIGHT_HIP, LEFT_HIP], [NECK, RIGHT_HIP, LEFT_HIP]
+    index = np.arange(len(xy))
+
+    def fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        return np.stack([np.interp(index, index[known], values[known, i]) for i in (0, 1)], -1)
+
+    centre = np.zeros((len(xy), 2))
+    for joints in (trunk, list(range(18))):
+        known = seen[:, joints].all(1) if joints is trunk else seen.any(1)
+        if known.any():
+            number = np.maximum(seen[:, joints].sum(1), 1)[:, None]
+            centre = fill((xy[:, joints] * seen[:, joints, None]).sum(1) / number, known)
+            break
+    result = np.empty((len(xy), 19, 2))
+    result[:, _ROOT] = np.nan
+    for joint in range(18):
+        known = seen[:, joint]
+        result[:, joint] = centre + fill(xy[:, joint] - centre, known) if known.any() else np.nan
+    result[:, _ROOT] = result[:, hips].mean(1) if seen[:, hips].any(0).all() else centre
+    for joint, before, _ in _TREE:
+        if not seen[:, joint].any():
+            result[:, joint] = result[:, before]
+    return result
 
 
 def floor_line(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tuple[int, ...] = ANKLES) -> np.ndarray:
@@ -206,56 +448,10 @@ def floor_line(keypoints: np.ndarray, seen: np.ndarray, fps: float, anchor: tupl
     return ndimage.gaussian_filter1d(line, 0.15 * fps, mode="nearest")
 
 
-def part_lengths(keypoints: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(N, 2, 4) lengths of torso, thigh, shin and neck to nose in pixels, right and left; NaN where not seen."""
-    xy = np.where(seen[..., None], keypoints[..., :2], np.nan).astype(np.float64)
-    hips = (xy[:, RIGHT_HIP] + xy[:, LEFT_HIP]) / 2
-    sides = []
-    for hip, knee, ankle in ((RIGHT_HIP, RIGHT_KNEE, ANKLES[0]), (LEFT_HIP, LEFT_KNEE, ANKLES[1])):
-        ends = ((xy[:, NECK], hips), (xy[:, hip], xy[:, knee]), (xy[:, knee], xy[:, ankle]), (xy[:, NOSE], xy[:, NECK]))
-        sides.append(np.stack([np.linalg.norm(p - q, axis=-1) for p, q in ends], -1))
-    return np.stack(sides, 1)
-
-
-def _steady(lengths: np.ndarray, fps: float) -> np.ndarray:
-    """Lengths (N, 2, 4) median filtered over the frames that show them: jitter must not pass for long limbs."""
-    result = lengths.copy()
-    for side in range(lengths.shape[1]):
-        for part in range(lengths.shape[2]):
-            known = np.flatnonzero(~np.isnan(lengths[:, side, part]))
-            if len(known):
-                values = ndimage.median_filter(lengths[known, side, part], size=_odd(0.4 * fps), mode="nearest")
-                result[known, side, part] = values
-    return result
-
-
-def _quantiles(lengths: np.ndarray) -> np.ndarray:
-    """(4,) high quantile of each part's length over frames and sides; NaN where it is seen too rarely."""
-    result = np.full(lengths.shape[-1], np.nan)
-    for part in range(len(result)):
-        values = lengths[..., part]
-        values = values[~np.isnan(values)]
-        if len(values) >= max(1, 0.1 * len(lengths)):
-            result[part] = np.quantile(values, _QUANTILE)
-    return result
-
-
-def _size_at(motion: Motion, floor: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """(N,) size in pixels of a person who stands at this floor line, of the parts asked for."""
-    far, close = motion.far_parts[parts].sum(), motion.close_parts[parts].sum()
-    reach = motion.close - motion.far
-    share = (floor - motion.far) / reach if reach > 1e-6 else np.full(len(floor), 0.5)
-    return np.maximum(far + share * (close - far), 0.25 * (far + close) / 2)
-
-
-def _mean_size(motion: Motion, parts: np.ndarray) -> float:
-    return float((motion.far_parts + motion.close_parts)[parts].sum()) / 2
-
-
-def _common_anchor(*seen: np.ndarray) -> tuple[int, ...]:
-    for anchor in _ANCHORS:
-        if all(s[:, list(anchor)].any(1).mean() >= 0.2 for s in seen):
-            return anchor
+def _common_anchor(*seen: np.ndarray) -> str:
+    for name, joints in _ANCHORS.items():
+        if all(s[:, list(joints)].any(1).mean() >= 0.2 for s in seen):
+            return name
     raise InputError("the person is seen in too few frames of one of the videos to normalise; film the whole body")
 
 
@@ -283,23 +479,29 @@ def _interpolate(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _travel_kept(
-    dance: np.ndarray,
-    dance_seen: np.ndarray,
-    centre: np.ndarray,
-    scale: np.ndarray,
+    offset: np.ndarray,
+    seen: np.ndarray,
     wanted: np.ndarray,
+    stand: np.ndarray,
     target: np.ndarray,
     target_seen: np.ndarray,
-    stand: float,
     width: int,
 ) -> float:
-    """Share of the wanted travel (N,) in pixels that keeps the body in the picture, or as far outside as the target."""
+    """Share of the wanted travel that keeps the body in the picture, or as far outside as the target.
+
+    Args:
+        offset: (N, 18) x of the joints relative to the middle of the body, pixels of the target's frames.
+        seen: (N, 18) bool.
+        wanted, stand: (N,) travel from, and x of, the middle of the way, pixels.
+        target: (M, 18, 3) keypoints.
+        target_seen: (M, 18) bool.
+        width: of the target's frames, pixels.
+    """
     own = target[:, _BODY, 0][target_seen[:, _BODY]]
     left, right = own.min(initial=0.0), own.max(initial=width - 1.0)
-    seen = dance_seen[:, _BODY]
-    offset = scale[:, None] * (dance[:, _BODY, 0] - centre[:, None])
-    low = np.where(seen, offset, np.inf).min(1)
-    high = np.where(seen, offset, -np.inf).max(1)
+    seen = seen[:, _BODY]
+    low = np.where(seen, offset[:, _BODY], np.inf).min(1)
+    high = np.where(seen, offset[:, _BODY], -np.inf).max(1)
     room = np.where(wanted < 0, stand + low - left, right - stand - high)
     # A pose that is too wide for the picture wherever it stands has no say.
     counts = seen.any(1) & (room > 0) & (wanted != 0)

@@ -8,16 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data import normalize
+from data.normalize import measure, normalise
 from data.skeleton import ANKLES, MIRROR, NOSE
 from pose_detector.errors import InputError
 
 SIZE = (512, 288)
 
 
-def onto(dance, target, size=SIZE, dance_fps=25.0, dance_filled=None):
-    filled = np.zeros(dance.shape[:2], bool) if dance_filled is None else dance_filled
-    return normalize.normalise_global(dance, filled, dance_fps, target, np.zeros(target.shape[:2], bool), 25.0, size)
+DANCE_SIZE = (320, 512)
+
+
+def onto(dance, target, size=SIZE, dance_size=DANCE_SIZE, fps=25.0, filled=None, method="limbs"):
+    filled = np.zeros(dance.shape[:2], bool) if filled is None else filled
+    return normalise(dance, filled, fps, dance_size, target, np.zeros(target.shape[:2], bool), 25.0, size, method)
 
 
 def error(result, truth, tall):
@@ -32,29 +35,44 @@ def target():
 
 @pytest.fixture(scope="module")
 def dance():
-    camera = Camera(height=1.0, distance=5.0, focal=1.6, size=(320, 512))
+    camera = Camera(height=1.0, distance=5.0, focal=1.6, size=DANCE_SIZE)
     return keypoints(figure(stroll(240, 0.5, 0.4, seed=2), tall=1.5, phase=1.0), camera)
 
 
-def test_identity_pair(target):
-    result, report = onto(target, target)
+@pytest.mark.parametrize("method", ["limbs", "global"])
+def test_identity_pair(target, method):
+    result, report = onto(target, target, dance_size=SIZE, method=method)
     assert np.abs(result - target).max() < 1e-3
     assert report.travel_gain == 1 and np.allclose(report.scale, 1)
-
-
-def test_identity_of_one_who_stands_still():
     still = keypoints(figure(np.zeros((80, 2))), Camera())
-    assert np.abs(onto(still, still)[0] - still).max() < 1e-3
+    assert np.abs(onto(still, still, dance_size=SIZE, method=method)[0] - still).max() < 1e-3
 
 
-@settings(max_examples=25, deadline=None)
+def test_who_drives_themselves_stays_as_they_are():
+    """The rest of a video onto its first part, jitter and all; but another place or size is not taken for the same."""
+    rng = np.random.default_rng(0)
+    clip = keypoints(figure(stroll(400, seed=1)), Camera())
+    clip[..., :2] += rng.normal(0, 1.0, (400, 18, 2))
+    result, report = onto(clip[300:], clip[:300], dance_size=SIZE)
+    assert report.unchanged and np.abs(result - clip[300:]).max() < 1e-3
+    for other in (
+        keypoints(figure(stroll(100, seed=1), tall=1.9), Camera()),
+        keypoints(figure(stroll(100, seed=1)), Camera(height=1.0)),
+        clip[300:] + np.float32([240, 0, 0]),
+    ):
+        result, report = onto(other, clip[:300], dance_size=SIZE)
+        assert not report.unchanged
+
+
+@settings(max_examples=8, deadline=None)
 @given(
     scale=st.floats(0.3, 4.0),
     shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
     mirrored=st.booleans(),
+    method=st.sampled_from(["limbs", "global"]),
 )
-def test_scaling_shifting_and_mirroring_the_dance_change_nothing(dance, target, scale, shift, mirrored):
-    want, _ = onto(dance, target)
+def test_scaling_shifting_and_mirroring_the_dance_change_nothing(dance, target, scale, shift, mirrored, method):
+    want, _ = onto(dance, target, method=method)
     moved = dance.astype(np.float64)
     moved[..., :2] = moved[..., :2] * scale + shift
     goal = target
@@ -66,10 +84,25 @@ def test_scaling_shifting_and_mirroring_the_dance_change_nothing(dance, target, 
         goal[..., 0] = SIZE[0] - 1 - goal[..., 0]
         want = want[:, MIRROR].copy()
         want[..., 0] = SIZE[0] - 1 - want[..., 0]
-    assert np.abs(onto(moved.astype(np.float32), goal)[0] - want).max() < 0.02
+    size = (DANCE_SIZE[0] * scale, DANCE_SIZE[1] * scale)
+    assert np.abs(onto(moved.astype(np.float32), goal, dance_size=size, method=method)[0] - want).max() < 0.05
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
+@given(scale=st.floats(0.5, 3.0), shift=st.tuples(st.floats(-200, 200), st.floats(-200, 200)))
+def test_scaling_and_shifting_the_target_does_the_same_to_the_result(dance, target, scale, shift):
+    # Far from the picture's edges, which squeeze travel.
+    want, report = onto(dance, target)
+    assert report.travel_gain == 1
+    goal = target.astype(np.float64)
+    goal[..., :2] = goal[..., :2] * scale + np.array(shift) * 0.1
+    size = (SIZE[0] * scale, SIZE[1] * scale)
+    result, report = onto(dance, goal.astype(np.float32), size)
+    if report.travel_gain == 1:
+        assert np.abs(result[..., :2] - (want[..., :2] * scale + np.array(shift) * 0.1)).max() < 0.05
+
+
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.4))
 def test_missing_stays_missing_and_moves_little(dance, target, seed, share):
     want, _ = onto(dance, target)
@@ -83,9 +116,10 @@ def test_missing_stays_missing_and_moves_little(dance, target, seed, share):
     assert np.linalg.norm((result - want)[~holes][:, :2], axis=-1).mean() < 3.0
 
 
-@pytest.mark.parametrize("height", [0.6, 1.3, 2.2])
+@pytest.mark.parametrize("method, bound", [("limbs", 0.04), ("global", 0.09)])
+@pytest.mark.parametrize("height", [0.6, 2.2])
 @pytest.mark.parametrize("tall", [1.2, 1.9])
-def test_truth_of_another_body_and_camera(target, height, tall):
+def test_truth_of_another_body_and_camera(target, height, tall, method, bound):
     """The target doing the same steps, in body heights, before its own camera."""
     rng = np.random.default_rng(0)
     places = stroll(300, 0.7, 0.5, seed=3)
@@ -93,13 +127,36 @@ def test_truth_of_another_body_and_camera(target, height, tall):
     source = keypoints(figure(places * tall / 1.7, tall=tall), camera)
     source[..., :2] += rng.normal(0, 1.0, (300, 18, 2))
     truth = keypoints(figure(places), Camera())
-    result, _ = onto(source, target)
+    result, _ = onto(source, target, dance_size=camera.size, method=method)
     pixels = np.median(truth[:, list(ANKLES), 1].mean(1) - truth[:, NOSE, 1])
-    assert error(result, truth, pixels) < 0.09
+    assert error(result, truth, pixels) < bound
     # Size alone, the place apart: the torso's length is right within a few per cent.
     length = np.linalg.norm(result[:, 1, :2] - (result[:, 8, :2] + result[:, 11, :2]) / 2, axis=-1)
     want = np.linalg.norm(truth[:, 1, :2] - (truth[:, 8, :2] + truth[:, 11, :2]) / 2, axis=-1)
     assert abs(np.median(length / want) - 1) < 0.05
+
+
+def test_the_height_of_the_camera_is_found_from_a_walk():
+    for height in (0.6, 1.3, 2.2):
+        clip = keypoints(figure(stroll(300, 0.7, 0.5, seed=3)), Camera(height, 6.0, 1.2, (512, 512)))
+        found = measure(clip, clip[..., 2] > 0, 25.0, (512, 512)).view.height * 1.7
+        assert found == pytest.approx(height - 0.045 * 1.7, rel=0.15)  # the floor is seen at the ankles
+
+
+def test_bones_get_the_lengths_of_the_target(dance, target):
+    """A dancer with long arms and short legs becomes a target of usual build."""
+    odd = figure(stroll(240, 0.5, 0.4, seed=2), tall=1.5, phase=1.0)
+    usual = odd.copy()
+    for s, e, w in ((2, 3, 4), (5, 6, 7)):
+        for joint, before in ((e, s), (w, e)):
+            odd[:, joint] = odd[:, before] + 1.25 * (usual[:, joint] - usual[:, before])
+    camera = Camera(height=1.0, distance=5.0, focal=1.6, size=DANCE_SIZE)
+    want, _ = onto(keypoints(usual, camera), target)
+    result, _ = onto(keypoints(odd, camera), target)
+    plain, _ = onto(keypoints(odd, camera), target, method="global")
+    arms = lambda k: np.linalg.norm(k[:, 4, :2] - k[:, 3, :2], axis=-1).mean()  # noqa: E731
+    assert arms(result) == pytest.approx(arms(want), rel=0.06)
+    assert arms(plain) > 1.15 * arms(want)
 
 
 def test_jitter_does_not_pass_for_size(dance, target):
@@ -147,22 +204,19 @@ def test_jumps_leave_the_floor(target):
 
 def test_still_dancer_stands_in_the_middle_of_where_the_target_goes(target):
     still = keypoints(figure(np.tile([0.9, -0.4], (80, 1))), Camera(1.0, 5.0))
-    result, report = onto(still, target)
+    result, report = onto(still, target, dance_size=SIZE)
     assert np.isfinite(result).all() and np.ptp(report.scale) < 1e-6
-    feet = np.percentile(target[:, list(ANKLES), 1].max(1), (5, 95))
-    assert result[:, list(ANKLES), 1].mean() == pytest.approx(feet.mean(), abs=1.5)
-    assert result[:, 1, 0].mean() == pytest.approx(np.percentile(target[:, 1, 0], (5, 95)).mean(), abs=3)
+    assert result[:, list(ANKLES), 1].mean() == pytest.approx(np.median(target[:, list(ANKLES), 1]), abs=1.5)
+    assert result[:, 1, 0].mean() == pytest.approx(np.median(target[:, 1, 0]), abs=3)
 
 
-def test_still_target_keeps_the_dancer_on_the_spot(dance):
+def test_a_target_who_stood_still_can_walk(dance):
     still = keypoints(figure(np.zeros((80, 2))), Camera())
     result, _ = onto(dance, still)
-    assert np.isfinite(result).all()
-    lowest = result[:, list(ANKLES), 1].max(1)
-    assert np.ptp(lowest) < 3
-    assert np.ptp(result[:, 1, 0]) > 20  # sideways travel is kept all the same
-    torso = np.linalg.norm(result[:, 1, :2] - (result[:, 8, :2] + result[:, 11, :2]) / 2, axis=-1)
-    assert np.ptp(torso) / torso.mean() < 0.05
+    assert np.ptp(result[:, 1, 0]) > 20
+    assert 5 < np.ptp(result[:, list(ANKLES), 1].max(1)) < 60
+    result, _ = onto(dance, still, method="global")  # by the paper's rule on the spot
+    assert np.ptp(result[:, list(ANKLES), 1].max(1)) < 3
 
 
 def test_a_small_sway_does_not_become_a_walk(target):
@@ -181,6 +235,7 @@ def test_gross_errors_and_dropped_frames(dance, target):
     result, _ = onto(bad, target)
     good = ~wrong & (bad[..., 2] > 0)
     assert np.linalg.norm((result - want)[good][:, :2], axis=-1).max() < 6
+    assert np.linalg.norm((result - want)[good][:, :2], axis=-1).mean() < 1.5
 
 
 def test_filled_joints_are_not_measured(dance, target):
@@ -189,7 +244,7 @@ def test_filled_joints_are_not_measured(dance, target):
     filled = np.zeros(dance.shape[:2], bool)
     filled[::3, [10, 13]] = True
     guessed[::3, [10, 13], 1] += 80
-    result, _ = onto(guessed, target, dance_filled=filled)
+    result, _ = onto(guessed, target, filled=filled)
     assert np.abs(result - want)[1::3].max() < 2.5
 
 
