@@ -156,15 +156,22 @@ def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18) bool that are off the likeliest course through time.
 
     A course is a choice of the frames in which a keypoint is believed. Each believed frame earns 1; each step that is
-    faster than a body moves costs more than two frames, or the frames of 0.15 s: what jumps away for less than twice
-    that time and comes back is better left out. Dynamic programming finds the best course, for all keypoints at once.
+    faster than a body moves, or breaks with the velocity before and after it, costs more than two frames, or the frames
+    of 0.15 s: what jumps away for less than twice that time and comes back is better left out. Dynamic programming
+    finds the best course, for all keypoints at once.
     """
     frames = len(points)
+    if not frames:
+        return np.zeros((0, 18), bool)
     reach_back = max(2, round(fps))
     price = max(2.1, 0.15 * fps)
-    lags = np.arange(reach_back, 0, -1)
-    allowed = 0.15 + 8 * lags / fps  # body sizes
-    padded = np.concatenate([np.full((reach_back, 18, 2), np.nan), points])
+    lags = np.arange(reach_back, 0, -1)[:, None]
+    seconds = lags / fps
+    fastest = 0.15 + 8 * seconds  # body sizes; the same for breaks, as great as in quick dances, and for jitter
+    sharpest = 0.1 + 2.5 * seconds + 8 * seconds**2 + 5 * _noise(points, fps) / np.median(size)
+    padded = np.concatenate([np.full((reach_back, 18, 2), np.nan), points, np.full((1, 18, 2), np.nan)])
+    arriving = np.diff(padded, axis=0, prepend=np.nan)  # velocities, pixels a frame
+    leaving = np.diff(padded, axis=0, append=np.nan)
     worth = np.full((frames + reach_back, 18), -np.inf)  # of the best course that ends here
     settled = np.zeros(18)  # worth of the best course that ends more than `reach_back` frames ago, and its end
     settled_end = np.full(18, -1)
@@ -177,9 +184,14 @@ def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
         seen = ~np.isnan(padded[t, :, 0])
         if not seen.any():
             continue
-        distance = np.linalg.norm(padded[t - reach_back : t] - padded[t], axis=-1) / size[t - reach_back]
-        excess = np.clip((distance / allowed[:, None] - 1) / 0.5, 0, 1)
-        options = worth[t - reach_back : t] - price * np.nan_to_num(excess)
+        earlier, scale = slice(t - reach_back, t), size[t - reach_back]
+        step = padded[t] - padded[earlier]
+        before, after = lags[..., None] * arriving[earlier], lags[..., None] * leaving[t]
+        # Beside a wrong keypoint one of the velocities is wrong: the kindest one counts.
+        breaks = [np.linalg.norm(step - course, axis=-1) for course in (before, after, (before + after) / 2)]
+        exceeding = np.fmax(np.linalg.norm(step, axis=-1) / fastest, np.fmin.reduce(breaks) / sharpest) / scale
+        excess = np.clip((exceeding - 1) / 0.5, 0, 1)
+        options = worth[earlier] - price * np.nan_to_num(excess)
         best = options.argmax(axis=0)
         gain = options[best, columns]
         start_anew = settled >= gain
@@ -246,41 +258,56 @@ def find_islands(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray
     return wrong
 
 
-def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, tolerance: float = 1.3) -> np.ndarray:
+def smooth(points: np.ndarray, confidence: np.ndarray, fps: float, reach: float = 0.2) -> np.ndarray:
     """Smooth (N, K, 2) points, NaN where missing, without delay and without blunting what is fast.
 
-    Local quadratics are fitted in wider and wider windows around each point, as long as their values agree within
-    `tolerance` standard errors with all narrower ones (intersection of confidence intervals; Goldenshluger and
-    Nemirovski 1997): at rest half a second is averaged, in a fast turn nothing. Confident points weigh more.
+    Local quadratics are fitted in windows from narrow to wide around each point. Which of them err least, or whether
+    the point itself does, is told by Stein's unbiased estimate of the risk (1981), averaged over `reach` seconds on
+    either side; they are mixed by exponential weights (Leung and Barron 2006). At rest a second is averaged, in a fast
+    turn next to nothing. Confident points weigh more.
     """
     seen = ~np.isnan(points[..., 0])
     weight = np.where(seen, np.clip(confidence, 0.05, 1), 0)
     middle = np.array([np.median(w[s]) if s.any() else 1.0 for w, s in zip(weight.T, seen.T, strict=True)])
     weight = weight / middle
-    noise = _noise(points)
+    variance = _noise(points, fps) ** 2  # of a point of weight 1, per coordinate; 1 / weight times as much of another
     values = np.where(seen[..., None], points, 0)
-    best = values
-    error = (noise / np.sqrt(np.where(seen, weight, 1)))[..., None]
-    low, high = values - tolerance * error, values + tolerance * error
-    agreeing = seen.copy()
-    for half in sorted({max(2, round(s * fps)) for s in (0.08, 0.12, 0.18, 0.26, 0.36)}):
-        fit, gain, usable = _local_quadratic(values, weight, half)
-        error = (noise * np.sqrt(gain))[..., None]
-        low, high = np.maximum(low, fit - tolerance * error), np.minimum(high, fit + tolerance * error)
-        agreeing &= usable & (low <= high).all(axis=-1)
-        best = np.where(agreeing[..., None], fit, best)
+    half = max(1, round(reach * fps))
+    near = 1 - (np.arange(-half, half + 1) / (half + 1)) ** 2
+
+    def around(array: np.ndarray) -> np.ndarray:
+        return correlate1d(array.astype(float), near, axis=0, mode="constant")
+
+    fits, risks = [values], [np.broadcast_to(variance, seen.shape)]
+    for half in sorted({max(2, round(s * fps)) for s in (0.08, 0.12, 0.18, 0.26, 0.36, 0.5)}):
+        fit, own, usable = _local_quadratic(values, weight, half)
+        risk = weight * ((values - fit) ** 2).mean(axis=-1) - variance + 2 * variance * own
+        known = seen & usable
+        fits.append(fit)
+        risks.append(np.where(known, around(np.where(known, risk, 0)) / np.maximum(around(known), 1e-9), np.inf))
+    excess = np.where(seen, np.array(risks) - np.min(risks, axis=0), 0)
+    shares = np.exp(-excess * 2 * around(seen) / np.maximum(4 * variance, 1e-9))
+    best = np.einsum("fnk,fnkc->nkc", shares / shares.sum(axis=0), np.array(fits))
     return np.where(seen[..., None], best, np.nan)
 
 
-def _noise(points: np.ndarray) -> np.ndarray:
+def _noise(points: np.ndarray, fps: float) -> np.ndarray:
     """(K,) standard deviation of the coordinates' noise: from third differences, and of these from the lower quarter,
-    because motion enters little there."""
-    third = np.linalg.norm(np.diff(points, n=3, axis=0), axis=-1).reshape(-1, points.shape[1])
+    because motion enters little there.
+
+    Those between neighbours do not see the part of the noise that lasts for some frames, so that differences over
+    0.08 s are asked too; still longer ones would take motion for noise.
+    """
     noise = np.zeros(points.shape[1])
-    for k in range(points.shape[1]):
-        known = third[~np.isnan(third[:, k]), k]
-        if len(known) >= 8:
-            noise[k] = np.quantile(known, 0.25) / np.sqrt(-2 * np.log(0.75) * 20)  # Rayleigh's quantile; 1 + 9 + 9 + 1
+    for lag in {1, max(1, round(0.08 * fps))}:
+        third = points
+        for _ in range(3):
+            third = third[lag:] - third[:-lag]
+        third = np.linalg.norm(third, axis=-1)
+        for k in range(points.shape[1]):
+            known = third[~np.isnan(third[:, k]), k]
+            if len(known) >= 8:  # Rayleigh's quantile; 1 + 9 + 9 + 1
+                noise[k] = max(noise[k], np.quantile(known, 0.25) / np.sqrt(-2 * np.log(0.75) * 20))
     return noise
 
 
@@ -288,29 +315,24 @@ def _local_quadratic(values: np.ndarray, weight: np.ndarray, half: int) -> tuple
     """Weighted quadratic fits around every frame, over `half` frames on either side.
 
     Returns:
-        The fits' values (N, K, 2) at the middle, their variances (N, K) in units of the noise, and whether there were
-        points enough (N, K).
+        The fits' values (N, K, 2) at the middle, the share (N, K) that the middle's own value has in them, and whether
+        there were points enough (N, K).
     """
     offset = np.arange(-half, half + 1)
     kernel = 1 - (offset / (half + 1)) ** 2
 
-    def moment(array: np.ndarray, power: int, kernel: np.ndarray) -> np.ndarray:
+    def moment(array: np.ndarray, power: int) -> np.ndarray:
         return correlate1d(array, kernel * (offset / half) ** power, axis=0, mode="constant")
 
-    powers = np.add.outer(np.arange(3), np.arange(3))
-    sums = np.stack([moment(weight, p, kernel) for p in range(5)], axis=-1)
-    right = np.stack([moment(weight[..., None] * values, p, kernel) for p in range(3)], axis=-2)  # N, K, 3, 2
-    spread = np.stack([moment(weight, p, kernel**2) for p in range(5)], axis=-1)
-    normal = sums[..., powers]  # N, K, 3, 3
+    sums = np.stack([moment(weight, p) for p in range(5)], axis=-1)
+    right = np.stack([moment(weight[..., None] * values, p) for p in range(3)], axis=-2)  # N, K, 3, 2
+    normal = sums[..., np.add.outer(np.arange(3), np.arange(3))]  # N, K, 3, 3
     count = correlate1d((weight > 0).astype(float), np.ones(2 * half + 1), axis=0, mode="constant")
     usable = (count >= 4.5) & (np.linalg.det(normal) > 1e-6)
     normal = np.where(usable[..., None, None], normal, np.eye(3))
-    row = np.linalg.solve(normal, np.broadcast_to(np.eye(3)[:, :1], (*usable.shape, 3, 1)))[
-        ..., 0
-    ]  # first row of inverse
-    fit = np.einsum("nki,nkic->nkc", row, right)
-    variance = np.einsum("nki,nkij,nkj->nk", row, spread[..., powers], row)
-    return fit, np.maximum(variance, 0), usable
+    first = np.broadcast_to(np.eye(3)[:, :1], (*usable.shape, 3, 1))
+    row = np.linalg.solve(normal, first)[..., 0]  # the first one of the inverse
+    return np.einsum("nki,nkic->nkc", row, right), row[..., 0] * weight, usable
 
 
 def fill_gaps(points: np.ndarray, confidence: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

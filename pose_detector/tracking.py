@@ -12,7 +12,8 @@ from pose_detector.errors import InputError
 Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
 
 MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a keypoint's last place is remembered
-REUNION = 3.0  # seconds after which somebody who comes back to the same place is still the same person
+REUNION = 3.0  # seconds after which somebody who comes back within a body size is still the same person
+RETURN = 10.0  # and within half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
 MIRRORED = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 GHOST = 0.03  # people with less than this share of the main person's score are no people
@@ -67,7 +68,7 @@ def track(detections: Sequence[Detection], fps: float) -> list[Track]:
 
     Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
     once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
-    that size vanished, within `REUNION` seconds, is that person.
+    that size vanished, within `REUNION` or `RETURN` seconds, is that person.
 
     Args:
         detections: For every frame keypoints (P, 18, 2) in pixels and scores (P, 18), 0 where missing.
@@ -196,13 +197,14 @@ def _reunited(paths: list[_Path]) -> list[_Path]:
 
 def _reunion_cost(a: _Path, b: _Path) -> float:
     """Body sizes between the end of `a` and the start of `b`, infinite where they cannot be one person."""
-    if not 0 < b.born - a.time <= REUNION:
+    away = b.born - a.time
+    if not 0 < away <= RETURN:
         return np.inf
     first = next(iter(b.poses.values()))
     if not 0.6 < float(person_size(first)) / max(a.size, 1e-6) < 1.6:
         return np.inf
     cost = _distance(first, a.places, a.time - a.times <= MEMORY, a.size)
-    return cost if cost < 1 else np.inf
+    return cost if cost < (1 if away <= REUNION else 0.5) else np.inf
 
 
 def _as_track(path: _Path, frames: int) -> Track:

@@ -1,9 +1,14 @@
 """Cleaning over time, on a dance whose truth is known."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from motion import dance, seen
 
+from data.sample.render_sample import FPS as SAMPLE_FPS
+from data.sample.render_sample import clips
+from data.sample.renderer import project
 from pose_detector.cleaning import clean, fill_gaps, person_size, smooth
 
 FPS = 25.0
@@ -36,6 +41,78 @@ def test_jitter_goes_and_fast_wrists_stay(rng, truth, noise):
     fast = speed > np.quantile(speed, 0.9)
     assert speed.max() * FPS / TORSO > 6, "the truth is to have fast wrists"
     assert after[:, wrists][fast].mean() < 1.15 * before[:, wrists][fast].mean()
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """(N, 18, 2) keypoints of both dances of the sample pair, as they are rendered."""
+    return [project(clip.figure, clip.poses, clip.camera)[..., :2] for clip in map(clips().get, ("train", "test"))]
+
+
+def detected(truth, rng, pixels, lasting=0.0, wild=0.0):
+    """Truth with the noise of a detector: confidence tells its strength, a share `lasting` of it stays from one frame
+    to the next, and a share `wild` of the keypoints lies elsewhere."""
+    confidence = rng.uniform(0.2, 0.95, truth.shape[:2])
+    noise = rng.standard_normal(truth.shape)
+    for before, here in pairwise(noise):
+        here *= np.sqrt(1 - lasting**2)
+        here += lasting * before
+    noise *= pixels * np.sqrt(0.6 / confidence)[..., None]
+    noise[rng.random(truth.shape[:2]) < wild] *= 15
+    return np.concatenate([truth + noise, confidence[..., None]], axis=-1).astype(np.float32)
+
+
+@pytest.mark.parametrize("clip", [0, 1])
+@pytest.mark.parametrize(
+    ("pixels", "lasting", "wild", "most"),
+    [(0.5, 0, 0, 0.65), (1.0, 0, 0, 0.6), (2.0, 0, 0.01, 0.5), (4.0, 0, 0, 0.52), (1.5, 0.3, 0.01, 0.66)],
+)
+def test_errors_on_rendered_dances_fall_by_a_third(rng, rendered, clip, pixels, lasting, wild, most):
+    truth = rendered[clip]
+    noisy = detected(truth, rng, pixels, lasting, wild)
+    cleaned = clean(noisy, SAMPLE_FPS).keypoints
+    before, after = (np.linalg.norm(k[..., :2] - truth, axis=-1) for k in (noisy, cleaned))
+    after[cleaned[..., 2] == 0] = np.nan
+    assert np.isnan(after).mean() < 0.002
+    assert np.nanmean(after) < most * before.mean()
+    assert np.nanquantile(after, 0.95) < 0.7 * np.quantile(before, 0.95)
+    wrists = [4, 7]
+    speed = np.linalg.norm(np.gradient(truth[:, wrists], axis=0), axis=-1)
+    for part in (speed > np.quantile(speed, 0.9), speed >= 0):
+        assert np.nanquantile(after[:, wrists][part], 0.95) < np.quantile(before[:, wrists][part], 0.95)
+
+
+@pytest.mark.parametrize("fps", [12.5, 25.0, 50.0])
+def test_other_frame_rates_on_rendered_dances(rng, rendered, fps):
+    times = np.arange(0, len(rendered[0]) - 1, SAMPLE_FPS / fps)
+    low = times.astype(int)
+    part = (times - low)[:, None, None]
+    truth = rendered[0][low] * (1 - part) + rendered[0][low + 1] * part
+    noisy = detected(truth, rng, 1.5)
+    before, after = (np.linalg.norm(k[..., :2] - truth, axis=-1) for k in (noisy, clean(noisy, fps).keypoints))
+    assert after.mean() < 0.67 * before.mean()
+    assert np.quantile(after[:, [4, 7]], 0.95) < np.quantile(before[:, [4, 7]], 0.95)
+
+
+@pytest.mark.parametrize(("length", "least"), [(1, 0.5), (2, 0.6), (3, 0.75), (4, 0.9)])
+@pytest.mark.parametrize("clip", [0, 1])
+def test_a_wrong_ankle_never_comes_through(rng, rendered, clip, length, least):
+    """On the other leg, on the floor beside, in the air: at any time of the dance, and sure of itself."""
+    truth = rendered[clip]
+    torso = np.median(np.linalg.norm(truth[:, 1] - truth[:, [8, 11]].mean(axis=1), axis=-1))
+    noisy = detected(truth, rng, 1.0)
+    starts = np.arange(15, len(truth) - 15, 30)
+    for n, start in enumerate(starts):
+        span = slice(start, start + length)
+        angle = rng.uniform(0, 2 * np.pi)
+        offset = rng.uniform(least, 2) * torso * np.array([np.cos(angle), np.sin(angle)])
+        noisy[span, (10, 13)[n % 2], :2] += offset
+        noisy[span, (10, 13)[n % 2], 2] = 0.9
+    cleaned = clean(noisy, SAMPLE_FPS)
+    wrong = np.linalg.norm(cleaned.keypoints[..., :2] - truth, axis=-1)[:, [10, 13]]
+    wrong[cleaned.keypoints[:, [10, 13], 2] == 0] = 0
+    assert wrong.max() < 0.35 * torso
+    assert cleaned.report.outliers[[10, 13]].sum() >= length * len(starts)
 
 
 def test_smoothing_has_no_lag(rng, truth):

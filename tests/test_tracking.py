@@ -7,7 +7,9 @@ import pytest
 from maps import STANDING
 from motion import dance, seen
 
+from data.video import probe, read_frames, working_size
 from pose_detector.cleaning import clean
+from pose_detector.detector import Detector
 from pose_detector.errors import InputError
 from pose_detector.tracking import MIRRORED, choose, track
 
@@ -75,13 +77,14 @@ def test_gaps_do_not_part_a_person(gap):
 def test_leaving_and_somebody_else_coming():
     """Who comes elsewhere, or long afterwards, is another person."""
     rng = np.random.default_rng(3)
-    first, second = walker(300, 100, 110), walker(300, 500, 490)
+    first, second = walker(400, 100, 110), walker(400, 500, 490)
     first[100:] = np.nan
     second[:140] = np.nan
     assert len(track(shuffled([first, second], rng), FPS)) == 2
-    late = walker(300, 100, 110)
-    late[:220] = np.nan
-    assert len(track(shuffled([first, late], rng), FPS)) == 2
+    for begin, people in ((220, 1), (370, 2)):
+        late = walker(400, 100, 110)
+        late[:begin] = np.nan
+        assert len(track(shuffled([first, late], rng), FPS)) == people
 
 
 def test_pieces_of_one_person_are_joined():
@@ -170,3 +173,50 @@ def test_what_is_found_with_little_confidence_takes_nobodys_place():
     tracks = track(detections, FPS)
     chosen = tracks[choose(tracks)]
     assert chosen.present.all() and is_person(chosen, person)
+
+
+def real_detections(clip, weights, every):
+    """What the ONNX network sees in every so manieth frame of a clip; frames a second of these, and their width."""
+    info = probe(clip)
+    size = working_size(info.width, info.height)
+    detector = Detector.load(str(weights))
+    frames = (frame for i, _, frame in read_frames(clip, size) if i % every == 0)
+    return [people for frame in frames for people in detector([frame])], float(info.fps) / every, size[0]
+
+
+def middles(found):
+    """Median x of a track in the frames that show it."""
+    return np.array([np.median(k[k[:, 2] > 0, 0]) for k in found.keypoints[found.present]])
+
+
+def test_three_people_stay_three(shared):
+    """They stand side by side all the time, so that the place tells who it is."""
+    weights = shared("weights/mobilenet_v2_dm14_368x432.onnx")
+    detections, fps, width = real_detections(shared("clips/three_people.avi"), weights, every=3)
+    tracks = track(detections, fps)
+    assert len(tracks) == 3
+    for number, (low, high) in enumerate(((0.2, 0.3), (0.44, 0.54), (0.62, 0.76))):
+        found = tracks[choose(tracks, number)]
+        assert low * width < middles(found).min() and middles(found).max() < high * width
+        cleaned = clean(found.keypoints, fps, people=3)
+        x, seen = cleaned.keypoints[..., 0], cleaned.keypoints[..., 2] > 0
+        limits = ((low - 0.12) * width, (high + 0.12) * width)  # with arms stretched out
+        assert (x[seen] > limits[0]).all() and (x[seen] < limits[1]).all()
+    assert choose(tracks) == 1 and tracks[1].present.mean() > 0.98  # the one in front
+
+
+def test_who_is_gone_is_marked_as_gone(shared):
+    """Somebody walks through the picture from right to left while another one stands, and then is gone."""
+    weights = shared("weights/mobilenet_v2_dm14_368x432.onnx")
+    detections, fps, width = real_detections(shared("clips/enter_and_leave.mp4"), weights, every=3)
+    tracks = track(detections, fps)
+    found = tracks[choose(tracks)]
+    times = np.arange(len(detections)) / fps
+    inside = (times > 1.5) & (times < 6.5)
+    assert found.present[inside].mean() > 0.95 and not found.present[(times < 1.2) | (times > 6.8)].any()
+    assert found.present.sum() == max(t.present.sum() for t in tracks)
+    x = middles(found)
+    assert x[0] > 0.8 * width and x[-1] < 0.1 * width and np.diff(x).max() < 0.03 * width
+    cleaned = clean(found.keypoints, fps, people=len(tracks))
+    assert not (cleaned.keypoints[(times < 1.2) | (times > 6.8), :, 2] > 0).any()
+    assert cleaned.report.frames_without_person == np.count_nonzero(~(cleaned.keypoints[..., 2] > 0).any(axis=1))
