@@ -235,7 +235,10 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     """Paint one part over what is there."""
     source_pose, ratio = texture.poses[source], person / float(texture.sizes[source])
     height, width = layer.shape[:2]
-    (start, end), (source_start, source_end) = (_bone(p, part.start, part.end) for p in (pose, source_pose))
+    end_joints = part.end
+    if part.end == HEAD:  # the middle of the same points: an ear that only one of the two shows would move it
+        end_joints = tuple(j for j in HEAD if pose[j, 2] > 0 and source_pose[j, 2] > 0) or HEAD
+    (start, end), (source_start, source_end) = (_bone(p, part.start, end_joints) for p in (pose, source_pose))
     bone, source_bone = end - start, source_end - source_start
     length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
     along, source_along = bone / length, source_bone / source_length

@@ -51,6 +51,7 @@ class Config:
 
     # ---- Step 2: data/annot_normalize.py ----------------------------------------------------------------------------
     normalise: Literal["limbs", "global"] = "limbs"  # bones and cameras, or one scale and shift a frame (the paper's)
+    stay_in_range: bool = False  # bring poses unlike all of the training gently nearer to them
 
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
     epochs: int = 40  # passes over the training frames
@@ -69,10 +70,10 @@ class Config:
     discriminator_scales: int = 2  # how many, each at half the resolution of the one before
     weight_pixel: float = 15.0  # of the loss terms: L1, pixels
     weight_ssim: float = 4.0  # 1 - SSIM
-    weight_detail: float = 1.0  # strength of fine detail
+    weight_detail: float = 4.0  # strength of fine detail
     weight_adversarial: float = 0.3  # judge's scores
-    weight_feature_matching: float = 3.0  # judge's features
-    weight_perceptual: float = 2.0  # features of a fixed network
+    weight_feature_matching: float = 1.5  # judge's features
+    weight_perceptual: float = 1.0  # features of a fixed network
     perceptual: Literal["pose", "vgg19", "none"] = "pose"  # the pose trunk, or VGG-19 (548 MB)
     ema: float = 0.998  # decay a step of the averaged generator, the one that renders
 
@@ -127,6 +128,14 @@ class Config:
     @property
     def norm_test_annotations(self) -> Path:
         return self.source_dir / "annotations" / "norm_test_annotations.npz"
+
+    @property
+    def norm_preview(self) -> Path:
+        return self.source_dir / "norm_preview.mp4"
+
+    @property
+    def norm_plot(self) -> Path:
+        return self.source_dir / "norm_plot.png"
 
     @property
     def background_image(self) -> Path:

@@ -175,11 +175,7 @@ class Pairs(Dataset):
             if self.augment:
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
-            references.append(
-                appearance.paint_references(
-                    pose, person, self.size, sources, clip.frames, clip.poses, clip.sizes, clip.arms
-                )
-            )
+            references.append(appearance.paint_references(pose, person, self.size, sources, clip.texture))
             pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         plate = self.clip.plate[y : y + height, x : x + width].transpose(2, 0, 1)
         return {

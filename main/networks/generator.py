@@ -80,17 +80,18 @@ class Generator(nn.Module):
         self.reach = reach
         pictures = 4 * REFERENCES + 3 + 3  # references with coverage, plate, previous output
         self.stem = nn.Sequential(nn.Conv2d(4 * pictures, 2 * detail, 3, padding=1), nn.ReLU())
-        self.squeeze = nn.Conv2d(2 * detail, channels, 4, stride=2, padding=1)
-        self.pose = nn.Conv2d(labels.CHANNELS + 1, channels, 3, padding=1)
+        self.squeeze = nn.Conv2d(4 * 2 * detail, channels, 1)
+        self.pose = nn.Conv2d(labels.CHANNELS + 1, channels, 1)
         self.stacks = nn.ModuleList(nn.Sequential(Hourglass(channels, 3), Residual(channels)) for _ in range(stacks))
         self.guess = nn.ModuleList(nn.Conv2d(channels, 3, 1) for _ in range(stacks - 1))
         self.merge = nn.ModuleList(nn.Conv2d(channels + 3, channels, 1) for _ in range(stacks - 1))
         self.flow = nn.Conv2d(channels, 2 * REFERENCES, 3, padding=1)
         self.widen = nn.Conv2d(channels, 4 * 2 * detail, 1)
+        middle = 5 * detail // 2
         self.head = nn.Sequential(
-            nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, 3 * detail, 1), nn.ReLU(),
-            nn.Conv2d(3 * detail, 3 * detail, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(3 * detail, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
+            nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, middle, 1), nn.ReLU(),
+            nn.Conv2d(middle, middle, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(middle, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
         )  # fmt: skip
         self.out = nn.Conv2d(detail, 3 + 2 + REFERENCES, 3, padding=1)
         for layer in (self.widen, self.head[-3]):
@@ -115,7 +116,7 @@ class Generator(nn.Module):
         pictures = torch.cat([references.flatten(1, 2), plate, previous], 1)  # (B, 14, H, W)
 
         stem = self.stem(F.pixel_unshuffle(pictures - 0.5, 2))  # (B, 2d, H/2, W/2)
-        x = self.squeeze(stem) + self.pose(pose)  # (B, C, H/4, W/4)
+        x = self.squeeze(F.pixel_unshuffle(stem, 2)) + self.pose(pose)  # (B, C, H/4, W/4)
         previews = []
         for stack, guess, merge in zip(self.stacks, self.guess, self.merge, strict=False):
             found = stack(x)
