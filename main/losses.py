@@ -80,7 +80,7 @@ def detail_loss(fake: Tensor, real: Tensor, window: int = 5) -> Tensor:
         return (F.avg_pool2d(laplacian**2, window, stride=1) + 1e-4).sqrt()
 
     wanted = strength(real)
-    return (strength(fake) - wanted).abs().mean() / wanted.mean()
+    return ((strength(fake) - wanted).abs().mean((1, 2, 3)) / wanted.mean((1, 2, 3))).mean()
 
 
 class PerceptualLoss(nn.Module):
@@ -102,6 +102,6 @@ class PerceptualLoss(nn.Module):
         found = self.features(fake)
         total = fake.new_zeros(())
         for weight, a, b in zip(self.weights, found, wanted, strict=True):
-            scale = b.float().abs().mean().clamp(min=1e-6)  # so that no depth outweighs another by its units
-            total = total + weight * F.l1_loss(a.float(), b.float()) / scale
+            scale = b.float().abs().mean((1, 2, 3)).clamp(min=1e-6)  # so that no depth outweighs another by its units
+            total = total + weight * ((a.float() - b.float()).abs().mean((1, 2, 3)) / scale).mean()
         return total / sum(self.weights)

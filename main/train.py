@@ -1,6 +1,7 @@
 """Step 3: train the person's model on the frames and poses of the training video.
 
 Writes a checkpoint an epoch to output/model_dump, beside it log.txt, stats.jsonl and samples/, picture grids.
+On several GPUs or machines: torchrun --nproc-per-node=N main/train.py
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from data.annotations import Annotations, atomic_path, check_same_video
-from main import checkpoint, losses, metrics, window
+from main import checkpoint, distributed, losses, metrics, window
 from main.config import Config, run_step
 from main.dataset import Pairs, load_clip, split
 from main.device import forward_type, prepare_device
+from main.distributed import ALONE, Group
 from main.networks.discriminator import Discriminator
 from main.networks.generator import Generator, Rendering
 from main.networks.labels import draw_skeleton
@@ -49,6 +51,7 @@ class Trainer:
     perceptual: losses.PerceptualLoss | None
     config: Config
     device: torch.device
+    group: Group = ALONE
     step: int = 0
     epoch: int = 0  # finished ones
     epoch_step: int = 0  # steps of the epoch that is under way
@@ -133,6 +136,7 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
             total = total + cfg.weight_perceptual * terms["perceptual"]
     trainer.generator_optimizer.zero_grad(set_to_none=True)
     total.backward()
+    trainer.group.average_gradients(trainer.generator.parameters())
     trainer.generator_optimizer.step()
 
     judge.requires_grad_(True)
@@ -143,6 +147,7 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
         )
     trainer.discriminator_optimizer.zero_grad(set_to_none=True)
     terms["judge"].backward()
+    trainer.group.average_gradients(trainer.discriminator.parameters())
     trainer.discriminator_optimizer.step()
 
     trainer.step += 1
@@ -151,7 +156,8 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
     with torch.no_grad():
         for average, value in zip(trainer.averaged.parameters(), trainer.generator.parameters(), strict=True):
             average.lerp_(value, 1 - decay)
-    return {name: float(term.detach()) for name, term in terms.items()}
+    values = trainer.group.mean(torch.stack([term.detach().float() for term in terms.values()]))
+    return dict(zip(terms, values.tolist(), strict=True))
 
 
 def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
@@ -196,19 +202,22 @@ def to_uint8(pictures: Tensor) -> np.ndarray:
     return (pictures.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def loader_of(pairs: Pairs, cfg: Config, epoch: int, skip: int, device: torch.device) -> DataLoader:
-    """The batches of an epoch (counted from 0) but the first ``skip``; the order depends on seed and epoch alone."""
+def loader_of(pairs: Pairs, trainer: Trainer) -> DataLoader:
+    """What is left of the epoch under way, this process's share of every batch; the order depends on seed and epoch
+    alone."""
+    cfg, epoch = trainer.config, trainer.epoch
     pairs.epoch = epoch
     order = np.random.default_rng([cfg.seed, epoch]).permutation(len(pairs))
+    size = min(cfg.batch_size, len(pairs))
+    batches = order[: len(order) // size * size].reshape(-1, size)[trainer.epoch_step :]
     # Beside a GPU the workers' cores are idle; on a CPU they would be taken from the networks.
-    workers = min(8, os.cpu_count() or 1) if device.type != "cpu" else 0
+    workers = min(8, os.cpu_count() or 1) if trainer.device.type != "cpu" else 0
     return DataLoader(
         pairs,
-        cfg.batch_size,
-        sampler=order[skip * cfg.batch_size :].tolist(),
-        drop_last=len(pairs) >= cfg.batch_size,
+        trainer.group.share(size),
+        sampler=batches[:, trainer.group.rank :: trainer.group.size].flatten().tolist(),
         num_workers=workers,
-        pin_memory=device.type == "cuda",
+        pin_memory=trainer.device.type == "cuda",
     )
 
 
@@ -238,12 +247,12 @@ def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_ep
         trainer.history = {name: total / steps for name, total in totals.items()}
         bar.update()
         bar.set_postfix(epoch=trainer.epoch + 1, pixel=f"{trainer.history['pixel']:.4f}", refresh=False)
-        if time.monotonic() > deadline:
+        if trainer.group.any(time.monotonic() > deadline, trainer.device):
             return False
     return True
 
 
-def build_trainer(cfg: Config, device: torch.device) -> Trainer:
+def build_trainer(cfg: Config, device: torch.device, group: Group = ALONE) -> Trainer:
     """Fresh networks and optimisers as the settings say."""
     torch.manual_seed(cfg.seed)
     generator = Generator(cfg.channels, cfg.stacks, cfg.detail).to(device, memory_format=torch.channels_last)
@@ -262,24 +271,31 @@ def build_trainer(cfg: Config, device: torch.device) -> Trainer:
         perceptual,
         cfg,
         device,
+        group,
     )
 
 
 def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
-    device = prepare_device(cfg.device, cfg.threads)
+    with distributed.join(prepare_device(cfg.device, cfg.threads)) as (group, device):
+        fit(cfg, group, device)
+
+
+def fit(cfg: Config, group: Group, device: torch.device) -> None:
+    """Train the person's model in this process, one of a group."""
     annotations = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
     if cfg.train_video_path.is_file():
         check_same_video(annotations, cfg.train_video_path, "python data/video2data.py --mode train")
     folder = cfg.checkpoint_dir
     latest = checkpoint.newest(folder)
     state = checkpoint.load(latest) if cfg.continue_train and latest else None
+    group.wait()
     if state is not None and state["fingerprint"] != annotations.fingerprint:
         print(f"{latest.name} is of another video than {annotations.source}: starting anew")
         state = None
     if state is not None:
         cfg = replace(cfg, **{name: state["config"][name] for name in ARCHITECTURE})
-    elif latest:
+    elif latest and group.first:
         print(f"the earlier run is kept in {set_aside(folder)}")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -296,31 +312,48 @@ def main(cfg: Config) -> None:
     )
     checks = DataLoader(checks, 1)
 
-    trainer = build_trainer(cfg, device)
+    trainer = build_trainer(cfg, device, group)
     if state is not None:
         trainer.restore(state, latest)
     steps_an_epoch = max(1, len(pairs) // cfg.batch_size)
-    say(folder, f"{annotations.source}: {len(training)} frames to train on, {len(checks)} of {len(held_out)} held out")
-    say(folder, f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}")
     limit = f", at most {cfg.max_minutes:g} minutes" if cfg.max_minutes else ""
-    say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
+    if group.first:
+        say(
+            folder,
+            f"{annotations.source}: {len(training)} frames to train on, {len(checks)} of {len(held_out)} held out",
+        )
+        say(
+            folder,
+            f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}, {group.size} process(es)",
+        )
+        say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
 
     deadline = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
-    bar = tqdm(total=cfg.epochs * steps_an_epoch, initial=trainer.step, unit="step", desc="training", mininterval=1.0)
-    finished = True
+    bar = tqdm(
+        total=cfg.epochs * steps_an_epoch,
+        initial=trainer.step,
+        unit="step",
+        desc="training",
+        mininterval=1.0,
+        disable=not group.first,
+    )
+    finished = not group.any(time.monotonic() > deadline, device)
     try:
         with bar:
-            while finished and trainer.epoch < cfg.epochs and time.monotonic() < deadline:
-                loader = loader_of(pairs, cfg, trainer.epoch, trainer.epoch_step, device)
-                finished = train_one_epoch(trainer, loader, bar, steps_an_epoch, deadline)
+            while finished and trainer.epoch < cfg.epochs:
+                finished = train_one_epoch(trainer, loader_of(pairs, trainer), bar, steps_an_epoch, deadline)
                 if finished:
                     trainer.epoch, trainer.epoch_step = trainer.epoch + 1, 0
-                finish_epoch(trainer, folder, annotations.fingerprint, checks, finished)
+                if group.first:
+                    finish_epoch(trainer, folder, annotations.fingerprint, checks, finished)
+                group.wait()
     except KeyboardInterrupt:
-        path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
-        say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
+        if group.first:
+            path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
+            say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
         raise
-    say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+    if group.first:
+        say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
 
 
 def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataLoader, whole: bool) -> None:

@@ -1,6 +1,7 @@
 """Steps 3 and 4 on a painted stick figure: they learn, resume exactly, keep what was trained, and say what is wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from data.annotations import Annotations
 from main import checkpoint, evaluate, test, train, window
 from main.config import Config
 from main.dataset import Clip, Pairs, split
+from main.distributed import Group
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +100,27 @@ def test_an_earlier_run_is_kept_aside(tmp_path):
     train.main(config)
     assert (config.checkpoint_dir / "earlier-1" / "checkpoint-0001.pth").read_bytes() == first
     assert checkpoint.newest(config.checkpoint_dir).name == "checkpoint-0001.pth"
+
+
+def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_path):
+    config = small(workspace(tmp_path))
+    settings = [f"--{name}={value}" for name, value in config.as_dict().items() if value != getattr(Config(), name)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(ROOT / "main/train.py"), *settings], check=True, env=environment, timeout=200)
+    one, two = (
+        [json.loads(line) for line in open(c.checkpoint_dir / "stats.jsonl", encoding="utf-8")]
+        for c in (small(trained), config)
+    )
+    assert [line["step"] for line in one] == [line["step"] for line in two]
+    for before, now in zip(one, two, strict=True):
+        for name in ("pixel", "ssim", "detail", "adversarial", "matching", "judge", "psnr"):
+            assert now[name] == pytest.approx(before[name], rel=5e-3), name
+
+
+def test_a_batch_that_processes_cannot_share_is_refused():
+    with pytest.raises(InputError, match="--batch_size"):
+        Group(rank=0, size=3).share(4)
 
 
 def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
