@@ -1,17 +1,21 @@
-"""Step 2: move the dance's poses to the place, distance and size of the person in the training video."""
+"""Step 2: move the dance's poses to the place, distance, size and proportions of the person in the training video."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
-from data.annotations import Annotations, check_same_video
-from data.normalize import Report, normalise
+from data import fit_report, pose_range
+from data.annotations import Annotations, atomic_path, check_same_video
+from data.normalize import normalise
+from data.video import read_frames, write_video
 from main.config import Config, run_step
 
 _TRAIN = "python data/video2data.py --mode train"
 _TEST = "python data/video2data.py --mode test"
+_PREVIEW = 1500  # frames of the preview at most; of a longer dance fewer a second are shown
 
 
 def main(config: Config) -> None:
@@ -34,41 +38,39 @@ def main(config: Config) -> None:
         target.frame_size,
         config.normalise,
     )
-    replace(
+    strange = pose_range.strangeness(keypoints, target.keypoints, dance.fps)
+    if config.stay_in_range:
+        keypoints = pose_range.stay_in_range(keypoints, target.keypoints, dance.fps)
+    normal = replace(
         dance,
         keypoints=keypoints,
         frame_size=target.frame_size,
         target_fingerprint=target.fingerprint,
-        settings=f"{dance.settings}; onto {target.settings}",
-    ).save(config.norm_test_annotations)
-    for line in summary(report, dance, target):
+        settings=f"{dance.settings}; onto {target.settings}; {config.normalise}, in range {config.stay_in_range}",
+    )
+    normal.save(config.norm_test_annotations)
+    with atomic_path(config.norm_plot) as temporary:
+        cv2.imwrite(str(temporary), fit_report.plot(normal, report, strange)[..., ::-1])
+    write_preview(config, dance, normal)
+    for line in fit_report.summary(normal, report, strange, target):
         print(line)
-    print(f"written: {config.norm_test_annotations}")
+    for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
+        print(f"written: {path}")
 
 
-def summary(report: Report, dance: Annotations, target: Annotations) -> list[str]:
-    """What a user should know of the result, line by line, advice last."""
-    low, high = float(report.scale.min()), float(report.scale.max())
-    factor = f"{np.median(report.scale):.2f}" + (f" ({low:.2f} to {high:.2f})" if high - low > 0.005 else "")
-    lines = [
-        f"{dance.source} ({dance.frame_size[0]}x{dance.frame_size[1]}, {dance.total_frames} frames) onto the person in "
-        f"{target.source} ({target.frame_size[0]}x{target.frame_size[1]}): size x {factor}",
-        f"sideways travel, beside that: x {report.travel_gain:.2f}; "
-        f"{report.outside.any(1).mean():.0%} of the frames reach out of the picture",
-    ]
-    if report.anchor != "ankles":
-        lines.append(
-            f"advice: the feet are not seen in both videos, so the {report.anchor} stand for them; film them too"
-        )
-    if report.travel_gain < 0.7:
-        lines.append(
-            "advice: the dance needs more room sideways than the target's picture has; its steps are shortened"
-        )
-    if report.outside.any(1).mean() > 0.3:
-        lines.append("advice: the target stands so near that the dance leaves the picture; film from further away")
-    if high > 2.5:
-        lines.append("advice: the dancer is small in the picture and is enlarged; a closer dance video is steadier")
-    return lines
+def write_preview(config: Config, dance: Annotations, normal: Annotations) -> None:
+    """The dance beside the normalised skeleton, as a video that one looks at before training for hours."""
+    plate = cv2.imread(str(config.background_image)) if config.background_image.exists() else None
+    if plate is None or plate.shape[1::-1] != normal.frame_size:
+        plate = np.full((normal.frame_size[1], normal.frame_size[0], 3), 128, np.uint8)
+    step = -(-normal.total_frames // _PREVIEW)
+    chosen = range(0, normal.total_frames, step)
+    frames = None
+    if config.test_video_path.exists():
+        video = read_frames(config.test_video_path, dance.frame_size)
+        frames = (frame for i, _, frame in video if i % step == 0)
+    pictures = fit_report.preview(dance, normal, plate[..., ::-1], frames, chosen)
+    write_video(config.norm_preview, pictures, dance.fps / step, dance.times[::step], preset="veryfast", crf=23)
 
 
 if __name__ == "__main__":

@@ -128,25 +128,26 @@ class Motion:
 
 @dataclass(frozen=True)
 class Report:
-    """What normalisation did, for the summary.
+    """What normalisation did, for whoever wants to know.
 
     Attributes:
         anchor: joints that the floor line was taken from.
         unchanged: the dance shows the target before the target's camera, and was left as it is.
         scale: (N,) factor on the dancer's size in each frame.
         travel_gain: share of the sideways travel that was kept.
-        outside: (N, 18) bool, a joint lies outside the target's picture.
         floor: (N,) floor line in the target's picture, pixels.
         centre: (N,) x of the middle of the body there, pixels.
+        floor_range, centre_range: where the target itself was, least and most, pixels.
     """
 
     anchor: str
     unchanged: bool
     scale: np.ndarray
     travel_gain: float
-    outside: np.ndarray
     floor: np.ndarray
     centre: np.ndarray
+    floor_range: tuple[float, float]
+    centre_range: tuple[float, float]
 
 
 def normalise(
@@ -178,7 +179,7 @@ def normalise(
     seen_a, seen_b = ((k[..., 2] > 0) & ~filled for k, filled in ((dance, dance_filled), (target, target_filled)))
     anchor = _common_anchor(seen_a, seen_b)
     a = measure(dance, seen_a, dance_fps, dance_size, _ANCHORS[anchor])
-    b = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
+    b = goal = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
     if method == "limbs" and dance_size == target_size and at_home(a, b):
         b = a
     moved = (_by_limbs if method == "limbs" else _by_scale)(a, b, list(_ANCHORS[anchor]))
@@ -190,15 +191,15 @@ def normalise(
 
     present = dance[..., 2:] > 0
     result = np.where(present, np.concatenate([xy, dance[..., 2:]], -1), 0).astype(np.float32)
-    beyond = (xy < 0) | (xy > np.array(target_size) - 1)
     return result, Report(
         anchor=anchor,
         unchanged=a is b,
         scale=moved.scale,
         travel_gain=keep,
-        outside=present & beyond,
         floor=moved.floor,
         centre=moved.stand + keep * (moved.place - moved.stand),
+        floor_range=(float(goal.floor.min()), float(goal.floor.max())),
+        centre_range=(float(goal.centre.min()), float(goal.centre.max())),
     )
 
 
@@ -218,10 +219,10 @@ def _by_limbs(a: Motion, b: Motion, feet: list[int]) -> _Moved:
     """Dance a as target b by bones and cameras; see the module's docstring."""
     ratio = bone_ratios(a, b)
     legs = (ratio["thigh"] + ratio["shin"]) / 2
-    aside, there = a.aside, float(np.median(b.aside))
-    way = legs * (aside - np.median(aside))
-    distance = np.median(b.distance) + legs * (a.distance - np.median(a.distance))
-    distance = np.maximum(distance, 0.4 * np.median(b.distance))
+    aside, there = a.aside, _middle(b.aside, b.seen)
+    way = legs * (aside - _middle(aside, a.seen))
+    distance = _middle(b.distance, b.seen) + legs * (a.distance - _middle(a.distance, a.seen))
+    distance = np.maximum(distance, 0.4 * _middle(b.distance, b.seen))
 
     flat = a.view.lift(a.keypoints, a.distance)
     built = np.empty_like(flat)
@@ -273,8 +274,8 @@ def _by_scale(a: Motion, b: Motion, feet: list[int]) -> _Moved:
     gain = min(np.ptp(ends[1]) / max(np.ptp(ends[0]), 1e-6), _MAX_STRETCH * ratio)
     floor = np.clip(ends[1].mean() + gain * (a.floor - ends[0].mean()), b.floor.min(), b.floor.max())
     scale = size_at(1, floor) / size_at(0, a.floor)
-    stand = np.full(len(floor), np.percentile(b.centre, (5, 95)).mean())
-    place = stand + scale * (a.centre - np.percentile(a.centre, (5, 95)).mean())
+    stand = np.full(len(floor), _middle(b.centre, b.seen))
+    place = stand + scale * (a.centre - _middle(a.centre, a.seen))
     here, there = np.stack([a.centre, a.floor], -1)[:, None], np.stack([place, floor], -1)[:, None]
     return _Moved(there + scale[:, None, None] * (a.keypoints - here), scale, place, stand, floor)
 
@@ -282,18 +283,17 @@ def _by_scale(a: Motion, b: Motion, feet: list[int]) -> _Moved:
 def at_home(dance: Motion, target: Motion) -> bool:
     """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
 
-    That is so where the bones are of the same lengths, the dancer is as tall as the target would be there, and stands
-    where the target was seen.
+    That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was.
     """
-    found, doubt = _bone_differences(dance, target)
+    lengths, doubt = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
+    found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
-    y, x = np.median(dance.floor), np.median(dance.centre)
-    taller = np.log(np.median(dance.distance) / target.view.distance(y)) + common
     around = 0.5 * target.view.focal / np.median(target.distance)
     there = all(
-        line.min() - around < value < line.max() + around for line, value in ((target.floor, y), (target.centre, x))
+        goal.min() - around < np.median(way) < goal.max() + around
+        for way, goal in ((dance.floor, target.floor), (dance.centre, target.centre))
     )
-    return bool(abs(taller) < 0.06 and np.mean((found - common) ** 2 / (0.03**2 + doubt)) < 1 and there)
+    return bool(abs(common) < 0.06 and np.mean((found - common) ** 2 / (0.03**2 + doubt)) < 1 and there)
 
 
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
@@ -301,18 +301,18 @@ def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
 
     What is known badly is drawn towards what the well known ones have in common.
     """
-    found, doubt = _bone_differences(dance, target)
+    found, doubt = _difference(dance.lengths, dance.doubt, target)
     variety = 2 * _VARIETY**2
     common = np.average(found, weights=1 / (variety + doubt))
     likely = common + (found - common) * variety / (variety + doubt)
     return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
 
 
-def _bone_differences(dance: Motion, target: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the target's bones over the dancer's, by kind, and their variances."""
-    difference, doubt = np.log(target.lengths / dance.lengths), target.doubt**2 + dance.doubt**2
+def _difference(lengths: np.ndarray, doubt: np.ndarray, target: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the target's bones over these (kinds of bones,), and their variances."""
+    difference, variance = np.log(target.lengths / lengths), target.doubt**2 + doubt**2
     unknown = np.isnan(difference)
-    return np.where(unknown, 0, difference), np.where(unknown, 1e6, doubt)
+    return np.where(unknown, 0, difference), np.where(unknown, 1e6, variance)
 
 
 def measure(
@@ -338,12 +338,17 @@ def measure(
     view = guess_view(calm, seen, floor, centre, fps, FOCAL * max(size))
     slope = np.tan(np.median(np.arctan2(view.height, view.distance(floor))))
     distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
-    bones = bone_lengths(view.lift(calm, distance), seen)
+    aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
+    return Motion(xy, calm, seen, floor, centre, view, distance, aside, *bones_of(calm, seen, view, distance))
+
+
+def bones_of(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(kinds of bones,) lengths in heights of the person, NaN where not seen, and how sure: see `Motion`."""
+    bones = bone_lengths(view.lift(xy, distance), seen)
     kinds = np.array([kind for *_, kind in _TREE])
     pooled = [bones[:, kinds == kind].reshape(-1, 1) for kind in _KINDS]
     low, lengths, high = (np.concatenate([quantile(values, q) for values in pooled]) for q in (0.75, _QUANTILE, 0.95))
-    aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
-    return Motion(xy, calm, seen, floor, centre, view, distance, aside, lengths, np.log(high / low))
+    return lengths, np.log(high / low)
 
 
 def guess_view(
@@ -355,10 +360,10 @@ def guess_view(
     length; the better the camera, the narrower the lengths lie below their upper quantile (the pinball loss of quantile
     regression). Who hardly moves in depth says nothing; then the camera has the usual height.
     """
+    x = _middle(centre, seen)
     some = np.linspace(0, len(xy) - 1, min(len(xy), 1000)).round().astype(int)
     xy, seen, line = xy[some], seen[some], floor[some]
     middle = float(np.median((xy[:, NECK, 1] + line) / 2))
-    x = float(np.median(centre))
     below = np.arctan((np.median(line) - middle) / focal)
     usual = np.array([_STATURE[_TREE[bone][2]] for bone in _UPRIGHT])
 
@@ -509,6 +514,11 @@ def _travel_kept(
         return 1.0
     share = np.minimum(1.0, room[counts] / np.abs(wanted[counts]))
     return float(np.quantile(share, 0.02))
+
+
+def _middle(way: np.ndarray, seen: np.ndarray) -> float:
+    """The middle of a way (N,) without its outermost places, as far as one sees it (N, 18)."""
+    return float(np.percentile(way[seen.any(1)], (5, 95)).mean())
 
 
 def _odd(length: float) -> int:

@@ -283,6 +283,6 @@ def test_too_little_to_see_is_refused(dance, target):
 def test_single_frame_and_ten_thousand(dance, target):
     assert np.isfinite(onto(dance[:1], target)[0]).all()
     long = np.tile(dance, (42, 1, 1))[:10_000]
-    start = time.perf_counter()
+    start = time.process_time()
     onto(long, target)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
