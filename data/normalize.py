@@ -64,7 +64,7 @@ class View:
     height: float
 
     def distance(self, y: np.ndarray) -> np.ndarray:
-        """How far away along the floor what stands at `y` in the picture is; never beyond a far limit."""
+        """How far away along the floor that is what stands at `y` in the picture; nothing is beyond the horizon."""
         angle = self.pitch + np.arctan((y - self.y) / self.focal)
         return self.height / np.tan(np.clip(angle, 0.01, 1.4))
 
@@ -182,7 +182,7 @@ def normalise(
     b = goal = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
     if method == "limbs" and dance_size == target_size and at_home(a, b):
         b = a
-    moved = (_by_limbs if method == "limbs" else _by_scale)(a, b, list(_ANCHORS[anchor]))
+    moved = _by_limbs(a, b, list(_ANCHORS[anchor]), target_size[1]) if method == "limbs" else _by_scale(a, b)
     keep = 1.0
     if a is not b:
         offset = moved.keypoints[:, :18, 0] - moved.place[:, None]
@@ -215,18 +215,19 @@ class _Moved:
     floor: np.ndarray
 
 
-def _by_limbs(a: Motion, b: Motion, feet: list[int]) -> _Moved:
-    """Dance a as target b by bones and cameras; see the module's docstring."""
+def _by_limbs(a: Motion, b: Motion, feet: list[int], height: int) -> _Moved:
+    """Dance a as target b by bones and cameras; see the module's docstring. The target's frames are `height` high."""
     ratio = bone_ratios(a, b)
     legs = (ratio["thigh"] + ratio["shin"]) / 2
-    aside, there = a.aside, _middle(b.aside, b.seen)
-    way = legs * (aside - _middle(aside, a.seen))
-    distance = _middle(b.distance, b.seen) + legs * (a.distance - _middle(a.distance, a.seen))
-    distance = np.maximum(distance, 0.4 * _middle(b.distance, b.seen))
+    there, away = _middle(b.aside, b.seen), _middle(b.distance, b.seen)
+    way = legs * (a.aside - _middle(a.aside, a.seen))
+    # Who comes so near that the feet would leave the picture, or further than the target's own, stops there.
+    nearest = min(away, float(b.view.distance(np.maximum(b.floor.max(), height - 1))))
+    distance = np.clip(away + legs * (a.distance - _middle(a.distance, a.seen)), nearest, 3 * away)
 
     flat = a.view.lift(a.keypoints, a.distance)
     built = np.empty_like(flat)
-    built[:, _ROOT, 0] = there + way + legs * (flat[:, _ROOT, 0] - aside)
+    built[:, _ROOT, 0] = there + way + legs * (flat[:, _ROOT, 0] - a.aside)
     built[:, _ROOT, 1] = legs * flat[:, _ROOT, 1]
     for joint, before, kind in _TREE:
         built[:, joint] = built[:, before] + ratio[kind] * (flat[:, joint] - flat[:, before])
@@ -240,7 +241,7 @@ def _by_limbs(a: Motion, b: Motion, feet: list[int]) -> _Moved:
     return _Moved(b.view.project(built, distance), scale * legs, place[:, 0], stand[:, 0], stand[:, 1])
 
 
-def _by_scale(a: Motion, b: Motion, feet: list[int]) -> _Moved:
+def _by_scale(a: Motion, b: Motion) -> _Moved:
     """Dance a as target b by the paper's rule: size and place linear between a far and a close end."""
     ends = [np.percentile(motion.floor, (5, 95)) for motion in (a, b)]
     lengths = [bone_lengths(motion.calm, motion.seen)[:, _UPRIGHT] for motion in (a, b)]
@@ -415,15 +416,13 @@ def complete(keypoints: np.ndarray) -> np.ndarray:
     def fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(index, index[known], values[known, i]) for i in (0, 1)], -1)
 
-    centre = np.zeros((len(xy), 2))
-    for joints in (trunk, list(range(18))):
-        known = seen[:, joints].all(1) if joints is trunk else seen.any(1)
-        if known.any():
-            number = np.maximum(seen[:, joints].sum(1), 1)[:, None]
-            centre = fill((xy[:, joints] * seen[:, joints, None]).sum(1) / number, known)
-            break
+    whole = seen[:, trunk].all(1)
+    if whole.any():
+        centre = fill(xy[:, trunk].mean(1), whole)
+    else:
+        number = np.maximum(seen.sum(1), 1)[:, None]
+        centre = fill((xy * seen[..., None]).sum(1) / number, seen.any(1))
     result = np.empty((len(xy), 19, 2))
-    result[:, _ROOT] = np.nan
     for joint in range(18):
         known = seen[:, joint]
         result[:, joint] = centre + fill(xy[:, joint] - centre, known) if known.any() else np.nan

@@ -286,3 +286,11 @@ def test_single_frame_and_ten_thousand(dance, target):
     start = time.process_time()
     onto(long, target)
     assert time.process_time() - start < 2
+
+
+def test_who_comes_near_keeps_the_feet_in_the_picture(target):
+    """Half the way to the camera, where the target's feet would be far below the picture."""
+    near = keypoints(figure(stroll(600, 0.1, 2.5, seed=4)), Camera(1.0, 6.0, 0.8))
+    result, report = onto(near, target, dance_size=SIZE)
+    assert report.floor.max() <= SIZE[1] - 1 + 1e-6
+    assert result[:, list(ANKLES), 1].max() < SIZE[1] + 8
