@@ -2,11 +2,13 @@
 
     python benchmarks/detector.py [--weights FILE] [--truth DIR] [--shared DIR] [--teacher FILE.onnx]
 
-Speed: frames a second of each stage on the first sample clip. Accuracy: share of keypoints within 0.2 torso lengths of
-the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), of the labels of
-the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
+Speed: frames a second of each stage on frames of the first sample clip, of step 1 as a whole (decoding, finding people,
+writing pictures), and of the network's convolutions alone, the bound. Accuracy: share of keypoints within 0.2 torso
+lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), of the
+labels of the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
 """
 
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +18,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 import tyro
+from torch import nn
 
-from data.video import read_frames
+from data.video import read_frames, write_video
+from data.video2data import detect
 from pose_detector.detector import Detector
+from pose_detector.networks import OpenPose, PoseNetwork
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -30,12 +36,15 @@ WRISTS = [4, 7]
 @dataclass
 class Settings:
     weights: str = ""  # as the setting pose_weights
+    random: bool = False  # OpenPose's network with random weights: its speed only
     truth: Path | None = None  # folder of train_keypoints.npz and test_keypoints.npz
     shared: Path = ROOT.parent / "shared"  # folder of clips and photos; what is absent is left out
     teacher: Path | None = None  # ONNX network to compare with, on the photos and the real clips
     height: int | None = None  # of the network's input, pixels
     flip: bool = False  # average with the mirrored frames
+    scales: tuple[float, ...] = (1.0,)  # average over sizes of the input
     batch: int = 8  # frames at a time
+    frames: int = 96  # for the speed
     every: int = 5  # of the frames of a clip, and of the photos, one in so many is looked at
     device: str = "cpu"
 
@@ -48,26 +57,62 @@ def batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray
 
 
 def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
-    """Frames a second of every stage on 512x288 frames."""
-    path = SAMPLE / "train.mp4"
-    count = 6 * settings.batch
-    start = time.perf_counter()
-    frames = [frame for *_, frame in islice(read_frames(path), count)]
-    seconds = {"decoding": time.perf_counter() - start}
-    detector(frames[: settings.batch])  # warm up
+    """Frames a second of every stage."""
+    seconds = {}
 
-    def clock(name: str, work: Callable[..., list], *arguments: Iterable) -> list:
+    def clock(name: str, work: Callable[..., object], *arguments: Iterable) -> list:
         start = time.perf_counter()
         results = [work(*row) for row in zip(*arguments, strict=True)]
         seconds[name] = time.perf_counter() - start
         return results
 
-    laid = clock("resizing", detector.lay, batches(frames, settings.batch))
+    count = max(1, settings.frames // settings.batch) * settings.batch
+    frames = clock("decoding", lambda row: row[2], islice(read_frames(SAMPLE / "train.mp4"), count))
+    parts = list(batches(frames, settings.batch))
+    height, width = frames[0].shape[:2]
+    detector(parts[0])  # warm up
+    laid = clock("resizing", detector.lay, parts)
+    if isinstance(detector.network, PoseNetwork):
+        convolutions = Convolutions(detector, laid[0])
+        clock("convolutions alone", convolutions, laid)
     maps = clock("network", detector.maps, laid)
     clock("grouping", detector.people, maps, laid)
-    seconds["all, one after the other"] = sum(seconds.values())
-    height, width = frames[0].shape[:2]
-    return [(f"{name}, {width}x{height}", f"{count / spent:8.1f} frames/s") for name, spent in seconds.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        write_video(clip, frames, 25)
+        images = Path(folder) / "images"
+        images.mkdir()
+        work = (clip, (width, height), detector.stream, settings.batch, images, len(frames))
+        clock("step 1", detect, *([value] for value in work))
+    rows = [(f"{name}, {width}x{height}", f"{len(frames) / spent:8.1f} frames/s") for name, spent in seconds.items()]
+    if "convolutions alone" in seconds:
+        longer = seconds["step 1"] / seconds["convolutions alone"] - 1
+        rows.append(("step 1 takes longer than its convolutions by", f"{longer:8.1%}"))
+    return rows
+
+
+class Convolutions:
+    """The convolutions of a detector's network, one after the other on inputs of the shapes that they have there."""
+
+    def __init__(self, detector: Detector, laid: list) -> None:
+        self.calls: list[tuple[nn.Conv2d, torch.Size]] = []
+        layers = [layer for layer in detector.network.modules() if isinstance(layer, nn.Conv2d)]
+        hooks = [layer.register_forward_pre_hook(lambda m, x: self.calls.append((m, x[0].shape))) for layer in layers]
+        detector.maps(laid)
+        for hook in hooks:
+            hook.remove()
+        self.device = detector.device
+        self.inputs = {
+            shape: torch.rand(shape, device=detector.device, dtype=detector.dtype).to(memory_format=torch.channels_last)
+            for _, shape in self.calls
+        }
+
+    def __call__(self, _: object) -> None:
+        with torch.inference_mode():
+            for layer, shape in self.calls:
+                layer(self.inputs[shape])
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 def hits(
@@ -151,14 +196,18 @@ def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> lis
 
 def main(settings: Settings) -> None:
     """Print the table."""
-    detector = Detector.load(settings.weights, device=settings.device, height=settings.height, flip=settings.flip)
+    options = {k: getattr(settings, k) for k in ("device", "height", "flip", "scales")}
+    if settings.random:
+        detector = Detector(OpenPose(), **options)
+    else:
+        detector = Detector.load(settings.weights, **options)
     teacher = Detector.load(str(settings.teacher)) if settings.teacher else None
     rows = speed(settings, detector)
-    if settings.truth:
+    if settings.truth and not settings.random:
         rows += sample_clips(settings, detector)
-    if (settings.shared / "photos").is_dir():
+    if (settings.shared / "photos").is_dir() and not settings.random:
         rows += photos(settings, {"this": detector} | ({"teacher": teacher} if teacher else {}))
-    if teacher:
+    if teacher and not settings.random:
         rows += real_clips(settings, detector, teacher)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
