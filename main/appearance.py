@@ -151,15 +151,12 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
     return chosen
 
 
-def arm_colours(
-    frames: np.ndarray, plate: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150
-) -> np.ndarray:
-    """How likely a pixel of some colour near an arm shows the arm, and not what is behind it: from the colours along
-    the middle of the arms' bones, those along the body's, and those of the plate, by Bayes' rule with even odds.
+def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> np.ndarray:
+    """How likely a pixel of some colour near an arm shows the arm, and not the body behind it: from the colours along
+    the middle of the arms' bones and those along the body's, by Bayes' rule with even odds.
 
     Args:
         frames: (N, H, W, 4) uint8 RGB and matte.
-        plate: (H, W, 3) uint8 RGB.
         poses: (N, 18, 3) pixels.
         sizes: (N,) from :func:`person_sizes`.
         most: so many frames are looked at.
@@ -167,13 +164,12 @@ def arm_colours(
     Returns:
         (2, BINS, BINS, BINS) float32 in [0, 1] by red, green and blue: upper arms, forearms with hands.
     """
-    counts = np.zeros((4, BINS**3))  # plate, body, upper arms, forearms
+    counts = np.zeros((3, BINS**3))  # body, upper arms, forearms
 
     def count(row: int, colours: np.ndarray) -> None:
         bins = (colours.astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
         counts[row] += np.bincount(bins, minlength=BINS**3)
 
-    count(0, plate.reshape(-1, 3)[::7])
     for i in np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int):
         arms = [_bone(poses[i], (a,), (b,)) for a, b in ARMS if (poses[i, [a, b], 2] > 0).all()]
         for part in PARTS:
@@ -189,10 +185,10 @@ def arm_colours(
             x, y = np.rint(points).astype(int).T
             inside = (x >= 0) & (y >= 0) & (x < frames.shape[2]) & (y < frames.shape[1])
             colours = frames[i, y[inside], x[inside]]
-            count(1 if part.layer == 0 else 2 + _forearm(part), colours[colours[:, 3] > 128, :3])
-    dense = gaussian_filter(counts.reshape(4, BINS, BINS, BINS), (0, 0.7, 0.7, 0.7), mode="nearest")
+            count(0 if part.layer == 0 else 1 + _forearm(part), colours[colours[:, 3] > 128, :3])
+    dense = gaussian_filter(counts.reshape(3, BINS, BINS, BINS), (0, 0.7, 0.7, 0.7), mode="nearest")
     dense = dense / np.maximum(dense.sum((1, 2, 3), keepdims=True), 1) + 1e-5
-    return (dense[2:] / (dense[2:] + np.maximum(dense[0], dense[1]))).astype(np.float32)
+    return (dense[1:] / (dense[1:] + dense[0])).astype(np.float32)
 
 
 def _forearm(part: Part) -> bool:
@@ -277,7 +273,8 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     opacity = soft * moved[..., 3] * np.float32(1 / 255)
     if part.layer == 1:
         opacity *= _alike(moved, texture.arms[int(_forearm(part))])
-    elif not part.clear:  # an arm that lies before the body is no part of it
+    elif not part.clear:  # an arm that lies before the body is no part of it, if anything is known of what it hides
+        beneath = view[..., 3] * np.float32(1 / 255)
         for k, (a, b) in enumerate(ARMS):
             if (source_pose[[a, b], 2] > 0).all():
                 first, last = (np.linalg.solve(matrix, source_pose[j, :2] - offset) - (x0, y0) for j in (a, b))
@@ -286,7 +283,7 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
                 p, q = to_fixed(np.stack([first, last]), near.shape)
                 cv2.line(near, p, q, 1, max(1, round(0.36 * person)), cv2.LINE_8, 4)
                 if near.any():
-                    opacity *= 1 - _alike(moved, texture.arms[k // 2]) * near
+                    opacity *= 1 - _alike(moved, texture.arms[k // 2]) * near * beneath
     covered = view[..., 3] * np.float32(1 / 255) * (1 - opacity)
     mixed = opacity + covered
     share = (opacity / np.maximum(mixed, 1e-3))[..., None]

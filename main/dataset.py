@@ -34,7 +34,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         self.sizes = appearance.person_sizes(self.poses)
-        arms = appearance.arm_colours(self.frames, self.plate, self.poses, self.sizes)
+        arms = appearance.arm_colours(self.frames, self.poses, self.sizes)
         self.texture = appearance.Texture(self.frames, self.poses, self.sizes, arms)
 
     @property

@@ -66,21 +66,23 @@ def ssim_loss(fake: Tensor, real: Tensor, window: int = 7) -> Tensor:
     return 1 - similarity.mean()
 
 
-def detail_loss(fake: Tensor, real: Tensor, window: int = 5) -> Tensor:
+def detail_loss(fake: Tensor, real: Tensor) -> Tensor:
     """How far the strength of fine detail is from the real one's, relative to its mean.
 
     The strength is the Laplacian's root mean square about each pixel: blur lowers it wherever an edge lies, and an
-    edge that is a pixel off costs nothing, so that what cannot be known exactly is still drawn sharp.
+    edge that is a pixel off costs nothing. It is compared pixel by pixel, and as a mean over a wider place, within
+    which it may lie anywhere: what cannot be known exactly is still drawn sharp.
     """
 
     def strength(pictures: Tensor) -> Tensor:
         # Averaging neighbours hides the finest pattern, or a lattice of single pixels would pass for detail.
         grey = F.avg_pool2d(pictures.float().mean(1, keepdim=True), 2, stride=1)
         laplacian = 9 * (F.avg_pool2d(grey, 3, stride=1) - grey[..., 1:-1, 1:-1])  # all 8 neighbours
-        return (F.avg_pool2d(laplacian**2, window, stride=1) + 1e-4).sqrt()
+        return (F.avg_pool2d(laplacian**2, 5, stride=1) + 1e-4).sqrt()
 
-    wanted = strength(real)
-    return ((strength(fake) - wanted).abs().mean((1, 2, 3)) / wanted.mean((1, 2, 3))).mean()
+    found, wanted = strength(fake), strength(real)
+    around = (F.avg_pool2d(found - wanted, 25, stride=5)).abs().mean((1, 2, 3))
+    return (((found - wanted).abs().mean((1, 2, 3)) + around) / wanted.mean((1, 2, 3))).mean()
 
 
 class PerceptualLoss(nn.Module):

@@ -94,14 +94,18 @@ class Trainer:
         torch.set_rng_state(state["rng"])
 
 
-def render_pair(
-    generator: Generator, batch: dict[str, Tensor], first: Tensor | None = None
-) -> tuple[Tensor, Rendering]:
+def render_pair(generator: Generator, batch: dict[str, Tensor]) -> tuple[Tensor, Rendering]:
     """Render frame t - 1 with nothing before it, without gradient, then frame t after it."""
     blank = torch.zeros_like(batch["plate"])
     with torch.no_grad():
         before = generator(batch["keypoints"][:, 0], batch["references"][:, 0], batch["plate"], blank).picture
     return before, generator(batch["keypoints"][:, 1], batch["references"][:, 1], batch["plate"], before)
+
+
+def render_first(generator: Generator, batch: dict[str, Tensor]) -> Rendering:
+    """Render frame t as the first of a video, with nothing before it."""
+    blank = torch.zeros_like(batch["plate"])
+    return generator(batch["keypoints"][:, 1], batch["references"][:, 1], batch["plate"], blank)
 
 
 def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
@@ -110,7 +114,10 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
     size = batch["plate"].shape[-2:]
     real_before, real = batch["pictures"].unbind(1)
     with forward_type(trainer.device):
-        before, rendering = render_pair(trainer.generator, batch)
+        if trainer.step % 3 == 0:  # without these, the first frame of a video, and all that follow it, would be poor
+            before, rendering = real_before, render_first(trainer.generator, batch)
+        else:
+            before, rendering = render_pair(trainer.generator, batch)
         fake = rendering.picture
         skeleton = draw_skeleton(batch["keypoints"][:, 1], size)
         judge = trainer.discriminator.requires_grad_(False)

@@ -86,7 +86,7 @@ class Generator(nn.Module):
         self.guess = nn.ModuleList(nn.Conv2d(channels, 3, 1) for _ in range(stacks - 1))
         self.merge = nn.ModuleList(nn.Conv2d(channels + 3, channels, 1) for _ in range(stacks - 1))
         self.flow = nn.Conv2d(channels, 2 * REFERENCES, 3, padding=1)
-        self.widen = nn.Conv2d(channels, 4 * 2 * detail, 1)
+        self.narrow = nn.Conv2d(channels, 2 * detail, 1)
         middle = 5 * detail // 2
         self.head = nn.Sequential(
             nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, middle, 1), nn.ReLU(),
@@ -94,8 +94,7 @@ class Generator(nn.Module):
             nn.Conv2d(middle, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
         )  # fmt: skip
         self.out = nn.Conv2d(detail, 3 + 2 + REFERENCES, 3, padding=1)
-        for layer in (self.widen, self.head[-3]):
-            even_subpixels(layer)
+        even_subpixels(self.head[-3])
         for layer in (self.flow, self.out):  # begin as the plain composite of what is copied
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -126,7 +125,8 @@ class Generator(nn.Module):
         x = F.relu(self.stacks[-1](x))
 
         moved = self._move(references, self.flow(x))  # (B, REFERENCES, 4, H, W)
-        fine = F.pixel_shuffle(F.relu(self.widen(x)), 2)  # (B, 2d, H/2, W/2)
+        # Not a pixel shuffle: two of them in a row would leave a lattice of four pixels.
+        fine = F.interpolate(F.relu(self.narrow(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
         fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
         out = self.out(self.head(fine))  # (B, 3 + 2 + REFERENCES, H, W)
 
