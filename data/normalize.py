@@ -294,7 +294,8 @@ def at_home(dance: Motion, target: Motion) -> bool:
         goal.min() - around < np.median(way) < goal.max() + around
         for way, goal in ((dance.floor, target.floor), (dance.centre, target.centre))
     )
-    return bool(abs(common) < 0.06 and np.mean((found - common) ** 2 / (0.03**2 + doubt)) < 1 and there)
+    unlike = (found - common) ** 2 / (0.03**2 + doubt)  # on average like the target, and in no bone quite another
+    return bool(abs(common) < 0.06 and unlike.mean() < 1 and unlike.max() < 4 and there)
 
 
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
