@@ -128,7 +128,9 @@ class Generator(nn.Module):
         # Not a pixel shuffle: two of them in a row would leave a lattice of four pixels.
         fine = F.interpolate(F.relu(self.narrow(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
         fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
-        out = self.out(self.head(fine))  # (B, 3 + 2 + REFERENCES, H, W)
+        # The mean of 2x2 neighbours: what a pixel shuffle leaves of its lattice goes (Sugawara et al. 2018).
+        fine = F.avg_pool2d(F.pad(self.head(fine), (0, 1, 0, 1), mode="replicate"), 2, stride=1)  # (B, d, H, W)
+        out = self.out(fine)  # (B, 3 + 2 + REFERENCES, H, W)
 
         layers, shares = [plate], [torch.ones_like(plate[:, :1])]
         composite = plate
