@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, median_filter
 
-from data.skeleton import body_size, to_fixed
+from data.skeleton import LIMBS, VISIBLE_LIMBS, body_size, to_fixed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ PARTS = (
     Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=True),  # what arms hid in the torso's frame
     Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12)), Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9)),
     Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
-    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11, 3, 6)),
+    Part(0, (8,), (11,), 0.15, 0.15, 0.35, (9, 12, 1)),  # between the thighs
+    Part(0, (1,), (8, 11), 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6)),
     Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5)),
     Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
@@ -61,13 +62,41 @@ class Texture:
     arms: np.ndarray
 
 
-def matte(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """Where ``frame`` differs from the plate, both (H, W, 3) uint8: (H, W) uint8, 255 = surely the person."""
+def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float) -> np.ndarray:
+    """The person in a frame.
+
+    What differs from the plate, but not its shadows, which are darker and of the same colour, and not what does not
+    touch the skeleton, like reflections. Close to the bones no shadow is looked for: there grey clothes may be.
+
+    Args:
+        frame, plate: (H, W, 3) uint8 RGB.
+        pose: (18, 3) pixels.
+        size: of the person, from :func:`person_sizes`.
+
+    Returns:
+        (H, W) uint8, 255 = surely the person.
+    """
     difference = cv2.GaussianBlur(cv2.absdiff(frame, plate).max(-1), (0, 0), 1.0).astype(np.float32)
     # At the plate's own edges a tremor of the camera makes a difference too.
     edges = cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(-1).astype(np.float32)
-    opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)  # shadows and reflections stay out
-    return (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
+    opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)
+
+    bones, near = np.zeros(frame.shape[:2], np.uint8), np.zeros(frame.shape[:2], np.uint8)
+    for a, b in LIMBS[:VISIBLE_LIMBS]:
+        if (pose[[a, b], 2] > 0).all():
+            p, q = to_fixed(pose[[a, b], :2], bones.shape)
+            cv2.line(bones, p, q, 1, 1, cv2.LINE_8, 4)
+            cv2.line(near, p, q, 1, max(1, round(0.14 * size)), cv2.LINE_8, 4)
+    ratio = cv2.blur(frame, (3, 3)).astype(np.float32) / np.maximum(cv2.blur(plate, (3, 3)), 1)
+    lightest, darkest = ratio.max(-1), ratio.min(-1)
+    shadow = (lightest - darkest < 0.1) & (darkest > 0.4) & (lightest < 1.05) & (near == 0)
+    opaque[shadow] = 0
+    opaque = (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
+
+    count, pieces = cv2.connectedComponents((opaque > 0).astype(np.uint8))
+    kept = np.zeros(count, bool)
+    kept[np.unique(pieces[bones > 0])] = True
+    return np.where(kept[pieces], opaque, 0).astype(np.uint8)
 
 
 def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:

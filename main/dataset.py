@@ -65,16 +65,18 @@ def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     plate = read_picture(plate_path, annotations.frame_size)
     frames = _allocate((len(rows), *plate.shape[:2], 4))
+    poses = annotations.keypoints[rows]
+    sizes = appearance.person_sizes(poses)
 
     def read(i: int) -> None:
         picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
         picture = even_exposure(picture, plate)
         frames[i, ..., :3] = picture
-        frames[i, ..., 3] = appearance.matte(picture, plate)
+        frames[i, ..., 3] = appearance.matte(picture, plate, poses[i], sizes[i])
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, range(len(rows))))
-    return Clip(frames, annotations.keypoints[rows], annotations.frame_numbers[rows], plate)
+    return Clip(frames, poses, annotations.frame_numbers[rows], plate)
 
 
 def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:

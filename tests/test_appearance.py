@@ -25,10 +25,14 @@ OWN = [i for i, part in enumerate(appearance.PARTS) if not part.clear]  # parts 
 CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear]
 
 
+def with_mattes(frames, poses, plate):
+    mattes = map(appearance.matte, frames, [plate] * len(frames), poses, appearance.person_sizes(poses))
+    return np.stack([np.dstack([frame, opaque]) for frame, opaque in zip(frames, mattes, strict=True)])
+
+
 def clip(count=12):
     frames, poses, plate = painted(count)
-    rgba = np.stack([np.dstack([f, appearance.matte(f, plate)]) for f in frames])
-    return rgba, poses, plate
+    return with_mattes(frames, poses, plate), poses, plate
 
 
 def test_a_pose_finds_itself():
@@ -93,7 +97,7 @@ def coloured(arm_up):
 def test_arms_are_told_from_the_body_by_their_colours():
     (hanging, free, plate), (raised, covered, _) = coloured(False), coloured(True)
     poses = np.stack([hanging, raised])
-    rgba = np.stack([np.dstack([f, appearance.matte(f, plate)]) for f in (free, covered)])
+    rgba = with_mattes((free, covered), poses, plate)
     arms = appearance.arm_colours(rgba, poses, appearance.person_sizes(poses))
     red, green = (tuple(np.array(c) * appearance.BINS // 256) for c in ((220, 20, 20), (20, 220, 20)))
     assert arms[1][green] > 0.95 and arms[1][red] < 0.2
@@ -108,6 +112,19 @@ def test_arms_are_told_from_the_body_by_their_colours():
 def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
     poses = np.stack([coloured(True)[0], coloured(False)[0]])
     assert (costs_of(poses[:1], poses)[CLEAR, 0].argmin(1) == 1).all()
+
+
+def test_shadows_and_what_no_bone_touches_are_no_part_of_the_person():
+    pose, frame, plate = coloured(False)
+    size = appearance.person_sizes(pose[None])[0]
+    alone = appearance.matte(frame, plate, pose, size)
+    assert alone[60, 80] == 255 and alone[70, 53] == 255 and alone[60, 20] == 0
+    frame[2:8, 10:30] = 255  # a reflection
+    wall = (frame == plate).all(-1)
+    wall[:, :100] = False
+    frame[wall] = frame[wall] * 0.8  # a shadow at the person's side
+    np.testing.assert_array_equal(appearance.matte(frame, plate, pose, size)[:, :90], alone[:, :90])
+    assert (appearance.matte(frame, plate, pose, size)[:, 125:] == 0).all()
 
 
 def test_nothing_is_painted_of_a_missing_person():

@@ -169,8 +169,10 @@ def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trai
     rendered = [cv2.imread(str(path))[..., ::-1] for path in sorted(config.vis_dir.glob("*.png"))]
     write_clip(tmp_path / "truth.mkv", rendered, codec="ffv1")
     evaluate.main(replace(config, truth=tmp_path / "truth.mkv"))
-    person = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("person"))
-    assert float(person[1]) > 30 and float(person[2]) > 0.97 and float(person[3]) == pytest.approx(1, abs=0.05)
+    rows = {line[:31].strip(): line[31:].split() for line in capsys.readouterr().out.splitlines()}
+    ours, empty = rows["result, person"], rows["background, person"]
+    assert float(ours[0]) > 30 and float(ours[1]) > 0.97 and float(ours[4]) == pytest.approx(1, abs=0.05)
+    assert float(empty[1]) < 0.9 and "nearest training frame, hands" in rows
     with pytest.raises(InputError, match="--truth"):
         evaluate.main(config)
 
