@@ -94,6 +94,7 @@ _TREE = (
 _KINDS = tuple(dict.fromkeys(kind for *_, kind in _TREE))
 _STATURE = {"torso": 0.27, "thigh": 0.24, "shin": 0.24, "neck": 0.13}
 _UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
+_HOME = 0.5  # heights that one may stand from where the target was and still be at home
 _VARIETY = 0.08  # standard deviation of the logarithm of a bone's share of the height among people
 
 
@@ -284,18 +285,24 @@ def _by_scale(a: Motion, b: Motion) -> _Moved:
 def at_home(dance: Motion, target: Motion) -> bool:
     """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
 
-    That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was.
+    That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was,
+    give or take half a height along the floor. Towards the camera that is far less in the picture than sideways: whoever
+    is filmed by another camera, even with the target's size and build, will hardly stand on that strip of it.
     """
     lengths, doubt = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
     found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
-    around = 0.5 * target.view.focal / np.median(target.distance)
+    away = np.median(target.distance)
+    tall = target.view.focal / away
+    across, along = _HOME * tall, (_HOME * target.view.height / away + 0.03) * tall  # 0.03: ankles rise when one dances
     there = all(
         goal.min() - around < np.median(way) < goal.max() + around
-        for way, goal in ((dance.floor, target.floor), (dance.centre, target.centre))
+        for way, goal, around in ((dance.floor, target.floor, along), (dance.centre, target.centre, across))
     )
-    unlike = (found - common) ** 2 / (0.03**2 + doubt)  # on average like the target, and in no bone quite another
-    return bool(abs(common) < 0.06 and unlike.mean() < 1 and unlike.max() < 4 and there)
+    # On average like the target, and in no bone quite another; `doubt` is generous: it is how much a bone's picture
+    # varies in a dance, where quantiles of many frames are compared.
+    unlike = (found - common) ** 2 / (0.03**2 + doubt)
+    return bool(abs(common) < 0.08 and unlike.mean() < 0.4 and unlike.max() < 2 and there)
 
 
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:

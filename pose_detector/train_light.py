@@ -47,7 +47,7 @@ class Settings:
     """Rendered rooms, each with people in a dozen places."""
     width: float = 0.375
     """Channels, as a share of the published network's."""
-    examples: int = 120_000
+    examples: int = 266_000
     """Crops to train on; the learning rate follows them."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -55,9 +55,9 @@ class Settings:
     """Sides of the crops, pixels; one is drawn for every batch."""
     batch_pixels: int = 8 * 160 * 160
     """Pixels in a batch."""
-    photo_share: float = 0.25
+    photo_share: float = 0.12
     """Share of the examples that are photos, where there are some."""
-    scene_share: float = 0.4
+    scene_share: float = 0.45
     """Share of the examples that are people in rendered rooms; the others are figures on backdrops."""
     held_out_photos: int = 1000
     """The last photos are not learnt from."""
