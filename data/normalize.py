@@ -286,7 +286,7 @@ def at_home(dance: Motion, target: Motion) -> bool:
     """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
 
     That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was,
-    give or take half a height along the floor. Towards the camera that is far less in the picture than sideways: whoever
+    give or take half a height along the floor. Towards the camera that is far less in the picture than sideways: who
     is filmed by another camera, even with the target's size and build, will hardly stand on that strip of it.
     """
     lengths, doubt = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
@@ -302,7 +302,7 @@ def at_home(dance: Motion, target: Motion) -> bool:
     # On average like the target, and in no bone quite another; `doubt` is generous: it is how much a bone's picture
     # varies in a dance, where quantiles of many frames are compared.
     unlike = (found - common) ** 2 / (0.03**2 + doubt)
-    return bool(abs(common) < 0.08 and unlike.mean() < 0.4 and unlike.max() < 2 and there)
+    return bool(abs(common) < 0.08 and unlike.mean() < 0.6 and unlike.max() < 2.5 and there)
 
 
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:

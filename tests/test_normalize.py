@@ -1,6 +1,7 @@
 """Normalisation: identity, invariances, degenerate cases, and truth from a stick figure before known cameras."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data.normalize import measure, normalise
+from data.normalize import at_home, measure, normalise
 from data.skeleton import ANKLES, MIRROR, NOSE
 from pose_detector.errors import InputError
 
@@ -62,6 +63,21 @@ def test_who_drives_themselves_stays_as_they_are():
     ):
         result, report = onto(other, clip[:300], dance_size=SIZE)
         assert not report.unchanged
+
+
+def test_steps_nearer_are_not_at_home():
+    """Before a low camera they are few pixels of floor, and a double has just the size to be expected there."""
+    clip = keypoints(figure(stroll(300, seed=1)), Camera(height=1.0, distance=7.0, focal=1.6))
+    target = replace(measure(clip, clip[..., 2] > 0, 25.0, SIZE), doubt=np.full(10, 0.2))  # bones as in a noisy video
+
+    def nearer(steps):
+        distance = target.distance - steps
+        foot = target.view.project(np.zeros((len(clip), 1, 2)), distance)[:, 0, 1]
+        calm = target.view.project(target.view.lift(target.calm, target.distance), distance)
+        return replace(target, calm=calm, floor=foot, distance=distance)
+
+    assert at_home(nearer(0.0), target) and at_home(nearer(0.3), target)
+    assert not at_home(nearer(1.5), target)
 
 
 @settings(max_examples=8, deadline=None)
