@@ -69,9 +69,12 @@ def score(scores: Scores, picture: np.ndarray, real: np.ndarray, pose: np.ndarra
 def nearest_frames(poses: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """For each pose (N, 18, 3) the index (N,) of the pose of the bank (M, 18, 3) whose keypoints lie nearest, in
     pixels of the frame, missing ones left out."""
-    both = (poses[:, None, :, 2] > 0) & (bank[None, :, :, 2] > 0)  # (N, M, 18)
-    far = np.linalg.norm(poses[:, None, :, :2] - bank[None, :, :, :2], axis=-1)
-    return np.where(both.sum(2) < 6, np.inf, (far * both).sum(2) / np.maximum(both.sum(2), 1)).argmin(1)
+    nearest = np.zeros(len(poses), int)
+    for i, pose in enumerate(poses):  # one by one: all pairs of two long videos would not fit into memory
+        both = (pose[:, 2] > 0) & (bank[..., 2] > 0)  # (M, 18)
+        far = (np.linalg.norm(pose[:, :2] - bank[..., :2], axis=-1) * both).sum(1) / np.maximum(both.sum(1), 1)
+        nearest[i] = np.where(both.sum(1) < 6, np.inf, far).argmin()
+    return nearest
 
 
 def found_again(detector: Detector, picture: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

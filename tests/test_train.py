@@ -177,6 +177,17 @@ def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trai
         evaluate.main(config)
 
 
+def test_the_nearest_frame_is_judged_by_what_both_show():
+    poses = painted(6)[1]
+    few = poses.copy()
+    few[2, 4:] = 0  # too little to be compared with
+    assert evaluate.nearest_frames(poses, poses).tolist() == list(range(6))
+    assert evaluate.nearest_frames(poses, few)[2] != 2
+    half = poses[:1].copy()
+    half[0, 10:] = 0
+    assert evaluate.nearest_frames(half, poses).tolist() == [0]
+
+
 def test_frames_without_a_person_show_the_empty_room(trained):
     config = small(trained)
     dance = Annotations.load(config.norm_test_annotations)
