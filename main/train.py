@@ -168,8 +168,11 @@ def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
 
 
 def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
-    """Constant rates over the first half of the epochs, falling linearly to 0 over the second."""
+    """Constant rates over the first half of the epochs, or of the minutes where these end first, falling linearly to 0
+    over the second."""
     progress = trainer.step / max(1, trainer.config.epochs * steps_an_epoch)
+    if trainer.config.max_minutes:
+        progress = max(progress, trainer.minutes / trainer.config.max_minutes)
     factor = min(1.0, max(0.0, 2 - 2 * progress)) or 0.01
     rates = (trainer.config.learning_rate, trainer.config.discriminator_rate)
     for optimizer, rate in zip((trainer.generator_optimizer, trainer.discriminator_optimizer), rates, strict=True):

@@ -47,6 +47,8 @@ class Settings:
     """Rendered rooms, each with people in a dozen places."""
     width: float = 0.375
     """Channels, as a share of the published network's."""
+    refinements: int = 2
+    """Refinement stages."""
     examples: int = 266_000
     """Crops to train on; the learning rate follows them."""
     learning_rate: float = 2e-3
@@ -400,7 +402,7 @@ def train(settings: Settings, photos: Photos | None, figures: list[Picture], sce
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     device = torch.device(settings.device)
-    network = Light(settings.width)
+    network = Light(settings.width, settings.refinements)
     initialise(network)
     network.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,18 @@ def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
     assert 0 < state["step"] and state["epoch"] < 500
     train.main(replace(config, continue_train=True))
     assert checkpoint.load(checkpoint.newest(config.checkpoint_dir))["step"] == state["step"]
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "factor"), [(20, 1, 1), (75, 1, 0.5), (20, 7.5, 0.5), (99, 7.5, 0.02), (20, 11, 0.01)]
+)
+def test_rates_fall_with_the_epochs_or_the_minutes_whichever_end_first(step, minutes, factor):
+    config = Config(epochs=10, max_minutes=10, channels=16, detail=4, perceptual="none")
+    trainer = train.build_trainer(config, torch.device("cpu"))
+    trainer.step, trainer.began = step, time.monotonic() - 60 * minutes
+    train.set_rates(trainer, steps_an_epoch=10)
+    rate = trainer.generator_optimizer.param_groups[0]["lr"]
+    assert rate == pytest.approx(factor * config.learning_rate, rel=1e-2)
 
 
 def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):

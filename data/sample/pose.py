@@ -331,10 +331,12 @@ def random_stance(rng: np.random.Generator) -> Stance:
     stance.head = rng.normal(0, [0.25, 0.4, 0.2])
     for i in range(2):
         kind = rng.random()
-        if kind < 0.25:  # hanging
+        if kind < 0.2:  # hanging
             hand = np.array([0.15, -0.93, 0.1]) + rng.normal(0, 0.12, 3)
-        elif kind < 0.4:  # on the hip or at the belly
+        elif kind < 0.3:  # on the hip or at the belly
             hand = np.array([rng.uniform(-0.3, 0.25), rng.uniform(-0.8, -0.4), rng.uniform(0.15, 0.4)])
+        elif kind < 0.6:  # across the body, from the thigh to the other shoulder: dancers do, and it is hard to see
+            hand = np.array([rng.uniform(-0.75, -0.05), rng.uniform(-0.75, 0.25), rng.uniform(0.28, 0.6)])
         else:
             hand = rng.normal(size=3) * [1.0, 1.0, 0.7] + [0.3, 0.1, 0.45]
             hand *= rng.uniform(0.45, 1.0) / max(np.linalg.norm(hand), 1e-6)
