@@ -76,9 +76,9 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float) -
     Returns:
         (H, W) uint8, 255 = surely the person.
     """
-    difference = cv2.GaussianBlur(cv2.absdiff(frame, plate).max(-1), (0, 0), 1.0).astype(np.float32)
+    difference = cv2.GaussianBlur(_greatest(cv2.absdiff(frame, plate)), (0, 0), 1.0).astype(np.float32)
     # At the plate's own edges a tremor of the camera makes a difference too.
-    edges = cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(-1).astype(np.float32)
+    edges = _greatest(cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))).astype(np.float32)
     opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)
 
     bones, near = np.zeros(frame.shape[:2], np.uint8), np.zeros(frame.shape[:2], np.uint8)
@@ -88,7 +88,7 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float) -
             cv2.line(bones, p, q, 1, 1, cv2.LINE_8, 4)
             cv2.line(near, p, q, 1, max(1, round(0.14 * size)), cv2.LINE_8, 4)
     ratio = cv2.blur(frame, (3, 3)).astype(np.float32) / np.maximum(cv2.blur(plate, (3, 3)), 1)
-    lightest, darkest = ratio.max(-1), ratio.min(-1)
+    lightest, darkest = _greatest(ratio), -_greatest(-ratio)
     shadow = (lightest - darkest < 0.1) & (darkest > 0.4) & (lightest < 1.05) & (near == 0)
     opaque[shadow] = 0
     opaque = (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
@@ -97,6 +97,12 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float) -
     kept = np.zeros(count, bool)
     kept[np.unique(pieces[bones > 0])] = True
     return np.where(kept[pieces], opaque, 0).astype(np.uint8)
+
+
+def _greatest(picture: np.ndarray) -> np.ndarray:
+    """Maximum (H, W) over the channels of a picture (H, W, 3); numpy's own is ten times as slow on so short an axis."""
+    first, second, third = cv2.split(picture)
+    return cv2.max(cv2.max(first, second), third)
 
 
 def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:
@@ -191,7 +197,8 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
         most: so many frames are looked at.
 
     Returns:
-        (2, BINS, BINS, BINS) float32 in [0, 1] by red, green and blue: upper arms, forearms with hands.
+        (2, BINS, BINS, BINS) float32 by red, green and blue: upper arms, forearms with hands. 0 below a likelihood of
+        0.3, 1 above 0.6.
     """
     counts = np.zeros((3, BINS**3))  # body, upper arms, forearms
 
@@ -217,7 +224,7 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
             count(0 if part.layer == 0 else 1 + _forearm(part), colours[colours[:, 3] > 128, :3])
     dense = gaussian_filter(counts.reshape(3, BINS, BINS, BINS), (0, 0.7, 0.7, 0.7), mode="nearest")
     dense = dense / np.maximum(dense.sum((1, 2, 3), keepdims=True), 1) + 1e-5
-    return (dense[1:] / (dense[1:] + dense[0])).astype(np.float32)
+    return np.clip((dense[1:] / (dense[1:] + dense[0]) - 0.3) / 0.3, 0, 1).astype(np.float32)
 
 
 def _forearm(part: Part) -> bool:
@@ -249,21 +256,23 @@ def paint_references(
         a part whose keypoints the pose lacks.
     """
     width, height = size
-    layers = np.zeros((LAYERS, height, width, 4), np.uint8)
+    layers = np.zeros((LAYERS, 4, height, width), np.uint8)
     for part, source in zip(PARTS, sources, strict=True):
-        if _has(pose[None], part)[0] and _has(texture.poses[source][None], part)[0]:
-            _paint_part(layers[part.layer], part, pose, person, texture, source)
-    return layers.transpose(0, 3, 1, 2)
+        _paint_part(layers[part.layer], part, pose, person, texture, source)
+    return layers
 
 
 def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, texture: Texture, source: int) -> None:
-    """Paint one part over what is there."""
+    """Paint one part over what is there, (4, height, width); planes are several times as fast as pixels of four."""
     source_pose, ratio = texture.poses[source], person / float(texture.sizes[source])
-    height, width = layer.shape[:2]
+    poses = np.stack([pose, source_pose])
+    if not _has(poses, part).all():
+        return
+    height, width = layer.shape[1:]
     end_joints = part.end
     if part.end == HEAD:  # the middle of the same points: an ear that only one of the two shows would move it
         end_joints = tuple(j for j in HEAD if pose[j, 2] > 0 and source_pose[j, 2] > 0) or HEAD
-    (start, end), (source_start, source_end) = (_bone(p, part.start, end_joints) for p in (pose, source_pose))
+    (start, source_start), (end, source_end) = _mean(poses, part.start), _mean(poses, end_joints)
     bone, source_bone = end - start, source_end - source_start
     length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
     along, source_along = bone / length, source_bone / source_length
@@ -271,13 +280,17 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     if part.end == HEAD:  # a head nods and turns, but does not stretch
         stretch, anchor, source_anchor = 1 / ratio, end, source_end
     else:
-        stretch, anchor, source_anchor = np.clip(source_length / length, 0.6 / ratio, 1.6 / ratio), start, source_start
+        stretch = min(max(source_length / length, 0.6 / ratio), 1.6 / ratio)
+        anchor, source_anchor = start, source_start
     # Source pixel of a target pixel: along the bone by the bones' lengths, across it by the size of the person.
     matrix = stretch * np.outer(source_along, along) + np.outer(source_across, across) / ratio
     offset = source_anchor - matrix @ anchor
 
+    # A box with round ends along the bone, soft at its rim: what lies within reach of the line from tail to tip.
     reach = part.width * person
-    tip, tail = end + along * part.after * person, start - along * part.before * person
+    inner = 0.6 * reach
+    first, last = inner - part.before * person, length + part.after * person - inner
+    tail, tip = start + along * first, start + along * last
     x0, y0 = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int).tolist()
     x1, y1 = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, (width, height)).astype(int).tolist()
     if x1 <= x0 or y1 <= y0:
@@ -287,43 +300,43 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     moved = cv2.warpAffine(
         texture.frames[source], inverse, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_CONSTANT
     )
+    moved = np.stack(cv2.split(moved))  # (4, h, w)
 
-    # A box with round ends along the bone, soft at its rim.
-    dx = np.arange(x0, x1, dtype=np.float32) - np.float32(start[0])
-    dy = (np.arange(y0, y1, dtype=np.float32) - np.float32(start[1]))[:, None]
-    (ax, ay), (bx, by) = along.astype(np.float32), across.astype(np.float32)
-    u, v = dx * ax + dy * ay, dx * bx + dy * by
-    inner = 0.6 * reach
-    first, last = np.float32(inner - part.before * person), np.float32(length + part.after * person - inner)
+    dx = np.arange(x0, x1, dtype=np.float32) - start[0]
+    dy = (np.arange(y0, y1, dtype=np.float32) - start[1])[:, None]
+    u, v = dx * along[0] + dy * along[1], dx * across[0] + dy * across[1]
     beyond = np.maximum(np.maximum(first - u, u - last), 0)
-    soft = np.clip((np.float32(reach) - np.sqrt(beyond * beyond + v * v)) * np.float32(1 / (0.3 * reach)), 0, 1)
+    soft = np.clip((reach - cv2.magnitude(beyond, v)) * (1 / (0.3 * reach)), 0, 1)
 
-    view = layer[y0:y1, x0:x1]
-    opacity = soft * moved[..., 3] * np.float32(1 / 255)
+    below = layer[:, y0:y1, x0:x1].astype(np.float32)
+    beneath = below[3] * (1 / 255)
+    opacity = soft * moved[3] * np.float32(1 / 255)
     if part.layer == 1:
         opacity *= _alike(moved, texture.arms[int(_forearm(part))])
     elif not part.clear:  # an arm that lies before the body is no part of it, if anything is known of what it hides
-        beneath = view[..., 3] * np.float32(1 / 255)
-        for k, (a, b) in enumerate(ARMS):
-            if (source_pose[[a, b], 2] > 0).all():
-                first, last = (np.linalg.solve(matrix, source_pose[j, :2] - offset) - (x0, y0) for j in (a, b))
-                last = last + (HAND * (last - first) if k > 1 else 0)
-                near = np.zeros(view.shape[:2], np.uint8)
-                p, q = to_fixed(np.stack([first, last]), near.shape)
-                cv2.line(near, p, q, 1, max(1, round(0.36 * person)), cv2.LINE_8, 4)
-                if near.any():
-                    opacity *= 1 - _alike(moved, texture.arms[k // 2]) * near * beneath
-    covered = view[..., 3] * np.float32(1 / 255) * (1 - opacity)
-    mixed = opacity + covered
-    share = (opacity / np.maximum(mixed, 1e-3))[..., None]
-    view[..., :3] = view[..., :3] + share * (moved[..., :3].astype(np.float32) - view[..., :3]) + 0.5
-    view[..., 3] = 255 * mixed + 0.5
+        arms = source_pose[ARMS, :]  # (4, 2, 3)
+        ends = (arms[..., :2] - offset) @ np.linalg.inv(matrix).T - (x0, y0)
+        ends[2:, 1] += HAND * (ends[2:, 1] - ends[2:, 0])
+        ends = to_fixed(ends.reshape(8, 2), soft.shape)
+        alike: dict[int, np.ndarray] = {}
+        for k in np.flatnonzero((arms[..., 2] > 0).all(1)).tolist():
+            near = np.zeros(soft.shape, np.uint8)
+            cv2.line(near, ends[2 * k], ends[2 * k + 1], 1, max(1, round(0.36 * person)), cv2.LINE_8, 4)
+            if near.any():
+                if k // 2 not in alike:
+                    alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
+                opacity *= 1 - alike[k // 2] * near
+    mixed = opacity + beneath * (1 - opacity)
+    below[:3] += opacity / np.maximum(mixed, 1e-3) * (moved[:3] - below[:3])
+    below[3] = 255 * mixed
+    layer[:, y0:y1, x0:x1] = below + 0.5
 
 
 def _alike(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """How surely (H, W), 0 to 1, the pixels of a picture (H, W, 4) uint8 are of the likely ones of some colours."""
-    red, green, blue = (picture[..., i] // (256 // BINS) for i in range(3))
-    return cv2.blur(np.clip((colours[red, green, blue] - 0.3) / 0.3, 0, 1), (3, 3))
+    """How surely (H, W), 0 to 1, the pixels of a picture (4, H, W) uint8 are of the likely ones of some colours."""
+    red, green, blue = picture[:3] // (256 // BINS)
+    found = colours.reshape(-1).take((red.astype(np.intp) * BINS + green) * BINS + blue)
+    return cv2.blur(found, (3, 3))
 
 
 def _has(poses: np.ndarray, part: Part) -> np.ndarray:
