@@ -7,19 +7,24 @@ The workspace is one in which steps 1 to 3 have run; its newest checkpoint rende
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.annotations import Annotations
-from main import checkpoint, window
+from main import appearance, checkpoint, window
 from main.config import Config, run_step
 from main.dataset import load_clip
 from main.device import prepare_device
 from main.networks.generator import REFERENCES, Generator
-from main.rendering import render
+from main.rendering import prepare_generator, render
+from main.test import write
 from pose_detector.errors import InputError
 
 FRAMES = 100
@@ -36,6 +41,16 @@ def gigaflops(generator: Generator, size: tuple[int, int], device: torch.device)
     return counter.get_total_flops() / 1e9
 
 
+def milliseconds(stage: Callable[[], object], rounds: int = 20) -> float:
+    """The calling thread's CPU time for a stage, the best of some: other load on the machine counts for little."""
+    times = []
+    for _ in range(rounds):
+        start = time.thread_time()
+        stage()
+        times.append(time.thread_time() - start)
+    return 1e3 * min(times)
+
+
 def main(cfg: Config) -> None:
     """Print the table."""
     device = prepare_device(cfg.device, cfg.threads)
@@ -47,19 +62,28 @@ def main(cfg: Config) -> None:
     state = checkpoint.load(path)
     generator = Generator(*(state["config"][name] for name in ("channels", "stacks", "detail")))
     checkpoint.load_weights(generator, state["averaged"], path)
-    generator.to(device).eval()
+    prepare_generator(generator, device)
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
     size = window.window_size(dance.keypoints, clip.size)
     pictures = render(generator, clip, dance.keypoints[: FRAMES + 1], device)
-    next(pictures)  # the sources are chosen before the first
-    start = time.perf_counter()
+    picture = next(pictures)  # the sources are chosen before the first
+    start, cpu = time.perf_counter(), time.process_time()
     count = sum(1 for _ in islice(pictures, FRAMES))
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+
+    pose, person = window.shift(clip.poses[0], window.window_origins(clip.poses[:1], size, clip.size)[0]), clip.sizes[0]
+    sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
+    painting = milliseconds(lambda: appearance.paint_references(pose, float(person), size, sources, clip.texture))
+    with tempfile.TemporaryDirectory() as folder:
+        writing = milliseconds(lambda: write(Path(folder) / "picture.png", picture))
     print(
         f"frames {clip.size[0]}x{clip.size[1]}, window {size[0]}x{size[1]}, {torch.get_num_threads()} threads, {device}"
     )
     print(f"generator    {gigaflops(generator, size, device):7.2f} GFLOP a frame")
     print(f"rendering    {count / seconds:7.1f} frames/s, texture and generator, {count} frames")
+    print(f"             {1e3 * cpu / count:7.1f} ms a frame of CPU, all threads together")
+    print(f"  painting   {painting:7.1f} ms")
+    print(f"writing      {writing:7.1f} ms")
 
 
 if __name__ == "__main__":

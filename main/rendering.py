@@ -74,7 +74,7 @@ def render(
 
 
 def prepare_generator(generator: Generator, device: torch.device) -> Generator:
-    """Ready to :func:`render`: in evaluation mode, on the device, its weights in the order that CPUs are fastest with."""
+    """Ready to :func:`render`: in evaluation mode, on the device, its weights in the order that suits CPUs."""
     keep_freed_memory()
     return generator.to(device=device, memory_format=torch.channels_last).eval()
 
