@@ -134,6 +134,8 @@ class _Path:
 def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: float, least: int = MIN_SHARED) -> float:
     """Mean distance of the shared keypoints in body sizes; infinite where too few are shared.
 
+    The worst fifth of them is left out: a few wrong keypoints must not part two poses.
+
     Networks take the back for the front at times, and then exchange all left and right: the better reading counts.
     """
     costs = [np.inf]
@@ -141,7 +143,7 @@ def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: flo
         both = (reading[:, 2] > 0) & known
         if np.count_nonzero(both) >= least:
             distances = np.linalg.norm(reading[both, :2] - places[both], axis=1) / max(size, 1e-6)
-            costs.append(np.minimum(distances, 2).mean())  # a single wrong keypoint must not part two poses
+            costs.append(np.sort(np.minimum(distances, 2))[: len(distances) - len(distances) // 5].mean())
     return float(min(costs))
 
 

@@ -52,6 +52,16 @@ def test_crossing_people_keep_their_names():
     assert all(t.present.all() for t in tracks)
 
 
+def test_three_wrong_keypoints_make_no_second_person():
+    """Gross errors on a small person in one frame: nobody new appears who then takes turns with them."""
+    person = dance(np.random.default_rng(2), 100, FPS, torso=30, neck=(300, 150))
+    person[:, 14:] = np.nan
+    person[50, [4, 7, 10]] = (40.0, 30.0)
+    person[50, [0, 9, 12, 13]] = np.nan
+    tracks = track(shuffled([person], np.random.default_rng(0)), FPS)
+    assert len(tracks) == 1 and tracks[0].present.all()
+
+
 def test_dancers_side_by_side():
     rng = np.random.default_rng(1)
     people = [dance(rng, 250, FPS, torso=60, neck=(150 + 250 * n, 120)) for n in range(4)]
