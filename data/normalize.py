@@ -15,7 +15,8 @@ floor line   The lower of the two ankles, median filtered, with its rises of les
              out and bridged, then smoothed: where the floor is under the person, not where the feet are.
              Frames without ankles take it from their neighbours in time. Where a video hardly shows ankles, both
              videos use the knees instead, else the hips, else the neck.
-lengths      A high quantile over time of what one sees of a bone: foreshortening only shortens.
+lengths      A high quantile over time of what one sees of a bone: foreshortening only shortens. Less what jitter adds
+             to it, which is much where the person is small in the picture.
 travel       Squeezed where head, trunk or legs would leave the picture (arms may), or leave it further than the
              target's own do.
 bad frames   A frame with too few joints still has its place from its neighbours; missing joints stay missing.
@@ -27,6 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import ndtri
 
 from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, RIGHT_HIP, RIGHT_KNEE, body_size
 from pose_detector.errors import InputError
@@ -40,6 +42,7 @@ _ANCHORS = {
 }
 _BODY = [0, 1, 2, 5, *range(8, 18)]  # all but elbows and wrists
 _QUANTILE = 0.85  # of a part's length: what foreshortening leaves whole
+_JITTER = 0.0037  # standard deviation of a coordinate after step 1, in roots of the picture's area: 1.4 working pixels
 
 _MAX_STRETCH = 2.0  # "global": of travel in depth, beyond what the change of size asks for
 _MOST_SLOPE = 4.0  # "global": growth of size per pixel of floor: body height over camera height, so a camera 0.4 m up
@@ -55,6 +58,7 @@ class View:
     """A guessed camera over a flat floor, aimed at where the person mostly is. Lengths are in heights of the person.
 
     focal: pixels. x, y: of the picture, where it is aimed. pitch: radians, positive looks down. height: over the floor.
+    jitter: standard deviation of the keypoints' coordinates in its pictures, pixels.
     """
 
     focal: float
@@ -62,6 +66,7 @@ class View:
     y: float
     pitch: float
     height: float
+    jitter: float
 
     def distance(self, y: np.ndarray) -> np.ndarray:
         """How far away along the floor that is what stands at `y` in the picture; nothing is beyond the horizon."""
@@ -93,9 +98,11 @@ _TREE = (
 )  # fmt: skip
 _KINDS = tuple(dict.fromkeys(kind for *_, kind in _TREE))
 _STATURE = {"torso": 0.27, "thigh": 0.24, "shin": 0.24, "neck": 0.13}
+_SHAKE = {"torso": 1.5, "hips": 0.5}  # variance of a bone's length in that of a coordinate; 2: two ends, no mean of two
 _UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
 _HOME = 0.5  # heights that one may stand from where the target was and still be at home
 _VARIETY = 0.08  # standard deviation of the logarithm of a bone's share of the height among people
+_VAGUE = 0.045  # of somebody's height over another's, told by their bones; by their whole height 0.03
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,8 @@ class Motion:
         aside: (N,) to the right of where the camera is aimed, heights of the person.
         lengths: (kinds of bones,) in heights of the person; NaN where not seen.
         doubt: (kinds of bones,) standard deviations of their logarithms.
+        shaken: (kinds of bones,) logarithms of how much longer they look by jitter.
+        tall: from the nose to the feet along the bones, at its most upright, in heights of the person; NaN if unseen.
     """
 
     keypoints: np.ndarray
@@ -125,6 +134,8 @@ class Motion:
     aside: np.ndarray
     lengths: np.ndarray
     doubt: np.ndarray
+    shaken: np.ndarray
+    tall: float
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,8 @@ def normalise(
     anchor = _common_anchor(seen_a, seen_b)
     a = measure(dance, seen_a, dance_fps, dance_size, _ANCHORS[anchor])
     b = goal = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
-    if method == "limbs" and dance_size == target_size and at_home(a, b):
+    alike = dance_size == target_size and abs(np.log(dance_fps / target_fps)) < 0.02
+    if method == "limbs" and alike and at_home(a, b):
         b = a
     moved = _by_limbs(a, b, list(_ANCHORS[anchor]), target_size[1]) if method == "limbs" else _by_scale(a, b)
     keep = 1.0
@@ -289,7 +301,7 @@ def at_home(dance: Motion, target: Motion) -> bool:
     give or take half a height along the floor. Towards the camera that is far less in the picture than sideways: who
     is filmed by another camera, even with the target's size and build, will hardly stand on that strip of it.
     """
-    lengths, doubt = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
+    lengths, doubt, _ = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
     found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
     away = np.median(target.distance)
@@ -311,9 +323,14 @@ def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
     What is known badly is drawn towards what the well known ones have in common.
     """
     found, doubt = _difference(dance.lengths, dance.doubt, target)
+    # What is mostly jitter is hardly known.
+    doubt = doubt + np.nan_to_num(dance.shaken**2 + target.shaken**2)
     variety = 2 * _VARIETY**2
     common = np.average(found, weights=1 / (variety + doubt))
-    likely = common + (found - common) * variety / (variety + doubt)
+    likely = (found - common) * variety / (variety + doubt)
+    # The whole height says it better than its parts, unless the dancer never stands upright and so seems short.
+    taller = np.nan_to_num(np.log(target.tall / dance.tall) - common)
+    likely += common + taller * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, taller) ** 2)
     return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
 
 
@@ -344,24 +361,42 @@ def measure(
     xy = complete(keypoints)
     # Jitter and single wrong keypoints must not pass for long limbs.
     calm = ndimage.median_filter(xy, (_odd(0.3 * fps), 1, 1), mode="nearest")
-    view = guess_view(calm, seen, floor, centre, fps, FOCAL * max(size))
+    view = guess_view(calm, seen, floor, centre, fps, size)
     slope = np.tan(np.median(np.arctan2(view.height, view.distance(floor))))
     distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
     aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
-    return Motion(xy, calm, seen, floor, centre, view, distance, aside, *bones_of(calm, seen, view, distance))
+    bones, tall = bones_of(calm, seen, view, distance), tallness(calm, seen, view, distance)
+    return Motion(xy, calm, seen, floor, centre, view, distance, aside, *bones, tall)
 
 
-def bones_of(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(kinds of bones,) lengths in heights of the person, NaN where not seen, and how sure: see `Motion`."""
+def tallness(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> float:
+    """See `Motion.tall`. Little of it is jitter: what that adds to one bone it takes from the next."""
+    bones = bone_lengths(view.lift(xy, distance), seen)[:, _UPRIGHT]
+    known = ~np.isnan(bones)
+    enough = known.mean(1) >= 0.5
+    if not known[enough].any(0).all():
+        return np.nan
+    whole = np.stack([_interpolate(b, k) for b, k in zip(bones.T, known.T, strict=True)], 1)[enough]
+    middle = np.median(whole, 0)
+    variance = 2 * (view.jitter / view.focal * np.median(distance)) ** 2
+    sides = np.array([1, 2, 2, 2, 2, 1])  # of `_UPRIGHT`: legs are two
+    return float(np.quantile(whole @ (1 / sides), 0.95) - (middle - steady(middle, variance)) @ (1 / sides))
+
+
+def bones_of(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(kinds of bones,) each: lengths in heights of the person, NaN where not seen; doubt; shaken. See `Motion`."""
     bones = bone_lengths(view.lift(xy, distance), seen)
     kinds = np.array([kind for *_, kind in _TREE])
     pooled = [bones[:, kinds == kind].reshape(-1, 1) for kind in _KINDS]
-    low, lengths, high = (np.concatenate([quantile(values, q) for values in pooled]) for q in (0.75, _QUANTILE, 0.95))
-    return lengths, np.log(high / low)
+    low, raw, high = (np.concatenate([quantile(values, q) for values in pooled]) for q in (0.75, _QUANTILE, 0.95))
+    jitter = view.jitter / view.focal * float(np.median(distance))
+    parts = [steady_quantile(values, kind, jitter) for values, kind in zip(pooled, _KINDS, strict=True)]
+    lengths = np.concatenate(parts)
+    return lengths, np.log(high / low), np.log(raw / lengths)
 
 
 def guess_view(
-    xy: np.ndarray, seen: np.ndarray, floor: np.ndarray, centre: np.ndarray, fps: float, focal: float
+    xy: np.ndarray, seen: np.ndarray, floor: np.ndarray, centre: np.ndarray, fps: float, size: tuple[int, int]
 ) -> View:
     """The camera under which the person's size changes least over the floor.
 
@@ -369,7 +404,7 @@ def guess_view(
     length; the better the camera, the narrower the lengths lie below their upper quantile (the pinball loss of quantile
     regression). Who hardly moves in depth says nothing; then the camera has the usual height.
     """
-    x = _middle(centre, seen)
+    x, focal, jitter = _middle(centre, seen), FOCAL * max(size), _JITTER * np.sqrt(size[0] * size[1])
     some = np.linspace(0, len(xy) - 1, min(len(xy), 1000)).round().astype(int)
     xy, seen, line = xy[some], seen[some], floor[some]
     middle = float(np.median((xy[:, NECK, 1] + line) / 2))
@@ -378,15 +413,18 @@ def guess_view(
 
     def attempt(slope: float) -> tuple[View, float]:
         """A camera that looks down at the feet so steeply (tangent), and how badly it fits."""
-        view = View(focal, x, middle, float(np.arctan(slope) - below), 1.0)
-        bones = bone_lengths(view.lift(xy, view.distance(line)), seen)[:, _UPRIGHT]
+        view = View(focal, x, middle, float(np.arctan(slope) - below), 1.0, jitter)
+        distance = view.distance(line)
+        bones = bone_lengths(view.lift(xy, distance), seen)[:, _UPRIGHT]
         upper = quantile(bones, _QUANTILE)
         known = ~np.isnan(upper)
         if not known.any():
             raise InputError("the person is never seen from head to foot in one of the videos; film the whole body")
         over = np.log(np.maximum(bones[:, known], 1e-6) / upper[known])
         pinball = np.nanmean(np.where(over > 0, _QUANTILE * over, (_QUANTILE - 1) * over), 0)
-        view = replace(view, height=float(usual[known].sum() / upper[known].sum()))
+        unit = jitter / focal * float(np.median(distance))
+        parts = [steady_quantile(bones[:, [i]], _TREE[bone][2], unit) for i, bone in enumerate(_UPRIGHT)]
+        view = replace(view, height=float(usual[known].sum() / np.concatenate(parts)[known].sum()))
         unusual = np.log(view.height / _USUAL_HEIGHT) / _HEIGHT_SPREAD
         return view, _WEIGHT * len(floor) / fps * float(np.log(pinball + 1e-4).sum()) + unusual**2 / 2
 
@@ -410,6 +448,20 @@ def quantile(values: np.ndarray, share: float) -> np.ndarray:
     index = np.clip(np.rint(share * (count - 1)), 0, None).astype(int)
     result = np.take_along_axis(ordered, index[None], 0)[0]
     return np.where(count >= max(1, 0.1 * len(values)), result, np.nan)
+
+
+def steady_quantile(lengths: np.ndarray, kind: str, jitter: float) -> np.ndarray:
+    """`quantile` of (N, K) lengths of a kind of bone less what jitter, in their unit, adds to it: (K,)."""
+    middle, upper = quantile(lengths, 0.5), quantile(lengths, _QUANTILE)
+    variance = _SHAKE.get(kind, 2.0) * jitter**2
+    # Jitter along the bone widens the range from the median to the quantile.
+    spread = np.sqrt(np.maximum((upper - middle) ** 2 - ndtri(_QUANTILE) ** 2 * variance, 0))
+    return steady(middle, variance) + spread
+
+
+def steady(length: np.ndarray, variance: np.ndarray | float) -> np.ndarray:
+    """Lengths as they were without jitter across the bone, which makes them longer; at least half of what they are."""
+    return np.sqrt(np.maximum(length**2 - variance, length**2 / 4))
 
 
 def complete(keypoints: np.ndarray) -> np.ndarray:

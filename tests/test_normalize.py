@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data.normalize import at_home, measure, normalise
@@ -183,6 +184,36 @@ def test_jitter_does_not_pass_for_size(dance, target):
     result, _ = onto(shaky, target)
     neck_to_ankle = [np.median(k[:, 10, 1] - k[:, 1, 1]) for k in (result, want)]
     assert neck_to_ankle[0] == pytest.approx(neck_to_ankle[1], rel=0.04)
+
+
+def test_the_same_jitter_on_a_small_and_a_large_person_changes_no_size():
+    """A target of 70 pixels for a dance of 200: her bones of a few pixels must not pass for long ones."""
+    rng = np.random.default_rng(3)
+    places = stroll(300, 0.4, 0.3, seed=3)
+    near, far = Camera(1.2, 5.0, 2.0, (384, 384)), Camera(1.2, 6.0, 0.8, (384, 384))
+    source, goal = keypoints(figure(places), near), keypoints(figure(stroll(300, seed=1)), far)
+    truth = keypoints(figure(places), far)
+    for clip in (source, goal):
+        clip[..., :2] += gaussian_filter1d(rng.normal(0, 5.5, clip[..., :2].shape), 3.0, axis=0)  # 1.7 after smoothing
+    result, _ = onto(source, goal, near.size, near.size)
+    height = lambda k: np.median((k[:, [10, 13], 1] - k[:, [0, 1], 1]).mean(1))  # noqa: E731
+    assert height(result) == pytest.approx(height(truth), rel=0.05)
+
+
+def test_who_never_stands_upright_is_no_child(target):
+    """Always in a squat: the whole height says little, the upper body says it."""
+    places = stroll(250, 0.5, 0.4, seed=2)
+    results = [onto(keypoints(figure(places, squat=s), Camera(1.0, 5.0)), target)[0] for s in (None, np.full(250, 0.8))]
+    upright, low = (np.median(k[:, [8, 11], 1].mean(1) - k[:, 1, 1]) for k in results)
+    assert low == pytest.approx(upright, rel=0.05)
+
+
+def test_another_frame_rate_is_another_video():
+    clip = keypoints(figure(stroll(400, seed=1)), Camera())
+    none = np.zeros((300, 18), bool)
+    for fps, same in ((25.0, True), (24.9, True), (30.0, False)):
+        _, report = normalise(clip[300:], none[:100], fps, SIZE, clip[:300], none, 25.0, SIZE)
+        assert report.unchanged is same
 
 
 def test_a_missing_nose_does_not_change_the_scale(dance, target):
