@@ -53,6 +53,19 @@ def test_finds_everybody(people, width, noise):
     assert np.nanmean(np.concatenate(errors) > 8) < 0.02, "keypoints at the wrong person"
 
 
+def test_a_weak_ghost_halfway_does_not_take_the_wrist():
+    pose = STANDING * 100 + (300, 80)
+    heatmaps, pafs = draw_maps(pose[None], HEIGHT, WIDTH)
+    elbow, wrist = pose[3], pose[4]
+    ghost = draw_maps((pose + (elbow - wrist) / 2)[None], HEIGHT, WIDTH)[0][4]
+    heatmaps[4] = np.maximum(heatmaps[4], 0.3 * ghost)
+    cells = np.indices((HEIGHT, WIDTH))[::-1] * 8 + 3.5
+    beyond = np.linalg.norm(cells - elbow[:, None, None], axis=0) > np.linalg.norm(wrist - elbow) / 2
+    pafs[PAF_CHANNELS[LIMBS.tolist().index([3, 4])]] *= np.where(beyond, 0.5, 1)
+    keypoints, _ = group(heatmaps, pafs.astype(np.float32))
+    np.testing.assert_allclose(keypoints[0, 4], wrist, atol=2)
+
+
 def test_peaks_are_exact_where_the_map_is():
     rng = np.random.default_rng(0)
     pose = random_pose(rng, 90, (311.3, 127.8))
