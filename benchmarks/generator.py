@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from data.annotations import Annotations
 from main import appearance, checkpoint, window
 from main.config import Config, run_step
-from main.dataset import load_clip
+from main.dataset import load_clip, rescale
 from main.device import prepare_device
 from main.networks.generator import REFERENCES, Generator
 from main.rendering import prepare_generator, render
@@ -28,6 +28,7 @@ from main.test import write
 from pose_detector.errors import InputError
 
 FRAMES = 100
+HIGH = (512, window.MOST)  # width and height of a person's window in high quality
 
 
 def gigaflops(generator: Generator, size: tuple[int, int], device: torch.device) -> float:
@@ -60,11 +61,11 @@ def main(cfg: Config) -> None:
     if path is None:
         raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
     state = checkpoint.load(path)
-    generator = Generator(*(state["config"][name] for name in ("channels", "stacks", "detail")))
+    generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device)
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
-    size = window.window_size(dance.keypoints, clip.size)
+    size = window.window_size(rescale(dance.keypoints, clip.scale), clip.size)
     pictures = render(generator, clip, dance.keypoints[: FRAMES + 1], device)
     picture = next(pictures)  # the sources are chosen before the first
     start, cpu = time.perf_counter(), time.process_time()
@@ -80,6 +81,7 @@ def main(cfg: Config) -> None:
         f"frames {clip.size[0]}x{clip.size[1]}, window {size[0]}x{size[1]}, {torch.get_num_threads()} threads, {device}"
     )
     print(f"generator    {gigaflops(generator, size, device):7.2f} GFLOP a frame")
+    print(f"             {gigaflops(generator, HIGH, device):7.2f} GFLOP at {HIGH[0]}x{HIGH[1]}, high quality")
     print(f"rendering    {count / seconds:7.1f} frames/s, texture and generator, {count} frames")
     print(f"             {1e3 * cpu / count:7.1f} ms a frame of CPU, all threads together")
     print(f"  painting   {painting:7.1f} ms")

@@ -69,7 +69,10 @@ def prepare(
     given = config.train_poses if training else config.test_poses
     goal = config.train_annotations if training else config.test_annotations
     info = video.probe(path)
-    size = video.working_size(info.width, info.height, config.frame_area)
+    if training and config.quality == "high":
+        size = info.width // 2 * 2, info.height // 2 * 2
+    else:
+        size = video.working_size(info.width, info.height, config.frame_area)
     if given:
         origin = f"poses {given.name} {poses_fingerprint(given)}"
     else:

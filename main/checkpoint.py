@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from data.annotations import atomic_path
+from main.config import Config
+from main.networks.generator import REACH, Generator
 from pose_detector.errors import InputError
 
+# Settings that the networks depend on: whoever goes on from a checkpoint takes them from there.
+ARCHITECTURE = ("quality", "channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
 FORMAT_VERSION = 1
 BEST = "checkpoint-best.pth"
+
+
+def make_generator(config: Config) -> Generator:
+    """An untrained generator as the settings say."""
+    return Generator(config.channels, config.stacks, config.detail, REACH * config.enlarged)
+
+
+def adopt(config: Config, state: dict[str, Any]) -> Config:
+    """The settings, but for the networks those of a checkpoint."""
+    return replace(config, **{name: state["config"].get(name, getattr(config, name)) for name in ARCHITECTURE})
 
 
 def save(state: dict[str, Any], path: Path) -> None:

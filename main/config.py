@@ -32,12 +32,13 @@ class Config:
 
     # ---- All steps --------------------------------------------------------------------------------------------------
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps"; auto: the first GPU, else the CPU
+    quality: Literal["normal", "high"] = "normal"  # high: at the train video's own resolution; for a GPU
     seed: int = 0  # of every random number
     threads: int = 0  # CPU threads of torch; 0: as torch chooses
 
     # ---- Step 1: data/video2data.py ---------------------------------------------------------------------------------
     mode: Literal["train", "test"] = "train"  # which of the two videos to read
-    frame_area: int = 512 * 288  # pixels of a working frame; its sides follow the video's own aspect ratio
+    frame_area: int = 512 * 288  # pixels of a frame in normal quality; its sides follow the video's aspect ratio
     pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
     pose_batch: int = 8  # frames that the detector is given at once
@@ -61,7 +62,7 @@ class Config:
     batch_size: int = 4  # pairs of successive frames in a step
     learning_rate: float = 4e-4  # of Adam, generator; falls linearly to 0 over the second half of the epochs
     discriminator_rate: float = 1e-4  # of Adam, discriminator
-    crop: int = 128  # side in pixels, a multiple of 32, of the part of the person's window that a step trains on
+    crop: int = 128  # side in pixels, a multiple of 32, of what a step sees of the person's window; high quality: twice
     validation_frames: int = 12  # how many of the held-out frames are rendered after each epoch
     channels: int = 96  # width of the hourglasses
     stacks: int = 2  # how many hourglasses
@@ -91,6 +92,11 @@ class Config:
 
     # ---- Step 5: output/img2video.py --------------------------------------------------------------------------------
     crf: float = 16.0  # quality of the H.264 video: 0 is lossless, 23 visibly worse than 16
+
+    @property
+    def enlarged(self) -> int:
+        """How many times as large as in normal quality the person is, about; what is counted in pixels follows."""
+        return {"normal": 1, "high": 2}[self.quality]
 
     # ---- Where things lie -------------------------------------------------------------------------------------------
     @property

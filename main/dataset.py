@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.annotations import Annotations, image_name
+from data.video import resize
 from main import appearance, window
 from pose_detector.errors import InputError
 
@@ -23,12 +24,13 @@ _MADE_BY = "python data/video2data.py --mode train --redo"
 
 @dataclass
 class Clip:
-    """The training video as arrays, only the frames where the person was found."""
+    """The training video as arrays, only the frames where the person was found, at the size that is generated."""
 
     frames: np.ndarray  # (N, H, W, 4) uint8 RGB and matte
-    poses: np.ndarray  # (N, 18, 3) float32 pixels
+    poses: np.ndarray  # (N, 18, 3) float32 pixels of these frames
     numbers: np.ndarray  # (N,) frame numbers in the video
     plate: np.ndarray  # (H, W, 3) uint8 RGB
+    room: np.ndarray | None = None  # the plate at the size of step 1's frames; None: the same size
     sizes: np.ndarray = field(init=False)  # (N,) size of the person in pixels
     texture: appearance.Texture = field(init=False)  # the same, to copy from
 
@@ -41,6 +43,19 @@ class Clip:
     def size(self) -> tuple[int, int]:
         """(width, height) of a frame in pixels."""
         return self.frames.shape[2], self.frames.shape[1]
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(2,) pixels of these frames per pixel of step 1's frames, in x and y."""
+        whole = self.plate if self.room is None else self.room
+        return np.array(self.size, np.float32) / whole.shape[1::-1]
+
+
+def rescale(poses: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Keypoints (N, 18, 3) after a resize by (2,) factors in x and y; missing ones stay (0, 0, 0)."""
+    moved = poses.copy()
+    moved[..., :2] = np.where(poses[..., 2:] > 0, (poses[..., :2] + 0.5) * scale - 0.5, 0)
+    return moved
 
 
 def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most: int | None = None) -> Clip:
@@ -63,20 +78,22 @@ def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most
         )
     if most is not None and len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
-    plate = read_picture(plate_path, annotations.frame_size)
+    room = read_picture(plate_path, annotations.frame_size)
+    size = window.generated_size(annotations.keypoints[rows], annotations.frame_size)
+    plate = resize(room, size)
     frames = _allocate((len(rows), *plate.shape[:2], 4))
-    poses = annotations.keypoints[rows]
+    poses = rescale(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
     sizes = appearance.person_sizes(poses)
 
     def read(i: int) -> None:
         picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
-        picture = even_exposure(picture, plate)
+        picture = even_exposure(resize(picture, size), plate)
         frames[i, ..., :3] = picture
         frames[i, ..., 3] = appearance.matte(picture, plate, poses[i], sizes[i])
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, range(len(rows))))
-    return Clip(frames, poses, annotations.frame_numbers[rows], plate)
+    return Clip(frames, poses, annotations.frame_numbers[rows], plate, room)
 
 
 def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:

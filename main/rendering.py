@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from main import appearance, window
-from main.dataset import Clip
+from main.dataset import Clip, rescale
 from main.device import forward_type
 from main.networks.generator import Generator
 
@@ -24,19 +25,21 @@ def render(
     Args:
         generator: from :func:`prepare_generator`, on ``device``.
         clip: frames to copy texture from, and the plate.
-        poses: (N, 18, 3) pixels of the clip's frame; a frame in which hardly a keypoint is there shows the empty plate.
+        poses: (N, 18, 3) pixels of step 1's frames; a frame in which hardly a keypoint is there shows the empty plate.
         device: where the generator lies.
         sources: (parts, N) indices of the clip's frames to copy from; None: chosen by pose.
 
     Yields:
-        (H, W, 3) uint8 RGB, one a pose.
+        (H, W, 3) uint8 RGB of the size of step 1's frames, one a pose.
     """
+    poses = rescale(poses, clip.scale)
     size = window.window_size(poses, clip.size)
     origins = window.window_origins(poses, size, clip.size).astype(int)
     persons = appearance.person_sizes(poses)
     if sources is None:
         sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
     plate = to_tensor(clip.plate, device)  # (3, H, W)
+    room = clip.plate if clip.room is None else clip.room
     previous = plate
     started = False
     width, height = size
@@ -51,26 +54,52 @@ def render(
             references = ahead.result()
             if t + 1 < len(poses):
                 ahead = pool.submit(prepare, t + 1)
-            frame = clip.plate.copy()
+            frame = room.copy()
             if (poses[t, :, 2] > 0).sum() >= 4:
                 here = (slice(None), slice(y, y + height), slice(x, x + width))
                 pose = torch.from_numpy(window.shift(poses[t], origins[t])).to(device)
                 before = previous[here] if started else torch.zeros_like(previous[here])
                 with forward_type(device):
-                    picture = generator(
+                    rendering = generator(
                         pose[None],
                         torch.from_numpy(references).to(device)[None].float() / 255,
                         plate[here][None],
                         before[None],
-                    ).picture[0]
-                picture = picture.float().clamp(0, 1)
-                frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                    )
+                picture = rendering.picture[0].float().clamp(0, 1)
+                if frame.shape == clip.plate.shape:
+                    frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                else:
+                    share = rendering.room[0].float()
+                    person = torch.cat([picture - share * plate[here], share]).permute(1, 2, 0).cpu().numpy()
+                    put(frame, person, (x, y), clip.scale)
                 previous = plate.clone()
                 previous[here] = picture
                 started = True
             else:
                 previous = plate
             yield frame
+
+
+def put(frame: np.ndarray, person: np.ndarray, origin: tuple[int, int], scale: np.ndarray) -> None:
+    """Enlarge a window and put it into the frame, in place; the background keeps its own pixels.
+
+    Args:
+        frame: (H, W, 3) uint8, the background plate.
+        person: (h, w, 4) float in [0, 1]: what is not plate, and the share of the plate.
+        origin: x and y of the window's corner, in its pixels.
+        scale: (2,) pixels of the window per pixel of the frame, in x and y.
+    """
+    size = np.array(person.shape[1::-1])
+    low = np.ceil(np.array(origin) / scale).astype(int)
+    high = np.minimum(np.floor((origin + size) / scale).astype(int), frame.shape[1::-1])
+    first = (low + 0.5) * scale - 0.5 - origin  # where the box's first pixel lies in the window
+    matrix = np.array([[scale[0], 0, first[0]], [0, scale[1], first[1]]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    box = (high - low).tolist()
+    person = cv2.warpAffine(person, matrix, box, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    part = frame[low[1] : high[1], low[0] : high[0]]
+    part[:] = np.clip(np.rint(part * np.clip(person[..., 3:], 0, 1) + 255 * person[..., :3]), 0, 255)
 
 
 def prepare_generator(generator: Generator, device: torch.device) -> Generator:

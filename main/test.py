@@ -16,7 +16,6 @@ from main import checkpoint
 from main.config import Config, run_step
 from main.dataset import load_clip
 from main.device import prepare_device
-from main.networks.generator import Generator
 from main.rendering import prepare_generator, render
 from pose_detector.errors import InputError
 
@@ -39,8 +38,7 @@ def main(cfg: Config) -> None:
         )
 
     device = prepare_device(cfg.device, cfg.threads)
-    settings = state["config"]
-    generator = Generator(settings["channels"], settings["stacks"], settings["detail"])
+    generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device)
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)

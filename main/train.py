@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -34,9 +34,6 @@ from main.networks.labels import draw_skeleton
 from main.networks.perceptual import PoseFeatures, VGGFeatures
 from pose_detector import weights
 from pose_detector.errors import InputError
-
-# Settings that a checkpoint's shapes depend on: a resumed run takes them from there.
-ARCHITECTURE = ("channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
 
 
 @dataclass
@@ -265,8 +262,9 @@ def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_ep
 def build_trainer(cfg: Config, device: torch.device, group: Group = ALONE) -> Trainer:
     """Fresh networks and optimisers as the settings say."""
     torch.manual_seed(cfg.seed)
-    generator = Generator(cfg.channels, cfg.stacks, cfg.detail).to(device, memory_format=torch.channels_last)
-    discriminator = Discriminator(9, cfg.discriminator_channels, cfg.discriminator_scales)
+    generator = checkpoint.make_generator(cfg).to(device, memory_format=torch.channels_last)
+    scales = cfg.discriminator_scales + cfg.enlarged - 1
+    discriminator = Discriminator(9, cfg.discriminator_channels, scales)
     discriminator.to(device, memory_format=torch.channels_last)
     perceptual = None
     if cfg.weight_perceptual and cfg.perceptual != "none":
@@ -304,7 +302,7 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         print(f"{latest.name} is of another video than {annotations.source}: starting anew")
         state = None
     if state is not None:
-        cfg = replace(cfg, **{name: state["config"][name] for name in ARCHITECTURE})
+        cfg = checkpoint.adopt(cfg, state)
     elif latest and group.first:
         print(f"the earlier run is kept in {set_aside(folder)}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -314,7 +312,7 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
     apart = max(1, round(cfg.apart * annotations.fps))
     whole = window.window_size(clip.poses, clip.size)
-    crop = (min(cfg.crop, whole[0]), min(cfg.crop, whole[1]))
+    crop = tuple(min(cfg.crop * cfg.enlarged, side) for side in whole)
     pairs = Pairs(clip, training, bank, crop, apart, augment=True, seed=cfg.seed)
     checks = Pairs(clip, held_out, bank, whole, apart, augment=False, seed=cfg.seed)
     checks = Subset(

@@ -6,9 +6,25 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from data.skeleton import body_size
+from data.video import working_size
 
 MULTIPLE = 32  # the generator halves five times
 MARGIN = 0.7  # torso lengths round the keypoints: hair, hands, shoes, shadow
+MOST = 768  # pixels that the window is high, about; a larger person is generated at this size and enlarged
+
+
+def generated_size(keypoints: np.ndarray, frame_size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height), multiples of 32, to which frames are resized so that the window is at most ``MOST`` high.
+
+    Args:
+        keypoints: (N, 18, 3) pixels of the frame.
+        frame_size: (width, height) of the frame.
+    """
+    low, high = _boxes(keypoints, frame_size)
+    scale = min(1.0, (MOST - MULTIPLE) / np.nanpercentile(high - low, 99, axis=0)[1])
+    if scale == 1 and not any(side % MULTIPLE for side in frame_size):
+        return frame_size
+    return working_size(*frame_size, round(scale**2 * frame_size[0] * frame_size[1]))
 
 
 def window_size(keypoints: np.ndarray, frame_size: tuple[int, int]) -> tuple[int, int]:

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 from clip_maker import write_clip
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from person import SIZE, painted, workspace
 
 from data.annotations import Annotations
-from main import checkpoint, evaluate, test, train, window
+from main import checkpoint, evaluate, rendering, test, train, window
 from main.config import Config
-from main.dataset import Clip, Pairs, split
+from main.dataset import Clip, Pairs, load_clip, split
 from main.distributed import Group
 from pose_detector.errors import InputError
 
@@ -199,6 +201,41 @@ def test_the_nearest_frame_is_judged_by_what_both_show():
     half = poses[:1].copy()
     half[0, 10:] = 0
     assert evaluate.nearest_frames(half, poses).tolist() == [0]
+
+
+def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(window, "MOST", 96)
+    config = small(workspace(tmp_path), quality="high", crop=32, epochs=1)
+    room = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    cv2.imwrite(str(config.background_image), room)
+    clip = load_clip(Annotations.load(config.train_annotations), config.images_dir, config.background_image)
+    assert clip.size == (128, 96) and clip.room.shape == room.shape
+    train.main(config)
+    test.main(replace(config, quality="normal"))  # the checkpoint knows
+    dance = Annotations.load(config.norm_test_annotations)
+    picture, pose = cv2.imread(str(config.vis_dir / "000003.png")), dance.keypoints[3]
+    xs, ys = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    far = np.min(np.hypot(xs[..., None] - pose[:, 0], ys[..., None] - pose[:, 1]), axis=-1) > 50
+    assert far.sum() > 1000
+    np.testing.assert_array_equal(picture[far], room[far])
+    x, y = np.rint(pose[1, :2]).astype(int)
+    assert np.abs(picture[y - 3 : y + 4, x - 3 : x + 4].astype(int) - room[y - 3 : y + 4, x - 3 : x + 4]).mean() > 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.35, 1.0), st.integers(0, 40), st.integers(0, 30))
+def test_an_enlarged_window_lies_where_it_belongs(scale, x, y):
+    frame = np.zeros((200, 240, 3), np.uint8)
+    goal = np.array([(x + 32) / scale, (y + 32) / scale]) - 0.5  # the window's middle
+    rows, columns = np.indices((64, 64)) - 31.5
+    person = np.zeros((64, 64, 4), np.float32)
+    person[..., :3] = np.exp(-(rows**2 + columns**2) / 18)[..., None]
+    person[..., 3] = 1 - person[..., 0]
+    rendering.put(frame, person, (x, y), np.array([scale, scale]))
+    weight = frame[..., 0].astype(float)
+    found = (weight * np.indices(weight.shape)).sum((1, 2))[::-1] / weight.sum()
+    inside = goal + 12 / scale < (240, 200)
+    np.testing.assert_allclose(found[inside], goal[inside], atol=0.2 / scale)
 
 
 def test_frames_without_a_person_show_the_empty_room(trained):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from main.networks import labels
 
 REFERENCES = 2  # layers of copied texture: body, arms
+REACH = 8.0  # pixels that copied texture may be moved at most, in normal quality
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Rendering:
 
     picture: Tensor  # (B, 3, H, W) the answer
     weights: Tensor  # (B, 2 + REFERENCES, H, W) share of plate, references, paint in it; they sum to 1
+    room: Tensor  # (B, 1, H, W) share of the plate's pixels in it, those seen through other layers too
     previews: list[Tensor]  # each earlier stack's guess at the picture, (B, 3, H/4, W/4)
 
 
@@ -75,7 +77,7 @@ class Generator(nn.Module):
         reach: pixels that copied texture may be moved at most.
     """
 
-    def __init__(self, channels: int = 96, stacks: int = 2, detail: int = 16, reach: float = 8.0) -> None:
+    def __init__(self, channels: int = 96, stacks: int = 2, detail: int = 16, reach: float = REACH) -> None:
         super().__init__()
         self.reach = reach
         pictures = 4 * REFERENCES + 3 + 3  # references with coverage, plate, previous output
@@ -132,20 +134,22 @@ class Generator(nn.Module):
         fine = F.avg_pool2d(F.pad(self.head(fine), (0, 1, 0, 1), mode="replicate"), 2, stride=1)  # (B, d, H, W)
         out = self.out(fine)  # (B, 3 + 2 + REFERENCES, H, W)
 
-        layers, shares = [plate], [torch.ones_like(plate[:, :1])]
+        everywhere = torch.ones_like(plate[:, :1])
+        plate = torch.cat([plate, everywhere], 1)  # a fourth channel tells how much of it is left
+        layers, shares = [plate], [everywhere]
         composite = plate
         for copied, coverage in (layer.split([3, 1], 1) for layer in moved.unbind(1)):
             # What is hardly covered shows the plate, so that a trace of it does no harm.
-            copied = torch.lerp(plate, copied, (4 * coverage).clamp(max=1))
+            copied = torch.lerp(plate, F.pad(copied, (0, 0, 0, 0, 0, 1)), (4 * coverage).clamp(max=1))
             composite = torch.lerp(composite, copied, coverage)
             shares = [*(share * (1 - coverage) for share in shares), coverage]
             layers.append(copied)
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
-        layers.append(composite + out[:, :3])  # paint: what the copies lack
+        layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
         prior = torch.log(torch.cat([*shares, near], 1).float() + 0.01)
         weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
-        picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)
-        return Rendering(picture, weights, previews)
+        picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)  # (B, 4, H, W)
+        return Rendering(picture[:, :3], weights, picture[:, 3:], previews)
 
     def _move(self, references: Tensor, flow: Tensor) -> Tensor:
         """Shift each reference by its flow (B, 2 * REFERENCES, H/4, W/4), in units of ``reach`` pixels."""
