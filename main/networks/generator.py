@@ -26,6 +26,11 @@ class Rendering:
     previews: list[Tensor]  # each earlier stack's guess at the picture, (B, 3, H/4, W/4)
 
 
+def join(*parts: Tensor) -> Tensor:
+    """Maps (B, C, h, w) one behind the other, channels last in memory, as convolutions on CPUs are fastest."""
+    return torch.cat([part.contiguous(memory_format=torch.channels_last) for part in parts], 1)
+
+
 class Residual(nn.Module):
     """Bottleneck residual module. The last convolution begins at zero, so that deep stacks start as the identity and
     need no normalisation layer (which would cost more time than the convolutions on a CPU)."""
@@ -35,8 +40,8 @@ class Residual(nn.Module):
         half = channels // 2
         self.body = nn.Sequential(
             nn.ReLU(), nn.Conv2d(channels, half, 1),
-            nn.ReLU(), nn.Conv2d(half, half, 3, padding=1),
-            nn.ReLU(), nn.Conv2d(half, channels, 1),
+            nn.ReLU(inplace=True), nn.Conv2d(half, half, 3, padding=1),
+            nn.ReLU(inplace=True), nn.Conv2d(half, channels, 1),
         )  # fmt: skip
         nn.init.zeros_(self.body[-1].weight)
 
@@ -81,7 +86,7 @@ class Generator(nn.Module):
         super().__init__()
         self.reach = reach
         pictures = 4 * REFERENCES + 3 + 3  # references with coverage, plate, previous output
-        self.stem = nn.Sequential(nn.Conv2d(4 * pictures, 2 * detail, 3, padding=1), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(4 * pictures, 2 * detail, 3, padding=1), nn.ReLU(inplace=True))
         self.squeeze = nn.Conv2d(4 * 2 * detail, channels, 1)
         self.pose = nn.Conv2d(labels.CHANNELS + 1, channels, 1)
         self.stacks = nn.ModuleList(nn.Sequential(Hourglass(channels, 3), Residual(channels)) for _ in range(stacks))
@@ -91,9 +96,9 @@ class Generator(nn.Module):
         self.narrow = nn.Conv2d(channels, 2 * detail, 1)
         middle = 5 * detail // 2
         self.head = nn.Sequential(
-            nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, middle, 1), nn.ReLU(),
-            nn.Conv2d(middle, middle, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(middle, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
+            nn.Conv2d(4 * detail + 4 * 4 * REFERENCES, middle, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(middle, middle, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(middle, 4 * detail, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.out = nn.Conv2d(detail, 3 + 2 + REFERENCES, 3, padding=1)
         even_subpixels(self.head[-3])
@@ -113,7 +118,7 @@ class Generator(nn.Module):
         height, width = plate.shape[-2:]
         assert height % 32 == 0 and width % 32 == 0, f"window sides must be multiples of 32, not {width} x {height}"
         region = labels.draw_region(keypoints, (height, width))  # (B, 1, H/4, W/4)
-        pose = torch.cat([labels.draw_labels(keypoints, (height, width)), region], 1).to(plate.dtype)
+        pose = join(labels.draw_labels(keypoints, (height, width)), region).to(plate.dtype)
         pictures = torch.cat([references.flatten(1, 2), plate, previous], 1)  # (B, 14, H, W)
 
         stem = self.stem(F.pixel_unshuffle(pictures - 0.5, 2))  # (B, 2d, H/2, W/2)
@@ -129,10 +134,10 @@ class Generator(nn.Module):
         moved = self._move(references, self.flow(x))  # (B, REFERENCES, 4, H, W)
         # Not a pixel shuffle: two of them in a row would leave a lattice of four pixels.
         fine = F.interpolate(F.relu(self.narrow(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
-        fine = torch.cat([fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2)], 1)  # (B, 4d + 32, H/2, W/2)
+        fine = join(fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2))  # (B, 4d + 32, H/2, W/2)
         # The mean of 2x2 neighbours: what a pixel shuffle leaves of its lattice goes (Sugawara et al. 2018).
         fine = F.avg_pool2d(F.pad(self.head(fine), (0, 1, 0, 1), mode="replicate"), 2, stride=1)  # (B, d, H, W)
-        out = self.out(fine)  # (B, 3 + 2 + REFERENCES, H, W)
+        out = self.out(fine).contiguous()  # (B, 3 + 2 + REFERENCES, H, W)
 
         everywhere = torch.ones_like(plate[:, :1])
         plate = torch.cat([plate, everywhere], 1)  # a fourth channel tells how much of it is left
@@ -155,7 +160,7 @@ class Generator(nn.Module):
         """Shift each reference by its flow (B, 2 * REFERENCES, H/4, W/4), in units of ``reach`` pixels."""
         batch, count, _, height, width = references.shape
         flow = F.interpolate(
-            torch.tanh(flow.float()) * self.reach, scale_factor=4.0, mode="bilinear", align_corners=False
+            torch.tanh(flow.float().contiguous()) * self.reach, scale_factor=4.0, mode="bilinear", align_corners=False
         )
         flow = flow.reshape(batch * count, 2, height, width)
         y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
