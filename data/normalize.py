@@ -357,10 +357,10 @@ def measure(
         InputError: the anchor joints are in no frame.
     """
     floor = floor_line(keypoints, seen, fps, anchor)
-    centre = _body_centre(keypoints, seen, fps)
     xy = complete(keypoints)
     # Jitter and single wrong keypoints must not pass for long limbs.
     calm = ndimage.median_filter(xy, (_odd(0.3 * fps), 1, 1), mode="nearest")
+    centre = _body_centre(calm, fps)
     view = guess_view(calm, seen, floor, centre, fps, size)
     slope = np.tan(np.median(np.arctan2(view.height, view.distance(floor))))
     distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
@@ -371,12 +371,13 @@ def measure(
 
 def tallness(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> float:
     """See `Motion.tall`. Little of it is jitter: what that adds to one bone it takes from the next."""
-    bones = bone_lengths(view.lift(xy, distance), seen)[:, _UPRIGHT]
-    known = ~np.isnan(bones)
-    enough = known.mean(1) >= 0.5
-    if not known[enough].any(0).all():
+    flat = view.lift(xy, distance)
+    known = ~np.isnan(bone_lengths(flat, seen)[:, _UPRIGHT])
+    if (known.mean(0) < 0.1).any():
         return np.nan
-    whole = np.stack([_interpolate(b, k) for b, k in zip(bones.T, known.T, strict=True)], 1)[enough]
+    whole = bone_lengths(flat, np.ones_like(seen))[known.mean(1) >= 0.5][:, _UPRIGHT]
+    if not len(whole):
+        return np.nan
     middle = np.median(whole, 0)
     variance = 2 * (view.jitter / view.focal * np.median(distance)) ** 2
     sides = np.array([1, 2, 2, 2, 2, 1])  # of `_UPRIGHT`: legs are two
@@ -519,18 +520,9 @@ def _common_anchor(*seen: np.ndarray) -> str:
     raise InputError("the person is seen in too few frames of one of the videos to normalise; film the whole body")
 
 
-def _body_centre(keypoints: np.ndarray, seen: np.ndarray, fps: float) -> np.ndarray:
-    """(N,) x of the trunk, from neighbours in time where it is not seen, smoothed."""
-    trunk = [NECK, RIGHT_HIP, LEFT_HIP]
-    weights = seen[:, trunk] * np.array([2.0, 1.0, 1.0])
-    # With one of the joints missing the others lie to its side: take whole trunks where there are enough of them.
-    whole = (weights > 0).all(1)
-    use = whole if whole.mean() > 0.3 else weights.any(1)
-    if not use.any():
-        use, weights, trunk = seen.any(1), seen.astype(float), list(range(18))
-    total = np.maximum(weights.sum(1), 1e-9)
-    x = (weights * keypoints[:, trunk, 0]).sum(1) / total
-    x = _interpolate(x, use)
+def _body_centre(calm: np.ndarray, fps: float) -> np.ndarray:
+    """(N,) x of the trunk of (N, 19, 2) filled keypoints, smoothed: pixels."""
+    x = calm[:, [NECK, _ROOT], 0].mean(1)
     x = ndimage.median_filter(x, size=_odd(0.2 * fps), mode="nearest")
     return ndimage.gaussian_filter1d(x, 0.2 * fps, mode="nearest")
 

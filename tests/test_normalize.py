@@ -285,6 +285,17 @@ def test_gross_errors_and_dropped_frames(dance, target):
     assert np.linalg.norm((result - want)[good][:, :2], axis=-1).mean() < 1.5
 
 
+def test_one_wrong_neck_moves_nobody(dance, target):
+    """At the end of a second in which no frame shows the whole trunk: it does not stand for that second."""
+    filled = np.zeros(dance.shape[:2], bool)
+    filled[-26:-1, 11] = True
+    want, _ = onto(dance, target, filled=filled)
+    wrong = dance.copy()
+    wrong[-1, 1, 0] -= 150
+    result, _ = onto(wrong, target, filled=filled)
+    assert np.abs(result - want)[:-5].max() < 1
+
+
 def test_filled_joints_are_not_measured(dance, target):
     want, _ = onto(dance, target)
     guessed = dance.copy()
