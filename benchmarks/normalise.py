@@ -46,6 +46,7 @@ SHAPES = ((1920, 1080), (1080, 1920), (640, 480), (1080, 1080), (692, 1108))
 SECONDS = {"train": 12.0, "dance": 6.0}
 BRAKE = 0.08  # body heights per second: a foot slower than this stands
 FAILED = 10.0  # per cent
+TRIES = 400  # to draw a dance of a kind that stays in the target's picture; then another target is drawn
 LOST = 0.1  # share of the frames without the right person from which on step 1, not step 2, is to blame
 
 
@@ -260,15 +261,19 @@ def random_pairs(settings: Settings) -> list[Pair]:
         whole = random_clip(rng, stature, "still" if still else "mixed", seconds, 0.1)
         frames = round(SECONDS["train"] * whole.fps)
         target = observe(rng, cut(whole, slice(frames)), settings.noise)
+        dances: list[Pair] = []
         for kind in KINDS:
             if kind == "oneself":
                 dance = observe(rng, cut(whole, slice(frames, None)), settings.noise)
-                pairs.append(as_pair(kind, (), target, dance, dance.world))
+                dances.append(as_pair(kind, (), target, dance, dance.world))
                 continue
-            pair = None
-            while pair is None:
-                pair = random_pair(rng, kind, stature, still, target, settings.noise)
-            pairs.append(pair)
+            tries = (random_pair(rng, kind, stature, still, target, settings.noise) for _ in range(TRIES))
+            pair = next((found for found in tries if found is not None), None)
+            if pair is None:  # no room for this kind of dance before this camera
+                break
+            dances.append(pair)
+        else:
+            pairs += dances
     return pairs[: settings.pairs]
 
 
