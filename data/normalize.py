@@ -100,7 +100,7 @@ _KINDS = tuple(dict.fromkeys(kind for *_, kind in _TREE))
 _STATURE = {"torso": 0.27, "thigh": 0.24, "shin": 0.24, "neck": 0.13}
 _SHAKE = {"torso": 1.5, "hips": 0.5}  # variance of a bone's length in that of a coordinate; 2: two ends, no mean of two
 _UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
-_HOME = 0.5  # heights that one may stand from where the target was and still be at home
+_HOME = (0.5, 0.7)  # heights across and along that one may stand from where the target was and still be at home
 _VARIETY = 0.08  # standard deviation of the logarithm of a bone's share of the height among people
 _VAGUE = 0.045  # of somebody's height over another's, told by their bones; by their whole height 0.03
 
@@ -298,15 +298,17 @@ def at_home(dance: Motion, target: Motion) -> bool:
     """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
 
     That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was,
-    give or take half a height along the floor. Towards the camera that is far less in the picture than sideways: who
-    is filmed by another camera, even with the target's size and build, will hardly stand on that strip of it.
+    give or take half a height across and a little more along the floor. Towards the camera that is far less in the
+    picture than sideways: who is filmed by another camera, even with the target's size and build, will hardly stand on
+    that strip of it with just the size to be expected there.
     """
     lengths, doubt, _ = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
     found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
     away = np.median(target.distance)
     tall = target.view.focal / away
-    across, along = _HOME * tall, (_HOME * target.view.height / away + 0.03) * tall  # 0.03: ankles rise when one dances
+    across = _HOME[0] * tall
+    along = (_HOME[1] * target.view.height / away + 0.03) * tall  # 0.03: ankles rise when one dances
     there = all(
         goal.min() - around < np.median(way) < goal.max() + around
         for way, goal, around in ((dance.floor, target.floor, along), (dance.centre, target.centre, across))

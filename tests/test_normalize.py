@@ -77,7 +77,7 @@ def test_steps_nearer_are_not_at_home():
         calm = target.view.project(target.view.lift(target.calm, target.distance), distance)
         return replace(target, calm=calm, floor=foot, distance=distance)
 
-    assert at_home(nearer(0.0), target) and at_home(nearer(0.3), target)
+    assert at_home(nearer(0.0), target) and at_home(nearer(1.1), target)
     assert not at_home(nearer(1.5), target)
 
 
