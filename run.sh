@@ -13,7 +13,7 @@ case "${1:-}" in
     exit 0
     ;;
 "")
-    settings=(--train_video "$here/data/sample/train.mp4" --test_video "$here/data/sample/test.mp4" --epochs 5 --max_minutes 7)
+    settings=(--train_video "$here/data/sample/train.mp4" --test_video "$here/data/sample/test.mp4" --pose_flip --epochs 5 --max_minutes 7)
     echo "sample pair: install (2-5 minutes, once), read both videos (2 minutes), train (7), render (2) on two CPU cores"
     ;;
 *)

@@ -63,8 +63,10 @@ def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
         swaps[[right, left]] = np.count_nonzero(exchanged)
 
     seen = ~np.isnan(points[..., 0])
-    for reject in (find_long_bones, find_jumps, find_spikes, find_islands):
-        points[reject(points, size, fps)] = np.nan
+    points[find_long_bones(points, size)] = np.nan
+    points[find_jumps(points, confidence, size, fps)] = np.nan
+    points[find_spikes(points, size, fps)] = np.nan
+    points[find_islands(points, fps)] = np.nan
     outliers = seen & np.isnan(points[..., 0])
     confidence[outliers] = 0
 
@@ -141,7 +143,7 @@ def find_swaps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     return exchanged & ~np.isnan(pairs).any(axis=(2, 3))
 
 
-def find_long_bones(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+def find_long_bones(points: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Outer ends of limbs half as long again as this person's limb nearly ever is: (N, 18) bool."""
     wrong = np.zeros(points.shape[:2], bool)
     for inner, outer in BONES:
@@ -152,13 +154,14 @@ def find_long_bones(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndar
     return wrong
 
 
-def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+def find_jumps(points: np.ndarray, confidence: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18) bool that are off the likeliest course through time.
 
-    A course is a choice of the frames in which a keypoint is believed. Each believed frame earns 1; each step that is
-    faster than a body moves, or breaks with the velocity before and after it, costs more than two frames, or the frames
-    of 0.15 s: what jumps away for less than twice that time and comes back is better left out. Dynamic programming
-    finds the best course, for all keypoints at once.
+    A course is a choice of the frames in which a keypoint is believed. Each believed frame earns 1, less where the
+    keypoint is for some frames less sure than it can be; each step that is faster than a body moves, or breaks with the
+    velocity before and after it, costs more than two frames, or the frames of 0.15 s: what jumps away for less than
+    twice that time and comes back is better left out. Dynamic programming finds the best course, for all keypoints
+    at once.
     """
     frames = len(points)
     if not frames:
@@ -173,6 +176,9 @@ def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     arriving = np.diff(padded, axis=0, prepend=np.nan)  # velocities, pixels a frame
     leaving = np.diff(padded, axis=0, append=np.nan)
     worth = np.full((frames + reach_back, 18), -np.inf)  # of the best course that ends here
+    sure = np.array([np.quantile(c[c > 0], 0.75) if (c > 0).any() else 1.0 for c in confidence.T])
+    lasting = median_filter(confidence, (2 * round(0.1 * fps) + 1, 1), mode="nearest")
+    earned = np.clip(lasting / sure, 0.35, 1)
     settled = np.zeros(18)  # worth of the best course that ends more than `reach_back` frames ago, and its end
     settled_end = np.full(18, -1)
     came_from = np.full((frames + reach_back, 18), -1)
@@ -196,7 +202,7 @@ def find_jumps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
         gain = options[best, columns]
         start_anew = settled >= gain
         came_from[t] = np.where(start_anew, settled_end, t - reach_back + best)
-        worth[t] = np.where(seen, 1 + np.where(start_anew, settled, gain), -np.inf)
+        worth[t] = np.where(seen, earned[t - reach_back] + np.where(start_anew, settled, gain), -np.inf)
     believed = np.zeros((frames + reach_back, 18), bool)
     for k in range(18):
         t = int(worth[:, k].argmax())
@@ -246,7 +252,7 @@ def _deviation(values: np.ndarray, times: np.ndarray, reach: float) -> np.ndarra
     return deviation
 
 
-def find_islands(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
+def find_islands(points: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18) bool seen for less than 0.1 s between long gaps: they would only flash."""
     wrong = np.zeros(points.shape[:2], bool)
     for k in range(18):

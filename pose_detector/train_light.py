@@ -41,7 +41,7 @@ class Settings:
     """Labelled photos: PHOTOS.zip holds JPEG files, PHOTOS.npz `joints` (N, 14, 3) in the order of their names."""
     teacher: Path | None = None
     """OpenPose-format ONNX network that marks in the photos what the labels leave out."""
-    figures: int = 2000
+    figures: int = 3200
     """Rendered figures to learn from."""
     rooms: int = 80
     """Rendered rooms, each with people in a dozen places."""
@@ -49,7 +49,7 @@ class Settings:
     """Channels, as a share of the published network's."""
     refinements: int = 2
     """Refinement stages."""
-    examples: int = 266_000
+    examples: int = 377_000
     """Crops to train on; the learning rate follows them."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4

@@ -146,6 +146,15 @@ def test_gross_errors_do_not_survive(rng, truth, keypoint, length, start):
         assert result.filled[start : start + length, keypoint].all()
 
 
+def test_between_two_courses_the_surer_one_is_believed():
+    standing = np.tile(dance(np.random.default_rng(0), 1, FPS, TORSO), (69, 1, 1))
+    keypoints = seen(standing)
+    ghost = np.arange(69) % 20 > 8  # more often elsewhere, but never sure
+    keypoints[ghost, 4, :2] += 1.5 * TORSO
+    keypoints[ghost, 4, 2] = 0.2
+    np.testing.assert_allclose(clean(keypoints, FPS).keypoints[:, 4, :2], standing[:, 4], atol=1)
+
+
 def test_a_lesser_error_of_one_frame_is_found(rng, truth):
     bad = truth + rng.standard_normal(truth.shape) * 0.01 * TORSO
     bad[100, 10] += [0.3 * TORSO, 0]
