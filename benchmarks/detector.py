@@ -1,10 +1,11 @@
 """How fast and how good is the detector? Prints one table.
 
-    python benchmarks/detector.py [--weights FILE] [--truth DIR] [--shared DIR] [--teacher FILE.onnx]
+    python benchmarks/detector.py [--weights FILE] [--truth DIR] [--workspace DIR] [--shared DIR] [--teacher FILE.onnx]
 
 Speed: frames a second of each stage on frames of the first sample clip, of step 1 as a whole (decoding, finding people,
 writing pictures), and of the network's convolutions alone, the bound. Accuracy: share of keypoints within 0.2 torso
-lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), of the
+lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), by the
+detector in some of the frames and, with a workspace where step 1 has run on them, as step 1 left them in all; of the
 labels of the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
 """
 
@@ -22,8 +23,10 @@ import torch
 import tyro
 from torch import nn
 
+from data.annotations import Annotations
 from data.video import read_frames, write_video
 from data.video2data import detect
+from main.config import Config
 from pose_detector.detector import Detector
 from pose_detector.networks import OpenPose, PoseNetwork
 
@@ -38,6 +41,7 @@ class Settings:
     weights: str = ""  # as the setting pose_weights
     random: bool = False  # OpenPose's network with random weights: its speed only
     truth: Path | None = None  # folder of train_keypoints.npz and test_keypoints.npz
+    workspace: Path | None = None  # where step 1 has run on the sample clips
     shared: Path = ROOT.parent / "shared"  # folder of clips and photos; what is absent is left out
     teacher: Path | None = None  # ONNX network to compare with, on the photos and the real clips
     height: int | None = None  # of the network's input, pixels
@@ -131,7 +135,7 @@ def row(name: str, found: list[np.ndarray], known: list[np.ndarray]) -> tuple[st
     found, known = np.array(found), np.array(known)
     share = found.sum() / max(known.sum(), 1)
     wrists = found[:, WRISTS].sum() / max(known[:, WRISTS].sum(), 1)
-    return name, f"{share:8.1%}   wrists {wrists:.1%} of {known.sum()} keypoints"
+    return name, f"{share:8.2%}   wrists {wrists:.1%} of {known.sum()} keypoints"
 
 
 def torso_length(keypoints: np.ndarray) -> float:
@@ -149,6 +153,18 @@ def sample_clips(settings: Settings, detector: Detector) -> list[tuple[str, str]
         people = [p for batch in batches(frames, settings.batch) for p in detector(batch)]
         found = [hits(t[:, :2], v, torso_length(t), p) for t, v, p in zip(truth, visible, people, strict=True)]
         rows.append(row(f"sample {name}.mp4, truth", found, list(visible)))
+    return rows
+
+
+def annotations(settings: Settings) -> list[tuple[str, str]]:
+    """Visible keypoints of the rendered clips in every frame as step 1 left them: tracked, cleaned and filled."""
+    rows, config = [], Config(workspace=settings.workspace)
+    for name, path in (("train", config.train_annotations), ("test", config.test_annotations)):
+        with np.load(settings.truth / f"{name}_keypoints.npz") as content:
+            truth, visible = content["keypoints"], content["visible"]
+        people = ((keypoints[None, :, :2], keypoints[None, :, 2]) for keypoints in Annotations.load(path).keypoints)
+        found = [hits(t[:, :2], v, torso_length(t), p) for t, v, p in zip(truth, visible, people, strict=True)]
+        rows.append(row(f"sample {name}.mp4, step 1", found, list(visible)))
     return rows
 
 
@@ -205,6 +221,8 @@ def main(settings: Settings) -> None:
     rows = speed(settings, detector)
     if settings.truth and not settings.random:
         rows += sample_clips(settings, detector)
+        if settings.workspace:
+            rows += annotations(settings)
     if (settings.shared / "photos").is_dir() and not settings.random:
         rows += photos(settings, {"this": detector} | ({"teacher": teacher} if teacher else {}))
     if teacher and not settings.random:
