@@ -24,17 +24,17 @@ class Part:
     after: float  # ... and beyond the end
     width: float  # half its width
     near: tuple[int, ...]  # other keypoints that decide whether two frames show it alike
-    clear: bool = False  # take it from frames where no arm lies before it
+    clear: float = 0.0  # what it costs that arms lie before it in a frame
 
 
 HEAD = (0, 14, 15, 16, 17)
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
-    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=True),  # what arms hid in the torso's frame
+    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=0.5),  # what arms hid in the torso's frame
     Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12)), Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9)),
     Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
     Part(0, (8,), (11,), 0.15, 0.15, 0.35, (9, 12, 1)),  # between the thighs
-    Part(0, (1,), (8, 11), 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6)),
+    Part(0, (1,), (8, 11), 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6), clear=0.05),
     Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5)),
     Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
@@ -42,6 +42,7 @@ PARTS = (
 LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
+FACE = 0.25  # radius of a face, in torso lengths
 BINS = 16  # of each colour channel
 
 
@@ -96,7 +97,8 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float) -
     count, pieces = cv2.connectedComponents((opaque > 0).astype(np.uint8))
     kept = np.zeros(count, bool)
     kept[np.unique(pieces[bones > 0])] = True
-    return np.where(kept[pieces], opaque, 0).astype(np.uint8)
+    opaque = np.where(kept[pieces], opaque, 0).astype(np.uint8)
+    return cv2.GaussianBlur(opaque, (0, 0), 0.7)  # no stairs along the rim
 
 
 def _greatest(picture: np.ndarray) -> np.ndarray:
@@ -121,7 +123,7 @@ def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_s
     costs = np.empty((len(PARTS), len(queries), len(bank)), np.float32)
     for p, part in enumerate(PARTS):
         weight = np.full(18, 0.03, np.float32)
-        weight[list(part.near)] = 0.3
+        weight[list(part.near)] = 0.5
         weight[[*part.start, *part.end]] = 1.0
         relative = [
             (poses[..., :2] - _mean(poses, part.start)[:, None]) / scale[:, None, None]
@@ -136,7 +138,7 @@ def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_s
         qb = sum((seen[0] * q[..., i]) @ ((seen[1] > 0) * b[..., i]).T for i in (0, 1))
         cost = np.maximum(qq + bb - 2 * qb, 0) / np.maximum(both, 1e-6)
         if part.clear:
-            cost += 0.5 * _covered(bank, bank_sizes, part)
+            cost += part.clear * _covered(bank, bank_sizes, part)
         cost[:, ~_has(bank, part)] = np.inf
         costs[p] = cost
     return costs
@@ -308,14 +310,24 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     beyond = np.maximum(np.maximum(first - u, u - last), 0)
     soft = np.clip((reach - cv2.magnitude(beyond, v)) * (1 / (0.3 * reach)), 0, 1)
 
+    def here(points: np.ndarray) -> np.ndarray:  # from pixels of the source to those of the box
+        return (points - offset) @ np.linalg.inv(matrix).T - (x0, y0)
+
     below = layer[:, y0:y1, x0:x1].astype(np.float32)
     beneath = below[3] * (1 / 255)
     opacity = soft * moved[3] * np.float32(1 / 255)
     if part.layer == 1:
         opacity *= _alike(moved, texture.arms[int(_forearm(part))])
-    elif not part.clear:  # an arm that lies before the body is no part of it, if anything is known of what it hides
+        if source_pose[list(HEAD), 2].any():  # a face has an arm's colours; but a hand may lie before it
+            face = np.zeros(soft.shape, np.uint8)
+            bone_here = np.stack([start, tip + 0.3 * reach * along]) - (x0, y0)
+            middle, *own = to_fixed([*here(_mean(source_pose[None], HEAD)), *bone_here], soft.shape)
+            cv2.circle(face, middle, round(16 * FACE * person), 1, -1, cv2.LINE_8, 4)
+            cv2.line(face, *own, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
+            opacity *= 1 - face
+    elif beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
         arms = source_pose[ARMS, :]  # (4, 2, 3)
-        ends = (arms[..., :2] - offset) @ np.linalg.inv(matrix).T - (x0, y0)
+        ends = here(arms[..., :2])
         ends[2:, 1] += HAND * (ends[2:, 1] - ends[2:, 0])
         ends = to_fixed(ends.reshape(8, 2), soft.shape)
         alike: dict[int, np.ndarray] = {}
