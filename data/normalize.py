@@ -30,7 +30,17 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtri
 
-from data.skeleton import ANKLES, LEFT_HIP, LEFT_KNEE, NECK, RIGHT_HIP, RIGHT_KNEE, body_size
+from data.skeleton import (
+    ANKLES,
+    LEFT_HIP,
+    LEFT_KNEE,
+    LEFT_SHOULDER,
+    NECK,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+    RIGHT_SHOULDER,
+    body_size,
+)
 from pose_detector.errors import InputError
 
 FLIGHT = 0.9  # seconds that feet may be off the floor
@@ -88,7 +98,7 @@ class View:
 
 
 # The skeleton from the root outwards: joint, the one before, the kind of bone between; 18 stands for the middle of the
-# hips. Kinds with their usual length in heights of the person, as far as height is measured by them.
+# hips.
 _ROOT = 18
 _TREE = (
     (1, _ROOT, "torso"), (8, _ROOT, "hips"), (11, _ROOT, "hips"), (9, 8, "thigh"), (12, 11, "thigh"),
@@ -97,7 +107,16 @@ _TREE = (
     (14, 0, "eyes"), (15, 0, "eyes"), (16, 0, "ears"), (17, 0, "ears"),
 )  # fmt: skip
 _KINDS = tuple(dict.fromkeys(kind for *_, kind in _TREE))
-_STATURE = {"torso": 0.27, "thigh": 0.24, "shin": 0.24, "neck": 0.13}
+_STATURE = ("torso", "thigh", "shin", "neck")  # height is measured by them
+# Lengths as a camera that looks straight ahead sees them on who dances facing it, in heights of the person. To one that
+# looks down, what is ahead of the body looks lower: by how much, for a tangent of 1, a bone's outer end is further
+# ahead than its inner one. It is knees and nose.
+_USUAL = {
+    "torso": 0.275, "hips": 0.054, "thigh": 0.22, "shin": 0.22, "neck": 0.13,
+    "shoulders": 0.105, "upper arm": 0.165, "forearm": 0.133, "eyes": 0.029, "ears": 0.068,
+}  # fmt: skip
+_AHEAD = {"thigh": 0.09, "shin": -0.09, "neck": -0.09}
+_BUILD = 0.12  # standard deviation of the logarithm of such a length over what the others lead to expect
 _SHAKE = {"torso": 1.5, "hips": 0.5}  # variance of a bone's length in that of a coordinate; 2: two ends, no mean of two
 _UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
 _HOME = (0.5, 0.7)  # heights across and along that one may stand from where the target was and still be at home
@@ -113,6 +132,7 @@ class Motion:
         keypoints: (N, 19, 2) pixels, missing ones filled in from their neighbours in time; the last is the root.
         calm: (N, 19, 2) the same without spikes and most of the jitter, to be measured.
         seen: (N, 18) bool, the joints to rely on.
+        told: (N, 18) bool, those among them that tell lengths: of who faces the camera.
         floor: (N,) y of the floor under the person, pixels.
         centre: (N,) x of the middle of the body, pixels.
         view: the guessed camera.
@@ -127,6 +147,7 @@ class Motion:
     keypoints: np.ndarray
     calm: np.ndarray
     seen: np.ndarray
+    told: np.ndarray
     floor: np.ndarray
     centre: np.ndarray
     view: View
@@ -302,7 +323,7 @@ def at_home(dance: Motion, target: Motion) -> bool:
     picture than sideways: who is filmed by another camera, even with the target's size and build, will hardly stand on
     that strip of it with just the size to be expected there.
     """
-    lengths, doubt, _ = bones_of(dance.calm, dance.seen, target.view, target.view.distance(dance.floor))
+    lengths, doubt, _ = bones_of(dance.calm, dance.told, target.view, target.view.distance(dance.floor))
     found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
     away = np.median(target.distance)
@@ -322,18 +343,27 @@ def at_home(dance: Motion, target: Motion) -> bool:
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
     """Target's length over the dancer's of each kind of bone, in heights of the person each.
 
-    What is known badly is drawn towards what the well known ones have in common.
+    What is known badly is drawn towards what the well known ones have in common, as these cameras see it.
     """
     found, doubt = _difference(dance.lengths, dance.doubt, target)
+    theirs, hers = usual_lengths(dance.view.pitch), usual_lengths(target.view.pitch)
+    found -= np.log(hers / theirs)
     # What is mostly jitter is hardly known.
     doubt = doubt + np.nan_to_num(dance.shaken**2 + target.shaken**2)
     variety = 2 * _VARIETY**2
     common = np.average(found, weights=1 / (variety + doubt))
     likely = (found - common) * variety / (variety + doubt)
     # The whole height says it better than its parts, unless the dancer never stands upright and so seems short.
-    taller = np.nan_to_num(np.log(target.tall / dance.tall) - common)
-    likely += common + taller * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, taller) ** 2)
+    upright = [_KINDS.index(kind) for kind in _STATURE]
+    taller = np.log(target.tall / dance.tall) - np.log(hers[upright].sum() / theirs[upright].sum())
+    taller = np.nan_to_num(taller - common)
+    likely += np.log(hers / theirs) + common + taller * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, taller) ** 2)
     return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
+
+
+def usual_lengths(pitch: float) -> np.ndarray:
+    """(kinds of bones,) flat lengths in heights of the person to be expected before a camera that looks down so."""
+    return np.maximum([_USUAL[kind] + np.tan(pitch) * _AHEAD.get(kind, 0.0) for kind in _KINDS], 0.02)
 
 
 def _difference(lengths: np.ndarray, doubt: np.ndarray, target: Motion) -> tuple[np.ndarray, np.ndarray]:
@@ -363,12 +393,20 @@ def measure(
     # Jitter and single wrong keypoints must not pass for long limbs.
     calm = ndimage.median_filter(xy, (_odd(0.3 * fps), 1, 1), mode="nearest")
     centre = _body_centre(calm, fps)
-    view = guess_view(calm, seen, floor, centre, fps, size)
+    told = seen & facing(calm)[:, None]
+    view = guess_view(calm, told, floor, centre, fps, size)
     slope = np.tan(np.median(np.arctan2(view.height, view.distance(floor))))
     distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
     aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
-    bones, tall = bones_of(calm, seen, view, distance), tallness(calm, seen, view, distance)
-    return Motion(xy, calm, seen, floor, centre, view, distance, aside, *bones, tall)
+    bones, tall = bones_of(calm, told, view, distance), tallness(calm, told, view, distance)
+    return Motion(xy, calm, seen, told, floor, centre, view, distance, aside, *bones, tall)
+
+
+def facing(xy: np.ndarray) -> np.ndarray:
+    """(N,) bool, the frames of (N, 19, 2) in which the person faces the camera; all of them where these are too few."""
+    wide = (xy[:, [LEFT_SHOULDER, LEFT_HIP], 0] - xy[:, [RIGHT_SHOULDER, RIGHT_HIP], 0]).sum(1)
+    front = wide > 0.5 * np.quantile(wide, _QUANTILE)
+    return front if front.mean() > 0.3 else np.ones(len(xy), bool)
 
 
 def tallness(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> float:
@@ -401,18 +439,19 @@ def bones_of(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray)
 def guess_view(
     xy: np.ndarray, seen: np.ndarray, floor: np.ndarray, centre: np.ndarray, fps: float, size: tuple[int, int]
 ) -> View:
-    """The camera under which the person's size changes least over the floor.
+    """The camera under which the person's size changes least over the floor, and the build is the most usual.
 
     Tried is how steeply the camera looks down at the feet. Each trial gives every pose a distance and so its bones a
     length; the better the camera, the narrower the lengths lie below their upper quantile (the pinball loss of quantile
-    regression). Who hardly moves in depth says nothing; then the camera has the usual height.
+    regression). Who hardly moves in depth says nothing by that. Then long thighs over short shins and neck tell of a
+    camera high up, and its usual height has a say.
     """
     x, focal, jitter = _middle(centre, seen), FOCAL * max(size), _JITTER * np.sqrt(size[0] * size[1])
     some = np.linspace(0, len(xy) - 1, min(len(xy), 1000)).round().astype(int)
     xy, seen, line = xy[some], seen[some], floor[some]
     middle = float(np.median((xy[:, NECK, 1] + line) / 2))
     below = np.arctan((np.median(line) - middle) / focal)
-    usual = np.array([_STATURE[_TREE[bone][2]] for bone in _UPRIGHT])
+    kinds = [_TREE[bone][2] for bone in _UPRIGHT]
 
     def attempt(slope: float) -> tuple[View, float]:
         """A camera that looks down at the feet so steeply (tangent), and how badly it fits."""
@@ -426,10 +465,12 @@ def guess_view(
         over = np.log(np.maximum(bones[:, known], 1e-6) / upper[known])
         pinball = np.nanmean(np.where(over > 0, _QUANTILE * over, (_QUANTILE - 1) * over), 0)
         unit = jitter / focal * float(np.median(distance))
-        parts = [steady_quantile(bones[:, [i]], _TREE[bone][2], unit) for i, bone in enumerate(_UPRIGHT)]
-        view = replace(view, height=float(usual[known].sum() / np.concatenate(parts)[known].sum()))
-        unusual = np.log(view.height / _USUAL_HEIGHT) / _HEIGHT_SPREAD
-        return view, _WEIGHT * len(floor) / fps * float(np.log(pinball + 1e-4).sum()) + unusual**2 / 2
+        parts = np.concatenate([steady_quantile(bones[:, [i]], kind, unit) for i, kind in enumerate(kinds)])[known]
+        usual = usual_lengths(view.pitch)[[_KINDS.index(kind) for kind in kinds]][known]
+        view = replace(view, height=float(usual.sum() / parts.sum()))
+        unusual = (np.log(view.height / _USUAL_HEIGHT) / _HEIGHT_SPREAD) ** 2
+        unusual += known.sum() * np.log(parts / usual).var() / _BUILD**2
+        return view, _WEIGHT * len(floor) / fps * float(np.log(pinball + 1e-4).sum()) + unusual / 2
 
     slopes = np.linspace(np.log(0.03), np.log(1.6), 32)
     misfit = np.array([attempt(np.exp(slope))[1] for slope in slopes])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data.normalize import at_home, measure, normalise
+from data.normalize import at_home, bone_ratios, measure, normalise
 from data.skeleton import ANKLES, MIRROR, NOSE
 from pose_detector.errors import InputError
 
@@ -155,9 +155,41 @@ def test_truth_of_another_body_and_camera(target, height, tall, method, bound):
 
 def test_the_height_of_the_camera_is_found_from_a_walk():
     for height in (0.6, 1.3, 2.2):
-        clip = keypoints(figure(stroll(300, 0.7, 0.5, seed=3)), Camera(height, 6.0, 1.2, (512, 512)))
+        walk = figure(stroll(300, 0.7, 0.5, seed=3), squat=np.full(300, 0.4))
+        clip = keypoints(walk, Camera(height, 6.0, 1.2, (512, 512)))
         found = measure(clip, clip[..., 2] > 0, 25.0, (512, 512)).view.height * 1.7
         assert found == pytest.approx(height - 0.045 * 1.7, rel=0.15)  # the floor is seen at the ankles
+
+
+def test_a_camera_high_up_is_known_by_knees_ahead():
+    """Nobody moves in depth: only how long thighs and shins look tells how steeply the camera looks down."""
+    still = figure(np.zeros((100, 2)), squat=np.full(100, 0.4))
+    steep = []
+    for height in (0.5, 1.5, 2.5):
+        clip = keypoints(still, Camera(height, 3.0, 1.0, (512, 512)))
+        steep.append(measure(clip, clip[..., 2] > 0, 25.0, (512, 512)).view.pitch)
+    assert np.diff(steep).min() > 0.1 and np.ptp(steep) > 0.3
+
+
+def test_a_turn_changes_no_size(target):
+    """Before a camera high up, knees ahead look lower, and higher on who has turned away."""
+    places, camera = stroll(250, 0.3, 0.2, seed=2), Camera(2.4, 3.5, 1.0, (512, 512))
+    straight = figure(places, squat=np.full(250, 0.5))
+    angle = np.clip(np.arange(250) / 40 - 2, 0, 2) * np.pi
+    turned, middle = straight.copy(), np.stack([places[:, 0], 0 * angle, places[:, 1]], -1)[:, None]
+    off, cos, sin = straight - middle, np.cos(angle)[:, None], np.sin(angle)[:, None]
+    turned[..., 0] = middle[..., 0] + cos * off[..., 0] + sin * off[..., 2]
+    turned[..., 2] = middle[..., 2] - sin * off[..., 0] + cos * off[..., 2]
+    ratios = [
+        bone_ratios(
+            *(
+                measure(k, k[..., 2] > 0, 25.0, size)
+                for k, size in ((keypoints(w, camera), camera.size), (target, SIZE))
+            )
+        )
+        for w in (straight, turned)
+    ]
+    assert all(ratios[1][kind] == pytest.approx(ratios[0][kind], rel=0.05) for kind in ("torso", "thigh", "shin"))
 
 
 def test_bones_get_the_lengths_of_the_target(dance, target):
