@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from data.annotations import Annotations
 from main import appearance, checkpoint, window
 from main.config import Config, run_step
-from main.dataset import load_clip, rescale
+from main.dataset import load_clip
 from main.device import prepare_device
 from main.networks.generator import REFERENCES, Generator
-from main.rendering import prepare_generator, render
-from main.test import write
+from main.rendering import make_plan, prepare_generator, render
+from main.test import render_pictures, write
 from pose_detector.errors import InputError
 
-FRAMES = 100
+FRAMES = 200
 HIGH = (512, window.MOST)  # width and height of a person's window in high quality
 
 
@@ -65,12 +64,12 @@ def main(cfg: Config) -> None:
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device)
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
-    size = window.window_size(rescale(dance.keypoints, clip.scale), clip.size)
-    pictures = render(generator, clip, dance.keypoints[: FRAMES + 1], device)
-    picture = next(pictures)  # the sources are chosen before the first
-    start, cpu = time.perf_counter(), time.process_time()
-    count = sum(1 for _ in islice(pictures, FRAMES))
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    plan = make_plan(clip, dance.keypoints[:FRAMES])
+    size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
+    with tempfile.TemporaryDirectory() as folder:
+        start, cpu = time.perf_counter(), time.process_time()
+        render_pictures(generator, clip, plan, dance.frame_numbers, Path(folder), device)
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 
     pose, person = window.shift(clip.poses[0], window.window_origins(clip.poses[:1], size, clip.size)[0]), clip.sizes[0]
     sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
@@ -82,7 +81,7 @@ def main(cfg: Config) -> None:
     )
     print(f"generator    {gigaflops(generator, size, device):7.2f} GFLOP a frame")
     print(f"             {gigaflops(generator, HIGH, device):7.2f} GFLOP at {HIGH[0]}x{HIGH[1]}, high quality")
-    print(f"rendering    {count / seconds:7.1f} frames/s, texture and generator, {count} frames")
+    print(f"rendering    {count / seconds:7.1f} frames/s, {count} frames, pictures written")
     print(f"             {1e3 * cpu / count:7.1f} ms a frame of CPU, all threads together")
     print(f"  painting   {painting:7.1f} ms")
     print(f"writing      {writing:7.1f} ms")

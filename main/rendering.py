@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -15,70 +16,102 @@ from main.dataset import Clip, rescale
 from main.device import forward_type
 from main.networks.generator import Generator
 
+WARM_UP = 6  # frames; after three, no value differs by more than 1/255 from what follows another beginning
+
+
+@dataclass
+class Plan:
+    """What is known of a dance before it is rendered, for each of its N frames.
+
+    Attributes:
+        poses: (N, 18, 3) pixels of the clip's frames.
+        size: (width, height) of the person's window.
+        origins: (N, 2) int corners of the window.
+        persons: (N,) sizes of the person.
+        sources: (parts, N) indices of the clip's frames to copy from.
+    """
+
+    poses: np.ndarray
+    size: tuple[int, int]
+    origins: np.ndarray
+    persons: np.ndarray
+    sources: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+def make_plan(clip: Clip, poses: np.ndarray) -> Plan:
+    """Windows and sources for successive poses (N, 18, 3) in pixels of step 1's frames."""
+    poses = rescale(poses, clip.scale)
+    size = window.window_size(poses, clip.size)
+    origins = window.window_origins(poses, size, clip.size).astype(int)
+    persons = appearance.person_sizes(poses)
+    sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
+    return Plan(poses, size, origins, persons, sources)
+
 
 @torch.inference_mode()
 def render(
-    generator: Generator, clip: Clip, poses: np.ndarray, device: torch.device, sources: np.ndarray | None = None
+    generator: Generator, clip: Clip, plan: Plan, device: torch.device, frames: range | None = None
 ) -> Iterator[np.ndarray]:
     """Render successive poses onto the background plate.
 
     Args:
         generator: from :func:`prepare_generator`, on ``device``.
         clip: frames to copy texture from, and the plate.
-        poses: (N, 18, 3) pixels of step 1's frames; a frame in which hardly a keypoint is there shows the empty plate.
+        plan: of the dance, from :func:`make_plan`.
         device: where the generator lies.
-        sources: (parts, N) indices of the clip's frames to copy from; None: chosen by pose.
+        frames: which frames of the dance; None: all. ``WARM_UP`` frames before the first one are rendered unseen, so
+            that stretches rendered apart fit together.
 
     Yields:
-        (H, W, 3) uint8 RGB of the size of step 1's frames, one a pose.
+        (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
     """
-    poses = rescale(poses, clip.scale)
-    size = window.window_size(poses, clip.size)
-    origins = window.window_origins(poses, size, clip.size).astype(int)
-    persons = appearance.person_sizes(poses)
-    if sources is None:
-        sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
     plate = to_tensor(clip.plate, device)  # (3, H, W)
     room = clip.plate if clip.room is None else clip.room
+    frames = range(len(plan)) if frames is None else frames
     previous = plate
     started = False
-    width, height = size
-
-    def prepare(t: int) -> np.ndarray:
-        pose = window.shift(poses[t], origins[t])
-        return appearance.paint_references(pose, float(persons[t]), size, sources[:, t], clip.texture)
-
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(prepare, 0)
-        for t, (x, y) in enumerate(origins):
-            references = ahead.result()
-            if t + 1 < len(poses):
-                ahead = pool.submit(prepare, t + 1)
-            frame = room.copy()
-            if (poses[t, :, 2] > 0).sum() >= 4:
-                here = (slice(None), slice(y, y + height), slice(x, x + width))
-                pose = torch.from_numpy(window.shift(poses[t], origins[t])).to(device)
-                before = previous[here] if started else torch.zeros_like(previous[here])
-                with forward_type(device):
-                    rendering = generator(
-                        pose[None],
-                        torch.from_numpy(references).to(device)[None].float() / 255,
-                        plate[here][None],
-                        before[None],
-                    )
-                picture = rendering.picture[0].float().clamp(0, 1)
-                if frame.shape == clip.plate.shape:
-                    frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-                else:
-                    share = rendering.room[0].float()
-                    person = torch.cat([picture - share * plate[here], share]).permute(1, 2, 0).cpu().numpy()
-                    put(frame, person, (x, y), clip.scale)
-                previous = plate.clone()
-                previous[here] = picture
-                started = True
+    width, height = plan.size
+    for t in range(max(frames.start - WARM_UP, 0), frames.stop):
+        frame = room.copy()
+        if (plan.poses[t, :, 2] > 0).sum() >= 4:
+            x, y = plan.origins[t].tolist()
+            here = (slice(None), slice(y, y + height), slice(x, x + width))
+            pose = window.shift(plan.poses[t], plan.origins[t])
+            references = appearance.paint_references(
+                pose, float(plan.persons[t]), plan.size, plan.sources[:, t], clip.texture
+            )
+            before = previous[here] if started else torch.zeros_like(previous[here])
+            with forward_type(device):
+                rendering = generator(
+                    torch.from_numpy(pose).to(device)[None],
+                    torch.from_numpy(references).to(device)[None].float() / 255,
+                    plate[here][None],
+                    before[None],
+                )
+            picture = rendering.picture[0].float().clamp(0, 1)
+            if frame.shape == clip.plate.shape:
+                frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
             else:
-                previous = plate
+                share = rendering.room[0].float()
+                person = torch.cat([picture - share * plate[here], share]).permute(1, 2, 0).cpu().numpy()
+                put(frame, person, (x, y), clip.scale)
+            previous = plate.clone()
+            previous[here] = picture
+            started = True
+        else:
+            previous = plate
+        if t >= frames.start:
             yield frame
+
+
+def stretches(count: int, parts: int) -> list[range]:
+    """Cut ``count`` frames into at most ``parts`` stretches, none so short that warming up would cost much."""
+    parts = max(1, min(parts, count // (4 * WARM_UP)))
+    ends = [round(i * count / parts) for i in range(parts + 1)]
+    return [range(first, last) for first, last in pairwise(ends)]
 
 
 def put(frame: np.ndarray, person: np.ndarray, origin: tuple[int, int], scale: np.ndarray) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from data.annotations import Annotations
 from main import checkpoint
 from main.config import Config, run_step
-from main.dataset import load_clip
+from main.dataset import Clip, load_clip
 from main.device import prepare_device
-from main.rendering import prepare_generator, render
+from main.networks.generator import Generator
+from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 from pose_detector.errors import InputError
+
+MOST_STREAMS = 8  # stretches of the dance that are rendered side by side, one a core
 
 
 def main(cfg: Config) -> None:
@@ -48,20 +53,42 @@ def main(cfg: Config) -> None:
     fresh = cfg.vis_dir.with_name("vis.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    with ThreadPoolExecutor(2) as pool:
-        pictures = tqdm(
-            render(generator, clip, dance.keypoints, device), total=dance.total_frames, unit="frame", desc="rendering"
-        )
-        writing = [
-            pool.submit(write, fresh / f"{number:06d}.png", picture)
-            for number, picture in zip(dance.frame_numbers, pictures, strict=True)
-        ]
-        for job in writing:
-            job.result()
+    render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
     (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
     shutil.rmtree(cfg.vis_dir, ignore_errors=True)
     os.replace(fresh, cfg.vis_dir)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
+
+
+def render_pictures(
+    generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
+) -> None:
+    """Render a dance into a folder, one PNG a frame under the frame's number; as many stretches of it side by side as
+    torch has threads, which it shares among them.
+
+    Raises:
+        InputError: a picture could not be written.
+    """
+    cores = torch.get_num_threads()
+    parts = stretches(len(plan), min(cores, MOST_STREAMS))
+    stop = threading.Event()
+
+    def work(frames: range) -> None:
+        for t, picture in zip(frames, render(generator, clip, plan, device, frames), strict=True):
+            if stop.is_set():
+                return
+            write(folder / f"{numbers[t]:06d}.png", picture)
+            with bar.get_lock():
+                bar.update()
+
+    torch.set_num_threads(max(1, cores // len(parts)))
+    with tqdm(total=len(plan), unit="frame", desc="rendering") as bar, ThreadPoolExecutor(len(parts)) as pool:
+        try:
+            for job in as_completed([pool.submit(work, frames) for frames in parts]):
+                job.result()
+        finally:
+            stop.set()
+            torch.set_num_threads(cores)
 
 
 def write(path: Path, picture: np.ndarray) -> None:

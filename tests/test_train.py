@@ -178,6 +178,27 @@ def test_rendering_gives_every_frame_and_nothing_stale(trained):
     assert np.ptp(picture[y - 3 : y + 3, x - 8 : x + 8].astype(int), axis=-1).max() > 60
 
 
+@given(st.integers(1, 2000), st.integers(1, 16))
+def test_stretches_hold_every_frame_once_and_are_not_short(count, parts):
+    cut = rendering.stretches(count, parts)
+    assert [t for stretch in cut for t in stretch] == list(range(count)) and len(cut) <= parts
+    assert len(cut) == 1 or min(map(len, cut)) > 3 * rendering.WARM_UP
+
+
+def test_stretches_rendered_apart_fit_together(trained):
+    config, device = small(trained), torch.device("cpu")
+    person = Annotations.load(config.train_annotations)
+    clip = load_clip(person, config.images_dir, config.background_image)
+    generator = checkpoint.make_generator(config)
+    checkpoint.load_weights(generator, checkpoint.load(checkpoint.newest(config.checkpoint_dir))["averaged"], trained)
+    rendering.prepare_generator(generator, device)
+    plan = rendering.make_plan(clip, clip.poses)
+    whole = list(rendering.render(generator, clip, plan, device))
+    assert len(whole) == len(plan) and np.abs(whole[10].astype(int) - whole[13]).max() > 50
+    for t, picture in zip(range(10, 14), rendering.render(generator, clip, plan, device, range(10, 14)), strict=True):
+        assert np.abs(picture.astype(int) - whole[t]).max() <= 2
+
+
 def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trained, tmp_path, capsys):
     config = small(trained)
     test.main(config)
