@@ -152,12 +152,21 @@ def background_plate(
     tiers = [lambda: alone, lambda: outlines(1.1), lambda: outlines(0.95)]
     if others is not None and any(len(people) for people in others):
         tiers.insert(0, lambda: alone | _crowd(others, size))
+    still = 0.0  # by how much the room itself changes from frame to frame
     for tier in tiers:
-        if settled.all():
-            break
         covered = tier()
         todo = ~settled & ((~covered).sum(0) >= enough)
-        plate[todo] = _masked_median(stack, covered, np.flatnonzero(todo))
+        if not todo.any():
+            continue
+        where = np.flatnonzero(todo)
+        plate[todo] = _masked_median(stack, covered, where)
+        if still:  # beside a person, what changes is the rim of clothes or a shadow, not the room
+            spread = np.zeros((height, width), np.uint8)
+            spread[todo] = _masked_spread(stack, covered, where, plate[todo])
+            todo &= ndimage.maximum_filter(spread, 5) <= 2 * still
+        else:
+            some = where[::16]
+            still = max(2.0, float(np.median(_masked_spread(stack, covered, some, plate.reshape(-1, 3)[some]))))
         settled |= todo
     return fill(plate, ~settled), ~settled
 
@@ -241,6 +250,15 @@ def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) ->
         high = np.take_along_axis(ordered, number // 2, -1)[..., 0]
         result[start : start + 16384] = (low + high + 1) // 2
     return result
+
+
+def _masked_spread(stack: np.ndarray, covered: np.ndarray, where: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """How much pixels (M,) differ from their median ``middle`` (M, 3): the median deviation over the frames in which
+    they are not covered, the largest of the channels. The other arguments are those of :func:`_masked_median`."""
+    values = stack.reshape(len(stack), -1, 3)[:, where]
+    deviations = np.maximum(values, middle) - np.minimum(values, middle)
+    free = covered.reshape(len(covered), -1)[:, where]
+    return _masked_median(deviations, free, np.arange(len(where))).max(1)
 
 
 def fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

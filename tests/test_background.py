@@ -72,6 +72,21 @@ def test_a_dancer_who_stands_still_is_filled_smoothly():
     assert np.abs(plate.astype(int) - room())[unseen].mean() < 30
 
 
+def test_a_shadow_beside_a_dancer_who_keeps_to_one_place_stays_out():
+    poses = keypoints(figure(stroll(40, 0.03, 0.0)), Camera(focal=1.2, size=SIZE))
+    rng = np.random.default_rng(0)
+    frames = []
+    for pose in poses:
+        shadow = person(np.full((SIZE[1], SIZE[0], 3), 255, np.uint8), pose).min(-1) < 255
+        reach = int(rng.integers(5, 12))
+        shadow = cv2.dilate(shadow.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+        frame = person(np.where(shadow[..., None] > 0, room() * 0.8, room()).astype(np.uint8), pose)
+        frames.append(np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8))
+    plate, unseen = background.background_plate(frames, poses)
+    assert 0.03 < unseen.mean() < 0.3
+    assert np.percentile((room() - plate.astype(int))[~unseen], 99.8) < 8
+
+
 def test_missing_detections_do_not_let_the_dancer_in():
     frames, poses = clip(stroll(60, 1.2, 0.3))
     poses[10:13] = 0
