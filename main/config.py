@@ -183,7 +183,8 @@ def parse(description: str, argv: list[str] | None = None) -> Config:
 
 
 def run_step(step: Callable[[Config], None], description: str) -> None:
-    """Run a step script: its settings from the command line, an :class:`InputError` as one line and status 2."""
+    """Run a step script: its settings from the command line; an :class:`InputError`, or a device whose memory is full, as
+    one line and status 2."""
     config = parse(description)
     try:
         step(config)
@@ -193,3 +194,12 @@ def run_step(step: Callable[[Config], None], description: str) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's; not every step needs torch
+            raise
+        print(
+            f"error: the memory of {config.device!r} does not suffice; try half of --batch_size (step 3) or of "
+            "--pose_batch (step 1), --quality normal, or --device cpu",
+            file=sys.stderr,
+        )
+        sys.exit(2)

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from main.config import Config, parse
+from main.config import Config, parse, run_step
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("data/video2data.py", "data/annot_normalize.py", "main/train.py", "main/test.py", "output/img2video.py")
@@ -35,6 +36,17 @@ def test_wrong_settings_are_refused_by_name_in_one_line(words, named, capsys):
         parse("x", words)
     complaint = capsys.readouterr().err
     assert stop.value.code == 2 and named in complaint and len(complaint.splitlines()) == 1
+
+
+def test_a_full_device_is_one_line(monkeypatch, capsys):
+    def step(config):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(sys, "argv", ["step"])
+    with pytest.raises(SystemExit) as stop:
+        run_step(step, "x")
+    complaint = capsys.readouterr().err
+    assert stop.value.code == 2 and "--batch_size" in complaint and len(complaint.splitlines()) == 1
 
 
 @pytest.mark.parametrize("step", STEPS)
