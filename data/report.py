@@ -104,7 +104,7 @@ def advice(
         )
     for name, joints in skeleton.GROUPS.items():
         if seen[list(joints)].mean() < 0.7:
-            lines.append(f"few {name} are seen; {_ADVICE[name]}")
+            lines.append(f"{name} seldom seen; {_ADVICE[name]}")
     if people > 1:
         lines.append("if this is not the dancer you mean, name another with --person 0, 1, ... (--preview shows who)")
     if shift > 0.005 * width:

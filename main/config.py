@@ -183,7 +183,7 @@ def parse(description: str, argv: list[str] | None = None) -> Config:
 
 
 def run_step(step: Callable[[Config], None], description: str) -> None:
-    """Run a step script: its settings from the command line; an :class:`InputError`, or a device with too little memory,
+    """Run a step script: its settings from the command line; an :class:`InputError`, or a device without enough memory,
     as one line and status 2."""
     config = parse(description)
     try:

@@ -79,7 +79,7 @@ def wrists(poses):
         (feet, "feet are cut off in .* film the whole body"),
         (side, "leaves the picture"),
         (small, "small .a torso of 1[3-7] pixels.*frame_area"),
-        (wrists, "few wrists .* exposure"),
+        (wrists, "wrists seldom seen.*exposure"),
     ],
 )
 def test_what_is_wrong_is_told_with_advice(change, words):
