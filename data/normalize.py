@@ -19,6 +19,7 @@ lengths      A high quantile over time of what one sees of a bone: foreshortenin
              to it, which is much where the person is small in the picture.
 travel       Squeezed where head, trunk or legs would leave the picture (arms may), or leave it further than the
              target's own do.
+jitter       What each keypoint does alone is damped; what they do together is the dance.
 bad frames   A frame with too few joints still has its place from its neighbours; missing joints stay missing.
 """
 
@@ -165,7 +166,7 @@ class Report:
 
     Attributes:
         anchor: joints that the floor line was taken from.
-        unchanged: the dance shows the target before the target's camera, and was left as it is.
+        unchanged: the dance shows the target before the target's camera, and was left where it is.
         scale: (N,) factor on the dancer's size in each frame.
         travel_gain: share of the sideways travel that was kept.
         floor: (N,) floor line in the target's picture, pixels.
@@ -214,7 +215,9 @@ def normalise(
     a = measure(dance, seen_a, dance_fps, dance_size, _ANCHORS[anchor])
     b = goal = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
     alike = dance_size == target_size and abs(np.log(dance_fps / target_fps)) < 0.02
-    if method == "limbs" and alike and at_home(a, b):
+    home = method == "limbs" and alike and at_home(a, b)
+    a = replace(a, keypoints=quiet(a, b) if home else quiet(a))
+    if home:
         b = a
     moved = _by_limbs(a, b, list(_ANCHORS[anchor]), target_size[1]) if method == "limbs" else _by_scale(a, b)
     keep = 1.0
@@ -315,6 +318,33 @@ def _by_scale(a: Motion, b: Motion) -> _Moved:
     return _Moved(there + scale[:, None, None] * (a.keypoints - here), scale, place, stand, floor)
 
 
+def quiet(dance: Motion, *same: Motion) -> np.ndarray:
+    """The dance's keypoints (N, 19, 2) with less jitter, in pixels.
+
+    A body's keypoints move together, jitter moves each alone. Of the principal components of all coordinates over time
+    a dance hardly uses half, so that their median variance is jitter's, and each is damped by its share of that
+    (Wiener's filter). No keypoint is moved further than jitter reaches, so that what is done only once stays.
+
+    Args:
+        dance: one video.
+        same: others of the same person before the same camera.
+    """
+    poses = np.concatenate([_without_spikes(motion) for motion in (dance, *same)]).reshape(-1, 38)
+    poses -= poses.mean(0)
+    variance, ways = np.linalg.eigh(poses.T @ poses / len(poses))
+    jitter = max(float(np.median(variance)), 0.0)
+    lost = np.minimum(jitter / np.maximum(variance, 1e-9), 1)
+    move = -(poses[: len(dance.keypoints)] @ ways * lost @ ways.T).reshape(-1, 19, 2)
+    far = np.linalg.norm(move, axis=-1, keepdims=True)
+    return dance.keypoints + move * np.minimum(1, 3 * np.sqrt(jitter) / np.maximum(far, 1e-9))
+
+
+def _without_spikes(motion: Motion) -> np.ndarray:
+    """Keypoints (N, 19, 2); calm ones where they are off by a tenth of the person's height."""
+    off = np.linalg.norm(motion.keypoints - motion.calm, axis=-1, keepdims=True)
+    return np.where(off > 0.1 * np.median(np.ptp(motion.calm[..., 1], axis=1)), motion.calm, motion.keypoints)
+
+
 def at_home(dance: Motion, target: Motion) -> bool:
     """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
 
@@ -323,7 +353,8 @@ def at_home(dance: Motion, target: Motion) -> bool:
     picture than sideways: who is filmed by another camera, even with the target's size and build, will hardly stand on
     that strip of it with just the size to be expected there.
     """
-    lengths, doubt, _ = bones_of(dance.calm, dance.told, target.view, target.view.distance(dance.floor))
+    shown = dance.calm, dance.told, target.view, target.view.distance(dance.floor)
+    lengths, doubt, _ = bones_of(*shown)
     found, doubt = _difference(lengths, doubt, target)
     common = np.average(found, weights=1 / (2 * _VARIETY**2 + doubt))
     away = np.median(target.distance)
@@ -337,7 +368,8 @@ def at_home(dance: Motion, target: Motion) -> bool:
     # On average like the target, and in no bone quite another; `doubt` is generous: it is how much a bone's picture
     # varies in a dance, where quantiles of many frames are compared.
     unlike = (found - common) ** 2 / (0.03**2 + doubt)
-    return bool(abs(common) < 0.08 and unlike.mean() < 0.6 and unlike.max() < 2.5 and there)
+    larger = _larger(common, np.log(target.tall / tallness(*shown)))
+    return bool(abs(larger) < 0.08 and unlike.mean() < 0.6 and unlike.max() < 2.5 and there)
 
 
 def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
@@ -353,12 +385,19 @@ def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
     variety = 2 * _VARIETY**2
     common = np.average(found, weights=1 / (variety + doubt))
     likely = (found - common) * variety / (variety + doubt)
-    # The whole height says it better than its parts, unless the dancer never stands upright and so seems short.
     upright = [_KINDS.index(kind) for kind in _STATURE]
     taller = np.log(target.tall / dance.tall) - np.log(hers[upright].sum() / theirs[upright].sum())
-    taller = np.nan_to_num(taller - common)
-    likely += np.log(hers / theirs) + common + taller * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, taller) ** 2)
+    likely += np.log(hers / theirs) + _larger(common, taller)
     return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
+
+
+def _larger(common: float, taller: float) -> float:
+    """Logarithm of one person's size over a dancer's, from what bones have in common and from the whole height.
+
+    The height says it better than its parts, unless the dancer never stands upright and so seems short.
+    """
+    more = float(np.nan_to_num(taller - common))
+    return common + more * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, more) ** 2)
 
 
 def usual_lengths(pitch: float) -> np.ndarray:
