@@ -27,11 +27,12 @@ def main(config: Config) -> None:
         check_same_video(target, config.train_video_path, _TRAIN)
     if config.test_video_path.exists():
         check_same_video(dance, config.test_video_path, _TEST)
+    poses, size = alike(dance.keypoints, dance.frame_size, target.frame_size)
     keypoints, report = normalise(
-        dance.keypoints,
+        poses,
         dance.filled,
         dance.fps,
-        dance.frame_size,
+        size,
         target.keypoints,
         target.filled,
         target.fps,
@@ -56,6 +57,21 @@ def main(config: Config) -> None:
         print(line)
     for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
         print(f"written: {path}")
+
+
+def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """Keypoints (N, 18, 3) in pixels of frames of the target's (width, height), if theirs have the same shape: in high
+    quality a dance is read at a lower resolution, and who drives themselves should be recognised nevertheless.
+
+    Returns:
+        the keypoints, missing ones as they were, and the size of the frames whose pixels they are in.
+    """
+    scale = np.divide(target, size)
+    if abs(scale[0] / scale[1] - 1) > 0.02:  # sides are multiples of 32
+        return poses, size
+    moved = poses.copy()
+    moved[..., :2] = np.where(poses[..., 2:] > 0, (poses[..., :2] + 0.5) * scale - 0.5, poses[..., :2])
+    return moved, target
 
 
 def write_preview(config: Config, dance: Annotations, normal: Annotations) -> None:

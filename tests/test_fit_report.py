@@ -91,6 +91,17 @@ def test_settings_are_obeyed(config):
     assert worst[1] < 1.2 * pose_range.FAR < worst[0]
 
 
+def test_who_drives_herself_is_recognised_at_another_resolution(config, target, capsys):
+    large = target.keypoints.copy()
+    large[..., :2] = (large[..., :2] + 0.5) * 3.75 - 0.5  # as --quality high reads the training video only
+    replace(target, keypoints=large, frame_size=(1920, 1080)).save(config.train_annotations)
+    target.save(config.test_annotations)
+    annot_normalize.main(config)
+    assert "stay as they are" in capsys.readouterr().out
+    moved = Annotations.load(config.norm_test_annotations).keypoints[..., :2] - large[..., :2]
+    assert np.abs(moved[target.keypoints[..., 2] > 0]).max() < 0.05 * 1080
+
+
 @pytest.mark.parametrize("which", ["train_annotations", "test_annotations"])
 def test_nobody_to_normalise_is_one_clear_line(config, which):
     empty = Annotations.load(getattr(config, which))
