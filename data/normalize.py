@@ -143,6 +143,7 @@ class Motion:
         doubt: (kinds of bones,) standard deviations of their logarithms.
         shaken: (kinds of bones,) logarithms of how much longer they look by jitter.
         tall: from the nose to the feet along the bones, at its most upright, in heights of the person; NaN if unseen.
+        crouch: logarithm of how much more that is than mostly.
     """
 
     keypoints: np.ndarray
@@ -158,6 +159,7 @@ class Motion:
     doubt: np.ndarray
     shaken: np.ndarray
     tall: float
+    crouch: float
 
 
 @dataclass(frozen=True)
@@ -368,7 +370,8 @@ def at_home(dance: Motion, target: Motion) -> bool:
     # On average like the target, and in no bone quite another; `doubt` is generous: it is how much a bone's picture
     # varies in a dance, where quantiles of many frames are compared.
     unlike = (found - common) ** 2 / (0.03**2 + doubt)
-    larger = _larger(common, np.log(target.tall / tallness(*shown)))
+    tall, crouch = tallness(*shown)
+    larger = _larger(common, np.log(target.tall / tall), crouch, target.crouch)
     return bool(abs(larger) < 0.08 and unlike.mean() < 0.6 and unlike.max() < 2.5 and there)
 
 
@@ -387,17 +390,17 @@ def bone_ratios(dance: Motion, target: Motion) -> dict[str, float]:
     likely = (found - common) * variety / (variety + doubt)
     upright = [_KINDS.index(kind) for kind in _STATURE]
     taller = np.log(target.tall / dance.tall) - np.log(hers[upright].sum() / theirs[upright].sum())
-    likely += np.log(hers / theirs) + _larger(common, taller)
+    likely += np.log(hers / theirs) + _larger(common, taller, dance.crouch, target.crouch)
     return dict(zip(_KINDS, np.exp(likely).tolist(), strict=True))
 
 
-def _larger(common: float, taller: float) -> float:
-    """Logarithm of one person's size over a dancer's, from what bones have in common and from the whole height.
+def _larger(common: float, taller: float, *crouch: float) -> float:
+    """Logarithm of one person's size over another's, from what bones have in common and from the whole height.
 
-    The height says it better than its parts, unless the dancer never stands upright and so seems short.
+    The height says it better than its parts, unless one of them hardly ever stands upright and so seems short.
     """
-    more = float(np.nan_to_num(taller - common))
-    return common + more * _VAGUE**2 / (_VAGUE**2 + 0.03**2 + 4 * max(0, more) ** 2)
+    share = _VAGUE**2 / (_VAGUE**2 + 0.03**2 + sum(c**2 for c in crouch))
+    return common + float(np.nan_to_num(share * (taller - common)))
 
 
 def usual_lengths(pitch: float) -> np.ndarray:
@@ -438,7 +441,7 @@ def measure(
     distance = view.distance(ndimage.gaussian_filter1d(floor, np.clip(0.04 / slope, 0.1, 0.5) * fps, mode="nearest"))
     aside = distance * (centre - view.x) / (view.focal * np.cos(view.pitch))
     bones, tall = bones_of(calm, told, view, distance), tallness(calm, told, view, distance)
-    return Motion(xy, calm, seen, told, floor, centre, view, distance, aside, *bones, tall)
+    return Motion(xy, calm, seen, told, floor, centre, view, distance, aside, *bones, *tall)
 
 
 def facing(xy: np.ndarray) -> np.ndarray:
@@ -448,19 +451,18 @@ def facing(xy: np.ndarray) -> np.ndarray:
     return front if front.mean() > 0.3 else np.ones(len(xy), bool)
 
 
-def tallness(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> float:
-    """See `Motion.tall`. Little of it is jitter: what that adds to one bone it takes from the next."""
+def tallness(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> tuple[float, float]:
+    """`Motion.tall` and `Motion.crouch`. Little of it is jitter: what that adds to one bone it takes from the next."""
     flat = view.lift(xy, distance)
     known = ~np.isnan(bone_lengths(flat, seen)[:, _UPRIGHT])
-    if (known.mean(0) < 0.1).any():
-        return np.nan
     whole = bone_lengths(flat, np.ones_like(seen))[known.mean(1) >= 0.5][:, _UPRIGHT]
-    if not len(whole):
-        return np.nan
+    if (known.mean(0) < 0.1).any() or not len(whole):
+        return np.nan, np.nan
     middle = np.median(whole, 0)
     variance = 2 * (view.jitter / view.focal * np.median(distance)) ** 2
-    sides = np.array([1, 2, 2, 2, 2, 1])  # of `_UPRIGHT`: legs are two
-    return float(np.quantile(whole @ (1 / sides), 0.95) - (middle - steady(middle, variance)) @ (1 / sides))
+    share = 1 / np.array([1, 2, 2, 2, 2, 1])  # of `_UPRIGHT`: legs are two
+    mostly, most = np.quantile(whole @ share, (0.6, 0.95))
+    return float(most - (middle - steady(middle, variance)) @ share), float(np.log(most / mostly))
 
 
 def bones_of(xy: np.ndarray, seen: np.ndarray, view: View, distance: np.ndarray) -> tuple[np.ndarray, ...]:

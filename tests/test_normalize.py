@@ -234,12 +234,12 @@ def test_the_same_jitter_on_a_small_and_a_large_person_changes_no_size():
     assert height(result) == pytest.approx(height(truth), rel=0.05)
 
 
-def test_who_never_stands_upright_is_no_child(target):
-    """Always in a squat: the whole height says little, the upper body says it."""
-    places = stroll(250, 0.5, 0.4, seed=2)
-    results = [onto(keypoints(figure(places, squat=s), Camera(1.0, 5.0)), target)[0] for s in (None, np.full(250, 0.8))]
-    upright, low = (np.median(k[:, [8, 11], 1].mean(1) - k[:, 1, 1]) for k in results)
-    assert low == pytest.approx(upright, rel=0.05)
+def test_who_hardly_ever_stands_upright_is_no_child(target):
+    """Always in a squat, now deeper, now less: the whole height says little, the upper body says it."""
+    places, low = stroll(250, 0.5, 0.4, seed=2), 0.8 + 0.2 * np.sin(np.arange(250) / 12)
+    clips = [keypoints(figure(places, squat=s), Camera(1.0, 5.0)) for s in (None, low)]
+    upright, low = (np.median(k[:, [8, 11], 1].mean(1) - k[:, 1, 1]) for k in (onto(c, target)[0] for c in clips))
+    assert low == pytest.approx(upright, rel=0.035)
 
 
 def test_what_is_done_once_is_no_jitter(dance):
