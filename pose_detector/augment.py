@@ -14,6 +14,19 @@ LIMB_RADIUS = 8.0  # half width of a limb's field, pixels of the network's input
 
 
 @dataclass
+class View:
+    """A teacher network's answer to a picture, or to a part of it.
+
+    Attributes:
+        maps: (57, h, w) uint8: heat maps * 255, PAFs * 127 + 128.
+        matrix: (2, 3) float32 from pixels of the picture to those of the teacher's input; turns, scales and shifts.
+    """
+
+    maps: np.ndarray
+    matrix: np.ndarray
+
+
+@dataclass
 class Picture:
     """A picture to learn from.
 
@@ -22,16 +35,19 @@ class Picture:
         keypoints: (P, 18, 3) float32: x and y in pixels, and 1 where the keypoint is known to lie there, else 0.
         alpha: (H, W) uint8, the share of the figures in each pixel, or None: the whole picture counts.
         complete: Whether `keypoints` are all that can be seen; else nothing is known of other people and keypoints.
-        maps: (57, h, w) uint8 from a teacher network, for what is not complete: heat maps * 255, PAFs * 127 + 128.
-        maps_scale: Pixels of the teacher's input per pixel of the picture.
+        views: What a teacher network saw, for what is not complete; the first that shows a place is believed.
     """
 
     rgb: np.ndarray
     keypoints: np.ndarray
     alpha: np.ndarray | None = None
     complete: bool = True
-    maps: np.ndarray | None = None
-    maps_scale: float = 1.0
+    views: tuple[View, ...] = ()
+
+
+def compose(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """(2, 3) affine matrix of one map after another."""
+    return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
 
 
 def cell_centres(cells: int) -> np.ndarray:
@@ -83,35 +99,53 @@ def warp_keypoints(keypoints: np.ndarray, matrix: np.ndarray, mirrored: bool) ->
     return warped[:, SWAP] if mirrored else warped
 
 
-def warp_maps(maps: np.ndarray, scale: float, matrix: np.ndarray, mirrored: bool, cells: int) -> np.ndarray:
-    """A teacher's maps, seen through the (2, 3) matrix from picture to crop: (57, cells, cells) float32."""
-    back = cv2.invertAffineTransform(matrix)
+def warp_maps(view: View, matrix: np.ndarray, mirrored: bool, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """A teacher's maps, seen through the (2, 3) matrix from picture to crop.
+
+    Returns:
+        (57, cells, cells) float32, and which cells the view shows, (cells, cells) bool.
+    """
+    back = compose(view.matrix, cv2.invertAffineTransform(matrix))  # crop -> teacher's input
     centres = cell_centres(cells)
-    grid = np.stack(np.meshgrid(centres, centres), axis=-1) @ back[:, :2].T + back[:, 2]  # pixels of the picture
-    grid = (((grid + 0.5) * scale) / STRIDE - 0.5).astype(np.float32)
-    planes = np.ascontiguousarray(maps.transpose(1, 2, 0))
-    neutral = [0.0] * HEATMAPS + [128.0] * PAFS
-    border = cv2.copyMakeBorder(planes, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    border[[0, -1]] = border[:, [0, -1]] = neutral
-    seen = cv2.remap(border, grid + 1, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1) @ back[:, :2].T + back[:, 2]
+    grid = ((grid + 0.5) / STRIDE - 0.5).astype(np.float32)
+    height, width = view.maps.shape[1:]
+    shown = ((grid > -0.5) & (grid < np.array([width, height]) - 0.5)).all(axis=-1)
+    planes = np.ascontiguousarray(view.maps.transpose(1, 2, 0))
+    seen = cv2.remap(planes, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen = seen.transpose(2, 0, 1).astype(np.float32)
     heat, pafs = seen[:HEATMAPS] / 255, (seen[HEATMAPS:] - 128) / 127
-    turn = matrix[:, :2] / np.sqrt(abs(np.linalg.det(matrix[:, :2])))  # reflects where it mirrors
+    turn = np.linalg.inv(back[:, :2])
+    turn /= np.sqrt(abs(np.linalg.det(turn)))  # reflects where it mirrors
     pafs[PAF_CHANNELS] = np.einsum("ij,ljhw->lihw", turn, pafs[PAF_CHANNELS])
     maps = np.concatenate([heat, pafs])
-    return maps[CHANNELS] if mirrored else maps
+    return (maps[CHANNELS] if mirrored else maps), shown
 
 
-def merge_teacher(drawn: np.ndarray, teacher: np.ndarray | None, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def look(views: tuple[View, ...], matrix: np.ndarray, mirrored: bool, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """`warp_maps` of several views; each fills in what those before it do not show."""
+    maps = np.zeros((HEATMAPS + PAFS, cells, cells), dtype=np.float32)
+    shown = np.zeros((cells, cells), dtype=bool)
+    for view in views:
+        more, there = warp_maps(view, matrix, mirrored, cells)
+        maps = np.where(there & ~shown, more, maps)
+        shown |= there
+    return maps, shown
+
+
+def merge_teacher(
+    drawn: np.ndarray, teacher: np.ndarray, shown: np.ndarray, person: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels where there are some, the teacher's word elsewhere.
 
     In the box around the labelled person the labels alone count for the keypoints and limbs that they name: the
     teacher may have confused left and right there. Outside of it, and for all other channels, the teacher is believed,
-    half as much; without a teacher they do not count.
+    half as much; where it was not asked they do not count.
 
     Args:
         drawn: (57, h, w) maps of the labelled person.
-        teacher: (57, h, w) or None.
+        teacher: (57, h, w).
+        shown: (h, w) bool, where the teacher was asked.
         person: (18, 3) keypoints of the labelled person in pixels.
 
     Returns:
@@ -128,38 +162,78 @@ def merge_teacher(drawn: np.ndarray, teacher: np.ndarray | None, person: np.ndar
     limb_known = known[LIMBS].all(axis=1)
     channel_known[HEATMAPS + PAF_CHANNELS[limb_known]] = True
     labelled = channel_known[:, None, None] & box
-    trust = 0.0 if teacher is None else 0.5
-    weights = np.where(labelled | (np.abs(drawn) > 0.1), 1.0, trust).astype(np.float32)
-    if teacher is None:
-        return drawn, weights
+    weights = np.where(labelled | (np.abs(drawn) > 0.1), 1.0, 0.5 * shown).astype(np.float32)
     stronger = np.where(np.abs(drawn) > np.abs(teacher), drawn, teacher)
     maps = np.where(labelled, drawn, stronger)
     maps[18] = 1 - maps[:18].max(axis=0)
     return maps, weights
 
 
-def random_view(people: np.ndarray, size: int, upright: float, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+def trunk_down(person: np.ndarray) -> np.ndarray | None:
+    """(2,) from the neck or shoulders to the hips of a person (18, 3), pixels; None where too little of it is known."""
+    ends = []
+    for joints in ([1, 2, 5], [8, 11]):
+        known = [j for j in joints if person[j, 2] > 0]
+        if not known:
+            return None
+        ends.append(person[known, :2].mean(axis=0))
+    return ends[1] - ends[0]
+
+
+def set_upright(person: np.ndarray, box: tuple[int, int]) -> np.ndarray:
+    """(2, 3) matrix from the picture to a box of height and width in which a person (18, 3) stands upright."""
+    trunk = trunk_down(person)
+    angle = 0.0 if trunk is None else np.arctan2(trunk[0], trunk[1])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = person[person[:, 2] > 0, :2] @ turn.T
+    low, high = points.min(axis=0), points.max(axis=0)
+    height, width = box
+    scale = (np.array([0.75 * width, 0.7 * height]) / np.maximum(high - low, 16)).min()  # room for the head, the hands
+    linear, middle = scale * turn, [0.5 * width, 0.53 * height]
+    return np.column_stack([linear, middle - scale * (low + high) / 2]).astype(np.float32)
+
+
+def untangle(person: np.ndarray, view: View) -> np.ndarray:
+    """A labelled person (18, 3) with arms or legs swapped where a teacher's view of it says that clearly."""
+    heat = view.maps[:18].astype(np.float32) / 255
+    x, y = ((person[:, :2] @ view.matrix[:, :2].T + view.matrix[:, 2] + 0.5) / STRIDE).astype(int).T
+    x, y = x.clip(0, heat.shape[2] - 1), y.clip(0, heat.shape[1] - 1)
+    gain = (heat[SWAP, y, x] - heat[np.arange(18), y, x]) * (person[:, 2] > 0)
+    person = person.copy()
+    for joints in ([2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13]):
+        if gain[joints].sum() > 0.6:
+            person[joints] = person[SWAP[joints]]
+    return person
+
+
+def random_view(
+    people: np.ndarray, size: int, upright: float, rng: np.random.Generator, set_up: float = 0.0
+) -> tuple[np.ndarray, bool]:
     """A random affine view of a picture: a (2, 3) matrix to a square crop of `size` pixels, and whether it mirrors.
 
-    One person, taken at random, is 0.6 to 1.15 times as large as the crop, and mostly but not always in it.
+    One person, taken at random, is 0.5 to 1.15 times as large as the crop, and mostly but not always in it.
 
     Args:
         people: (P, 18, 3) keypoints.
         size: Side of the crop, pixels.
         upright: Standard deviation of the rotation, radians.
         rng: Source of chance.
+        set_up: How often the person is first turned until the trunk stands upright.
     """
     person = people[rng.integers(len(people))]
     points = person[person[:, 2] > 0, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     extent = max((high - low).max(), 16.0)
-    scale = size * np.exp(rng.uniform(np.log(0.6), np.log(1.15))) / extent
+    scale = size * np.exp(rng.uniform(np.log(0.5), np.log(1.15))) / extent
     stretch = np.exp(rng.normal(0, 0.05))
     angle = rng.normal(0, upright) if rng.random() > 0.02 else rng.uniform(-np.pi, np.pi)
     mirrored = bool(rng.random() < 0.5)
+    trunk = trunk_down(person) if rng.random() < set_up else None
+    if trunk is not None:
+        angle += np.arctan2(-trunk[0] if mirrored else trunk[0], trunk[1])
     cos, sin = np.cos(angle), np.sin(angle)
     linear = scale * np.array([[cos, -sin], [sin, cos]]) @ np.diag([-stretch if mirrored else stretch, 1 / stretch])
-    reach = 0.28 * max(0.4, 1.2 - extent * scale / size) if rng.random() < 0.85 else 1.0
+    reach = 0.28 * max(0.4, 1.2 - extent * scale / size) if rng.random() < 0.9 else 1.0
     shift = size * (0.5 + rng.uniform(-reach, reach, 2))
     matrix = np.column_stack([linear, shift - linear @ ((low + high) / 2)])
     return matrix.astype(np.float32), mirrored
@@ -245,7 +319,7 @@ def texture(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def crop(
-    picture: Picture, size: int, upright: float, backdrop: np.ndarray, rng: np.random.Generator
+    picture: Picture, size: int, upright: float, backdrop: np.ndarray, rng: np.random.Generator, set_up: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A random view of one picture before a backdrop, without changes of colour.
 
@@ -255,12 +329,13 @@ def crop(
         upright: Standard deviation of the rotation, radians.
         backdrop: (size, size, 3) uint8, seen beyond the picture and where its alpha is 0.
         rng: Source of chance.
+        set_up: How often a person is turned until the trunk stands upright.
 
     Returns:
         rgb (size, size, 3) uint8, maps and weights (57, size / 8, size / 8), cover (size, size) float32 in [0, 1], the
         part of the backdrop that is hidden.
     """
-    matrix, mirrored = random_view(picture.keypoints, size, upright, rng)
+    matrix, mirrored = random_view(picture.keypoints, size, upright, rng, set_up)
     cells = size // STRIDE
     alpha = picture.alpha if picture.alpha is not None else np.full(picture.rgb.shape[:2], 255, dtype=np.uint8)
     cover = cv2.warpAffine(alpha, matrix, (size, size)).astype(np.float32) / 255
@@ -270,9 +345,7 @@ def crop(
     maps = draw_maps(people, (cells, cells))
     weights = np.ones_like(maps)
     if not picture.complete:
-        marks = picture.maps
-        teacher = None if marks is None else warp_maps(marks, picture.maps_scale, matrix, mirrored, cells)
-        maps, weights = merge_teacher(maps, teacher, people[0])
+        maps, weights = merge_teacher(maps, *look(picture.views, matrix, mirrored, cells), people[0])
     return rgb, maps, weights, cover
 
 

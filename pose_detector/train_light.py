@@ -5,6 +5,11 @@
 
 What takes long to make (a teacher network's maps of the photos, the figures) is kept in the cache folder; training
 goes on from the checkpoint there. The result is written to pose_detector/weights/light.pth.
+
+The file there was made in stages, each with its own cycle of the learning rate and a fresh optimiser: 266,000 examples
+with one refinement stage, then 111,000 with two, the second begun as a copy of the first (an eighth of the examples
+photos, none of them set upright; crops 128 to 192 pixels square, 8 * 160 * 160 pixels a batch); then 98,000 with the
+settings below (of these the first 17,000 with square crops, photo_share 0.5 and set_up 0.55; up to 52,000 with 0.68).
 """
 
 import copy
@@ -24,7 +29,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
 
-from pose_detector.augment import Picture, crop, degrade, occlude, paste, texture, vary_colours
+from pose_detector.augment import (
+    Picture,
+    View,
+    crop,
+    degrade,
+    occlude,
+    paste,
+    set_upright,
+    texture,
+    untangle,
+    vary_colours,
+)
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE, Light
 from pose_detector.weights import BUNDLED, save_light
 
@@ -49,21 +65,23 @@ class Settings:
     """Channels, as a share of the published network's."""
     refinements: int = 2
     """Refinement stages."""
-    examples: int = 377_000
+    examples: int = 475_000
     """Crops to train on; the learning rate follows them."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    crops: tuple[int, ...] = (128, 160, 192)
-    """Sides of the crops, pixels; one is drawn for every batch."""
-    batch_pixels: int = 8 * 160 * 160
+    crops: tuple[tuple[int, int], ...] = ((128, 128), (160, 160), (160, 96), (192, 112), (208, 120))
+    """Heights and widths of the crops, pixels; one is drawn for every batch. Narrow ones hold more of who stands."""
+    batch_pixels: int = 12 * 160 * 160
     """Pixels in a batch."""
-    photo_share: float = 0.12
+    photo_share: float = 0.72
     """Share of the examples that are photos, where there are some."""
-    scene_share: float = 0.45
-    """Share of the examples that are people in rendered rooms; the others are figures on backdrops."""
+    set_up: float = 0.42
+    """Share of the photos in which the person is turned upright first: most of them do gymnastics, few dancers do."""
+    scene_share: float = 0.54
+    """Share of the other examples that are people in rendered rooms; the rest are figures on backdrops."""
     held_out_photos: int = 1000
     """The last photos are not learnt from."""
-    measured: int = 60
+    measured: int = 100
     """Held-out figures, and photos, on which every checkpoint is measured."""
     clip: float = 200.0
     """Largest norm of the gradient."""
@@ -82,11 +100,14 @@ class Settings:
 class Photos:
     """Labelled photos with a teacher's maps."""
 
-    def __init__(self, path: Path, maps: Path | None) -> None:
+    def __init__(self, path: Path, maps: Path | None = None, upright: Path | None = None) -> None:
+        """`maps`, `upright`: what `mark_photos` and `mark_people` wrote, where they did."""
         with zipfile.ZipFile(path.with_suffix(".zip")) as archive:
             self.files = [archive.read(name) for name in sorted(archive.namelist())]
         self.joints = np.load(path.with_suffix(".npz"))["joints"]
-        self.maps = None if maps is None else np.load(maps, mmap_mode="r")
+        self.maps, self.upright = (
+            np.load(p, mmap_mode="r") if p is not None and p.exists() else [] for p in (maps, upright)
+        )
 
     def __len__(self) -> int:
         return len(self.files)
@@ -104,41 +125,82 @@ class Photos:
         rgb = cv2.cvtColor(
             cv2.imdecode(np.frombuffer(self.files[index], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
         )
-        maps = self.maps[index] if self.maps is not None and self.maps[index, HEATMAPS].any() else None
-        return Picture(rgb, self.keypoints(index), complete=False, maps=maps, maps_scale=teacher_scale(*rgb.shape[:2]))
+        keypoints, views = self.keypoints(index), []
+        if index < len(self.upright) and self.upright[index].any():
+            view = View(self.upright[index], set_upright(keypoints[0], PERSON_SIZE))
+            keypoints[0] = untangle(keypoints[0], view)
+            views.append(view)
+        if index < len(self.maps) and self.maps[index].any():
+            views.append(View(self.maps[index], teacher_matrix(*rgb.shape[:2])))
+        return Picture(rgb, keypoints, complete=False, views=tuple(views))
 
 
 TEACHER_SIZE = (368, 432)  # height and width of the teacher's input
+PERSON_SIZE = (184, 216)  # of the part of it in which one person is shown
 
 
-def teacher_scale(height: int, width: int) -> float:
-    """By which a picture is resized to fit the teacher's input."""
-    return min(TEACHER_SIZE[0] / height, TEACHER_SIZE[1] / width)
+def teacher_matrix(height: int, width: int) -> np.ndarray:
+    """(2, 3) by which a picture is resized to fit the teacher's input."""
+    scale = min(TEACHER_SIZE[0] / height, TEACHER_SIZE[1] / width)
+    return np.float32([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
 
 
-def mark_photos(photos: Photos, teacher: Path, path: Path) -> None:
-    """Run the teacher over all photos; writes its maps as uint8 (N, 57, 46, 54). Goes on where it was stopped."""
-    network = cv2.dnn.readNetFromONNX(str(teacher))
-    part, shape = path.with_suffix(".part.npy"), (len(photos), HEATMAPS + PAFS, *(s // STRIDE for s in TEACHER_SIZE))
+class Teacher:
+    """OpenPose-format ONNX network."""
+
+    def __init__(self, path: Path) -> None:
+        self.network = cv2.dnn.readNetFromONNX(str(path))
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """RGB uint8 (368, 432, 3) -> maps as `View` holds them, (57, 46, 54) uint8."""
+        self.network.setInput(rgb[None, ..., ::-1].astype(np.float32))
+        found = self.network.forward()[0].transpose(2, 0, 1)
+        found = np.concatenate([found[:HEATMAPS] * 255, found[HEATMAPS:] * 127 + 128])
+        return np.clip(found.round(), 0, 255).astype(np.uint8)
+
+
+def mark_photos(photos: Photos, count: int, teacher: Path, path: Path) -> None:
+    """Run the teacher over the first photos; writes its maps as uint8 (N, 57, 46, 54). Goes on where it was stopped."""
+    network, part = Teacher(teacher), path.with_suffix(".part.npy")
+    shape = (count, HEATMAPS + PAFS, *(s // STRIDE for s in TEACHER_SIZE))
     maps = np.lib.format.open_memmap(part, "r+" if part.exists() else "w+", np.uint8, shape)
-    for i in tqdm(range(len(photos)), desc="teacher", unit="photo"):
-        if maps[i].any():
+    for i in tqdm(range(count), desc="teacher", unit="photo"):
+        if not maps[i].any():
+            rgb = photos[i].rgb
+            matrix = teacher_matrix(*rgb.shape[:2])
+            maps[i] = network(cv2.warpAffine(rgb, matrix, TEACHER_SIZE[::-1], flags=cv2.INTER_CUBIC))
+    maps.flush()
+    os.replace(part, path)
+
+
+def mark_people(photos: Photos, count: int, teacher: Path, path: Path) -> None:
+    """Run the teacher over the labelled people, set upright; writes its maps as uint8 (N, 57, 23, 27).
+
+    Few people in the photos stand, and the teacher finds few others. Four share an input. Goes on where it was stopped.
+    """
+    network, part = Teacher(teacher), path.with_suffix(".part.npy")
+    height, width = (s // STRIDE for s in PERSON_SIZE)
+    corners = ((0, 0), (0, width), (height, 0), (height, width))
+    shape = (count, HEATMAPS + PAFS, height, width)
+    maps = np.lib.format.open_memmap(part, "r+" if part.exists() else "w+", np.uint8, shape)
+    for first in tqdm(range(0, count, 4), desc="teacher", unit="four people"):
+        if maps[first].any():
             continue
-        bgr = cv2.cvtColor(photos[i].rgb, cv2.COLOR_RGB2BGR)
-        scale = teacher_scale(*bgr.shape[:2])
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        field = np.zeros((1, *TEACHER_SIZE, 3), dtype=np.float32)
-        field[0, : bgr.shape[0], : bgr.shape[1]] = bgr[: TEACHER_SIZE[0], : TEACHER_SIZE[1]]
-        network.setInput(field)
-        found = network.forward()[0].transpose(2, 0, 1)
-        found[:HEATMAPS], found[HEATMAPS:] = found[:HEATMAPS] * 255, found[HEATMAPS:] * 127 + 128
-        maps[i] = np.clip(found.round(), 0, 255)
+        field = np.zeros((*TEACHER_SIZE, 3), dtype=np.uint8)
+        for i, (y, x) in zip(range(first, count), corners, strict=False):
+            person = photos[i]
+            matrix = set_upright(person.keypoints[0], PERSON_SIZE)
+            seen = cv2.warpAffine(person.rgb, matrix, PERSON_SIZE[::-1])
+            field[y * STRIDE :, x * STRIDE :][: PERSON_SIZE[0], : PERSON_SIZE[1]] = seen
+        found = network(field)
+        for i, (y, x) in zip(range(first, count), corners, strict=False):
+            maps[i] = found[:, y : y + height, x : x + width]
     maps.flush()
     os.replace(part, path)
 
 
 class Examples(IterableDataset):
-    """Endless batches: pictures (B, 3, S, S) uint8, maps and weights (B, 57, S / 8, S / 8)."""
+    """Endless batches: pictures (B, 3, H, W) uint8, maps and weights (B, 57, H / 8, W / 8)."""
 
     def __init__(
         self, photos: Photos | None, figures: list[Picture], scenes: list[Picture], settings: Settings, start: int
@@ -162,20 +224,16 @@ class Examples(IterableDataset):
         maps = np.zeros((HEATMAPS + PAFS, size // STRIDE, size // STRIDE), dtype=np.float32)
         maps[18] = 1
         weights = np.ones_like(maps)
-        draw, photo, scene = (
-            rng.random(),
-            settings.photo_share * bool(self.photos),
-            settings.scene_share * bool(self.scenes),
-        )
-        if draw < photo or (draw >= photo + scene and self.photos and rng.random() < 0.2):
-            below, upright = self.photos[rng.integers(len(self.photos) - settings.held_out_photos)], math.radians(15)
-        elif draw < photo + scene:
+        photo = self.photos is not None and rng.random() < settings.photo_share
+        scene = not photo and bool(self.scenes) and rng.random() < settings.scene_share
+        below, upright, set_up = None, math.radians(15), 0.0
+        if photo or (self.photos is not None and not scene and rng.random() < 0.2):
+            below, set_up = self.photos[rng.integers(len(self.photos) - settings.held_out_photos)], settings.set_up
+        elif scene:
             below, upright = self.scenes[rng.integers(len(self.scenes))], math.radians(6)
-        else:
-            below = None
         if below is not None and below.keypoints[..., 2].sum() > 1:
-            rgb, maps, weights, _ = crop(below, size, upright, rgb, rng)
-        before = [0.85, 0.15, 0] if draw < photo + scene else [0, 0.8, 0.2]
+            rgb, maps, weights, _ = crop(below, size, upright, rgb, rng, set_up)
+        before = [0.9, 0.1, 0] if photo or scene else [0, 0.8, 0.2]
         for _ in range(rng.choice(3, p=before) if self.figures else 0):
             figure = self.figures[rng.integers(len(self.figures))]
             if rng.random() < 0.5:
@@ -191,10 +249,23 @@ class Examples(IterableDataset):
         worker = get_worker_info()
         rng = np.random.default_rng([self.settings.seed, self.start, worker.id if worker else 0])
         while True:
-            size = int(rng.choice(self.settings.crops))
-            batch = [self.example(size, rng) for _ in range(max(1, self.settings.batch_pixels // size**2))]
+            shape = self.settings.crops[rng.integers(len(self.settings.crops))]
+            count = max(1, self.settings.batch_pixels // math.prod(shape))
+            batch = [middle(self.example(max(shape), rng), shape) for _ in range(count)]
             rgb, maps, weights = (np.stack(part) for part in zip(*batch, strict=True))
             yield torch.from_numpy(rgb).permute(0, 3, 1, 2), torch.from_numpy(maps), torch.from_numpy(weights)
+
+
+def middle(
+    example: tuple[np.ndarray, np.ndarray, np.ndarray], shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle part of an example, of height and width in pixels, multiples of 8."""
+    rgb, maps, weights = example
+    height, width = (s // STRIDE for s in shape)
+    y, x = (maps.shape[1] - height) // 2, (maps.shape[2] - width) // 2
+    cells = np.s_[:, y : y + height, x : x + width]
+    pixels = np.s_[y * STRIDE : (y + height) * STRIDE, x * STRIDE : (x + width) * STRIDE]
+    return rgb[pixels], maps[cells], weights[cells]
 
 
 def initialise(network: nn.Module) -> None:
@@ -454,10 +525,11 @@ def main(settings: Settings) -> None:
     settings.cache.mkdir(parents=True, exist_ok=True)
     photos = None
     if settings.photos is not None:
-        marks = settings.cache / "teacher.npy"
-        if settings.teacher is not None and not marks.exists():
-            mark_photos(Photos(settings.photos, None), settings.teacher, marks)
-        photos = Photos(settings.photos, marks if marks.exists() else None)
+        marks, photos = {"teacher.npy": mark_photos, "upright.npy": mark_people}, Photos(settings.photos)
+        for name, mark in marks.items():
+            if settings.teacher is not None and not (settings.cache / name).exists():
+                mark(photos, len(photos) - settings.held_out_photos, settings.teacher, settings.cache / name)
+        photos = Photos(settings.photos, *(settings.cache / name for name in marks))
     folder = settings.cache / "figures"
     folder.mkdir(exist_ok=True)
     wanted = [(f"{i:04d}.npz", render_figures) for i in range(settings.figures // FIGURES_PER_FILE)]

@@ -1,5 +1,6 @@
 """The training script on a handful of drawn figures: it learns, saves, exports and goes on."""
 
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -7,10 +8,24 @@ import numpy as np
 import pytest
 import torch
 
+from pose_detector import train_light
 from pose_detector.augment import Picture, draw_maps
 from pose_detector.networks import Light
 from pose_detector.pafprocess import LIMBS
-from pose_detector.train_light import Settings, follow, initialise, learning_rate, loss_of, share_found, train
+from pose_detector.train_light import (
+    PHOTO_JOINTS,
+    Examples,
+    Photos,
+    Settings,
+    follow,
+    initialise,
+    learning_rate,
+    loss_of,
+    mark_people,
+    mark_photos,
+    share_found,
+    train,
+)
 from pose_detector.weights import load_network
 from tests.test_detector import PERSON
 
@@ -25,8 +40,9 @@ def stick_person(rng: np.random.Generator) -> Picture:
 
 
 def settings(folder: Path, **changes) -> Settings:
-    values = {"width": 0.25, "examples": 48, "crops": (64,), "batch_pixels": 8 * 64 * 64, "workers": 0, "measured": 2}
-    return Settings(cache=folder, output=folder / "light.pth", threads=torch.get_num_threads(), **(values | changes))
+    values = {"width": 0.25, "examples": 48, "crops": ((64, 64),), "batch_pixels": 8 * 64 * 64, "workers": 0}
+    values |= {"measured": 2, "threads": torch.get_num_threads()} | changes
+    return Settings(cache=folder, output=folder / "light.pth", **values)
 
 
 def test_training_saves_exports_and_goes_on(tmp_path, capsys):
@@ -86,3 +102,49 @@ def test_share_found_counts_peaks_at_the_keypoints():
 
     assert share_found(Knows(picture.keypoints), [picture], torch.device("cpu")) == 1
     assert share_found(Knows(picture.keypoints + np.float32([50, 0, 0])), [picture], torch.device("cpu")) < 0.2
+
+
+def test_the_teacher_looks_at_photos_and_at_people_set_upright(tmp_path, monkeypatch):
+    """Each person is shown upright in a quarter of the teacher's input, and finds its own quarter of the answer."""
+    joints, names = np.ones((6, 14, 3), np.float32), [f"{i}.jpg" for i in range(6)]
+    joints[:, :12, :2] = (PERSON[PHOTO_JOINTS] * [-60, -120] + [100, 140]).astype(np.float32)  # head down
+    np.savez(tmp_path / "photos.npz", joints=joints)
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for i, name in enumerate(names):
+            archive.writestr(name, cv2.imencode(".jpg", np.full((160, 200, 3), 20 * (i + 1), np.uint8))[1].tobytes())
+
+    class Brightness:
+        """Instead of keypoints it finds how bright each cell is."""
+
+        def __init__(self, path):
+            pass
+
+        def __call__(self, rgb):
+            assert rgb.shape == (*train_light.TEACHER_SIZE, 3)
+            return np.repeat(rgb[None, 4::8, 4::8, 0], 57, axis=0)
+
+    monkeypatch.setattr(train_light, "Teacher", Brightness)
+    photos = Photos(tmp_path / "photos")
+    assert photos[0].views == ()
+    mark_photos(photos, 5, tmp_path, tmp_path / "whole.npy")
+    mark_people(photos, 5, tmp_path, tmp_path / "upright.npy")
+    photos = Photos(tmp_path / "photos", tmp_path / "whole.npy", tmp_path / "upright.npy")
+    assert [len(photo.views) for photo in (photos[i] for i in range(6))] == [2, 2, 2, 2, 2, 0]
+    for i in range(5):
+        upright, whole = photos[i].views
+        assert upright.maps.shape == (57, 23, 27)
+        assert abs(int(upright.maps[0, 11, 13]) - 20 * (i + 1)) < 3
+        assert abs(int(whole.maps[0, 20, 20]) - 20 * (i + 1)) < 3
+        assert upright.matrix[1, 1] < 0  # turned over
+
+
+def test_batches_have_the_shapes_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    figures = [stick_person(rng) for _ in range(3)]
+    chosen = settings(tmp_path, crops=((64, 32), (48, 64)), batch_pixels=4 * 64 * 32)
+    batches = iter(Examples(None, figures, figures, chosen, 0))
+    shapes = {tuple(part.shape for part in next(batches)) for _ in range(12)}
+    assert shapes == {
+        ((4, 3, 64, 32), (4, 57, 8, 4), (4, 57, 8, 4)),
+        ((2, 3, 48, 64), (2, 57, 6, 8), (2, 57, 6, 8)),
+    }
