@@ -29,7 +29,7 @@ def summary(normal: Annotations, report: Report, strange: np.ndarray, target: An
     lines = [f"{normal.source} onto the person in {target.source}: {normal.total_frames} frames, size x {factor}"]
     advice = []
     if report.unchanged:
-        lines.append("the dance shows the same person in the same place: its poses stay where they are")
+        lines.append("the dance shows the same person in the same place: its poses stay as they are")
     if report.anchor != "ankles":
         advice.append(f"the feet are not seen in both videos, so the {report.anchor} stand for them; film them too")
     if report.travel_gain < 0.995:
