@@ -120,6 +120,7 @@ _AHEAD = {"thigh": 0.09, "shin": -0.09, "neck": -0.09}
 _BUILD = 0.12  # standard deviation of the logarithm of such a length over what the others lead to expect
 _SHAKE = {"torso": 1.5, "hips": 0.5}  # variance of a bone's length in that of a coordinate; 2: two ends, no mean of two
 _UPRIGHT = [i for i, (*_, kind) in enumerate(_TREE) if kind in _STATURE]
+_TREMOR = 0.008  # of the height, by which a good detector errs, in training too: to take that away does harm
 _HOME = (0.5, 0.7)  # heights across and along that one may stand from where the target was and still be at home
 _VARIETY = 0.08  # standard deviation of the logarithm of a bone's share of the height among people
 _VAGUE = 0.045  # of somebody's height over another's, told by their bones; by their whole height 0.03
@@ -325,7 +326,8 @@ def quiet(dance: Motion, *same: Motion) -> np.ndarray:
 
     A body's keypoints move together, jitter moves each alone. Of the principal components of all coordinates over time
     a dance hardly uses half, so that their median variance is jitter's, and each is damped by its share of that
-    (Wiener's filter). No keypoint is moved further than jitter reaches, so that what is done only once stays.
+    (Wiener's filter), save a detector's usual tremor. No keypoint is moved further than jitter reaches, so that what is
+    done only once stays.
 
     Args:
         dance: one video.
@@ -334,7 +336,8 @@ def quiet(dance: Motion, *same: Motion) -> np.ndarray:
     poses = np.concatenate([_without_spikes(motion) for motion in (dance, *same)]).reshape(-1, 38)
     poses -= poses.mean(0)
     variance, ways = np.linalg.eigh(poses.T @ poses / len(poses))
-    jitter = max(float(np.median(variance)), 0.0)
+    tremor = _TREMOR * np.median(np.ptp(dance.calm[..., 1], axis=1))
+    jitter = max(float(np.median(variance) - tremor**2), 0.0)
     lost = np.minimum(jitter / np.maximum(variance, 1e-9), 1)
     move = -(poses[: len(dance.keypoints)] @ ways * lost @ ways.T).reshape(-1, 19, 2)
     far = np.linalg.norm(move, axis=-1, keepdims=True)

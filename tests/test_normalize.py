@@ -55,9 +55,12 @@ def test_who_drives_themselves_stays_as_they_are():
     rng = np.random.default_rng(0)
     clip = keypoints(figure(stroll(400, seed=1)), Camera())
     truth = clip[300:].copy()
-    clip[..., :2] += rng.normal(0, 1.0, (400, 18, 2))
+    clip[..., :2] += rng.normal(0, 0.5, (400, 18, 2))  # a good detector's: nothing is to be done
     result, report = onto(clip[300:], clip[:300], dance_size=SIZE)
-    assert report.unchanged and np.abs(result - clip[300:]).max() < 4
+    assert report.unchanged and np.abs(result - clip[300:]).max() < 0.5
+    clip[..., :2] += rng.normal(0, 3.0, (400, 18, 2))
+    result, report = onto(clip[300:], clip[:300], dance_size=SIZE)
+    assert report.unchanged and np.abs(result - clip[300:]).max() < 12
     assert error(result, truth, 1) < 0.7 * error(clip[300:], truth, 1)  # only less jitter
     for other in (
         keypoints(figure(stroll(100, seed=1), tall=1.9), Camera()),
@@ -250,10 +253,10 @@ def test_what_is_done_once_is_no_jitter(dance):
 
     assert np.abs(quieted(dance) - dance[..., :2]).max() < 1e-3
     shaky = dance.copy()
-    shaky[..., :2] += np.random.default_rng(1).normal(0, 1.5, shaky[..., :2].shape)
+    shaky[..., :2] += np.random.default_rng(1).normal(0, 3.0, shaky[..., :2].shape)
     shaky[100:103, 4, 1] -= 40
     result = quieted(shaky)
-    assert np.abs(result - shaky[..., :2])[100:103, 4].max() < 6
+    assert np.abs(result - shaky[..., :2])[100:103, 4].max() < 12
     assert error(result[:99], dance[:99], 1) < 0.75 * error(shaky[:99], dance[:99], 1)
 
 
