@@ -109,7 +109,7 @@ def render(
 
 def stretches(count: int, parts: int) -> list[range]:
     """Cut ``count`` frames into at most ``parts`` stretches, none so short that warming up would cost much."""
-    parts = max(1, min(parts, count // (4 * WARM_UP)))
+    parts = max(1, min(parts, count // (8 * WARM_UP)))
     ends = [round(i * count / parts) for i in range(parts + 1)]
     return [range(first, last) for first, last in pairwise(ends)]
 

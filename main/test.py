@@ -22,7 +22,7 @@ from main.networks.generator import Generator
 from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 from pose_detector.errors import InputError
 
-MOST_STREAMS = 8  # stretches of the dance that are rendered side by side, one a core
+MOST_STREAMS = 8  # stretches of the dance that are rendered at a time, one a core
 
 
 def main(cfg: Config) -> None:
@@ -63,14 +63,15 @@ def main(cfg: Config) -> None:
 def render_pictures(
     generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
 ) -> None:
-    """Render a dance into a folder, one PNG a frame under the frame's number; as many stretches of it side by side as
-    torch has threads, which it shares among them.
+    """Render a dance into a folder, one PNG a frame under the frame's number; stretches of it side by side, as many as
+    torch has threads, which are shared among them.
 
     Raises:
         InputError: a picture could not be written.
     """
     cores = torch.get_num_threads()
-    parts = stretches(len(plan), min(cores, MOST_STREAMS))
+    streams = min(cores, MOST_STREAMS)
+    parts = stretches(len(plan), 4 * streams)  # more than are rendered at a time, so that all end together
     stop = threading.Event()
 
     def work(frames: range) -> None:
@@ -81,8 +82,8 @@ def render_pictures(
             with bar.get_lock():
                 bar.update()
 
-    torch.set_num_threads(max(1, cores // len(parts)))
-    with tqdm(total=len(plan), unit="frame", desc="rendering") as bar, ThreadPoolExecutor(len(parts)) as pool:
+    torch.set_num_threads(max(1, cores // min(streams, len(parts))))
+    with tqdm(total=len(plan), unit="frame", desc="rendering") as bar, ThreadPoolExecutor(streams) as pool:
         try:
             for job in as_completed([pool.submit(work, frames) for frames in parts]):
                 job.result()
