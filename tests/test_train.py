@@ -47,7 +47,7 @@ def test_it_overfits_a_tiny_clip(tmp_path):
     config = small(workspace(tmp_path, count=6), epochs=25, weight_adversarial=0.0, weight_feature_matching=0.0)
     train.main(config)
     lines = [json.loads(line) for line in open(config.checkpoint_dir / "stats.jsonl", encoding="utf-8")]
-    assert lines[-1]["psnr"] > lines[0]["psnr"] + 4
+    assert lines[-1]["psnr"] > lines[0]["psnr"] + 3  # dB
 
 
 def test_an_epoch_leaves_checkpoint_log_and_pictures(trained):
