@@ -20,9 +20,7 @@ def paint(pose, source, rgba, poses, arms=None, beneath=None):
 
 
 OWN = [i for i, part in enumerate(appearance.PARTS) if not part.clear]  # parts whose best source is their own frame
-
-
-CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear]
+CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear >= 0.1]  # the torso beneath the arms
 
 
 def with_mattes(frames, poses, plate):
@@ -107,6 +105,21 @@ def test_arms_are_told_from_the_body_by_their_colours():
     assert (chest[1] > 100).sum() < 0.05 * chest[0].size
     sure = arm[:, 60:90, 104:124]
     assert (sure[3] > 200).sum() > 60 and (sure[0][sure[3] > 200] > 120).mean() < 0.1
+
+
+def test_a_face_is_not_copied_with_the_hand_beside_it(monkeypatch):
+    pose, frame, plate = coloured(False)
+    pose[6, :2], pose[7, :2] = (108, 42), (94, 24)
+    cv2.circle(frame, (80, 20), 9, (255, 255, 255), -1)
+    rgba = with_mattes([frame], pose[None], plate)
+
+    def white():
+        arm = paint(pose, 0, rgba, pose[None])[1]
+        return ((arm[:3] > 230).all(0) & (arm[3] > 60)).sum()
+
+    copied = white()
+    monkeypatch.setattr(appearance, "FACE", 0.0)
+    assert white() > 30 and copied < 0.5 * white()
 
 
 def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
