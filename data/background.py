@@ -108,9 +108,10 @@ def background_plate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture without the dancer, and where it had to be made up.
 
-    Each pixel is the median over the frames in which nobody stands there, after brightness is evened out. Where people
-    always stand, masks are relaxed step by step: first bystanders are let in (one who never moves belongs to the room),
-    then the dancer's outline is drawn tighter; what is still never seen is filled smoothly from its surroundings.
+    Each pixel is the median over the frames in which nobody stands there, after brightness is evened out; where a
+    shadow lies most of the time, what it is without. Where people always stand, masks are relaxed step by step: first
+    bystanders are let in (one who never moves belongs to the room), then the dancer's outline is drawn tighter; what is
+    still never seen is filled smoothly from its surroundings.
 
     Args:
         frames: S frames (H, W, 3) uint8 RGB of a static camera, as sampled.
@@ -168,7 +169,30 @@ def background_plate(
             some = where[::16]
             still = max(2.0, float(np.median(_masked_spread(stack, covered, some, plate.reshape(-1, 3)[some]))))
         settled |= todo
+    where = np.flatnonzero(settled & ((~alone).mean(0) >= 0.15))
+    if len(where):
+        bright = _masked_median(stack, alone, where, share=0.8)
+        pixels = plate.reshape(-1, 3)
+        pixels[where] = without_shadow(pixels[where], bright, 3 * still)
     return fill(plate, ~settled), ~settled
+
+
+def without_shadow(middle: np.ndarray, bright: np.ndarray, noise: float) -> np.ndarray:
+    """Pixels that a shadow lay on most of the time, as they are without it.
+
+    Args:
+        middle: (M, 3) uint8, their median over time.
+        bright: (M, 3) uint8, what they are in their brightest fifth.
+        noise: differences that mean nothing; what exceeds twice as much counts in full.
+
+    Returns:
+        (M, 3) uint8: the bright ones, where they are clearly brighter and of the same colour.
+    """
+    middle, bright = middle.astype(np.float32), bright.astype(np.float32)
+    ratio = (bright + 1) / (middle + 1)
+    difference = (bright - middle).mean(-1, keepdims=True)
+    share = np.clip(difference / noise - 1, 0, 1) * (np.ptp(ratio, axis=-1, keepdims=True) < 0.08)
+    return np.rint(middle + share * (bright - middle)).astype(np.uint8)
 
 
 def camera_motion(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> np.ndarray:
@@ -227,13 +251,14 @@ def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
     return np.clip(gains / np.median(gains, 0), 0.5, 2)
 
 
-def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) -> np.ndarray:
+def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray, share: float = 0.5) -> np.ndarray:
     """Median over the frames that are not covered, of the pixels asked for.
 
     Args:
         stack: (S, ..., 3) uint8.
         covered: (S, ...) bool.
         where: (M,) flat indices of pixels, each free in at least one frame.
+        share: of the frames that shall be darker; another quantile than the median.
 
     Returns:
         (M, 3) uint8.
@@ -245,9 +270,9 @@ def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) ->
         ordered = np.where(hidden[:, part, None], np.uint16(999), values[:, part]).transpose(1, 2, 0)
         # On rows of small integers numpy's stable sort is a radix sort, the fastest here.
         ordered = np.sort(np.ascontiguousarray(ordered), axis=-1, kind="stable")
-        number = (~hidden[:, part]).sum(0)[:, None, None]
-        low = np.take_along_axis(ordered, (number - 1) // 2, -1)[..., 0]
-        high = np.take_along_axis(ordered, number // 2, -1)[..., 0]
+        place = share * ((~hidden[:, part]).sum(0)[:, None, None] - 1)
+        low = np.take_along_axis(ordered, np.floor(place).astype(int), -1)[..., 0]
+        high = np.take_along_axis(ordered, np.ceil(place).astype(int), -1)[..., 0]
         result[start : start + 16384] = (low + high + 1) // 2
     return result
 

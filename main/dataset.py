@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from data.annotations import Annotations, image_name
 from data.video import resize
-from main import appearance, window
+from main import appearance, shadow, window
 from pose_detector.errors import InputError
 
 _MADE_BY = "python data/video2data.py --mode train --redo"
@@ -33,11 +33,14 @@ class Clip:
     room: np.ndarray | None = None  # the plate at the size of step 1's frames; None: the same size
     sizes: np.ndarray = field(init=False)  # (N,) size of the person in pixels
     texture: appearance.Texture = field(init=False)  # the same, to copy from
+    shadows: shadow.Shadows = field(init=False)
 
     def __post_init__(self) -> None:
         self.sizes = appearance.person_sizes(self.poses)
         arms = appearance.arm_colours(self.frames, self.poses, self.sizes)
         self.texture = appearance.Texture(self.frames, self.poses, self.sizes, arms)
+        maps = [shadow.missing_light(frame[..., :3], self.plate, frame[..., 3]) for frame in self.frames]
+        self.shadows = shadow.gather(np.stack(maps), self.poses, self.sizes)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -167,6 +170,11 @@ class Pairs(Dataset):
         costs[:, near] = np.inf
         keep = min(4, len(bank))
         self.sources = np.argsort(costs, axis=2)[:, :, :keep].transpose(1, 0, 2)  # (Q, parts, 4) best first
+        costs = shadow.match_costs(
+            clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
+        )
+        costs[near] = np.inf
+        self.shades = shadow.choose(costs)
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -176,7 +184,7 @@ class Pairs(Dataset):
         """Two successive windows, frame t - 1 then t, in the same place:
 
         keypoints (2, 18, 3) pixels of the window; uint8 RGB: references (2, LAYERS, 4, H, W), pictures (2, 3, H, W),
-        plate (3, H, W).
+        plate (3, H, W), with the person's shadow.
         """
         rng = np.random.default_rng([self.seed, self.epoch, item])
         clip = self.clip
@@ -196,7 +204,9 @@ class Pairs(Dataset):
             keypoints.append(pose)
             references.append(appearance.paint_references(pose, person, self.size, sources, clip.texture))
             pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
-        plate = self.clip.plate[y : y + height, x : x + width].transpose(2, 0, 1)
+        shades = [values[item] for values in self.shades]
+        light = shadow.cast(clip.shadows, clip.poses[index], person, self.bank[shades[0]], shades[1])
+        plate = shadow.shade(clip.plate, light)[y : y + height, x : x + width].transpose(2, 0, 1)
         return {
             "keypoints": torch.from_numpy(np.stack(keypoints)),
             "references": torch.from_numpy(np.stack(references)),

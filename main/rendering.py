@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from main import appearance, window
+from main import appearance, shadow, window
 from main.dataset import Clip, rescale
 from main.device import forward_type
 from main.networks.generator import Generator
@@ -29,6 +29,7 @@ class Plan:
         origins: (N, 2) int corners of the window.
         persons: (N,) sizes of the person.
         sources: (parts, N) indices of the clip's frames to copy from.
+        shades: (N, K) indices of those to take shadows from, and their shares.
     """
 
     poses: np.ndarray
@@ -36,6 +37,7 @@ class Plan:
     origins: np.ndarray
     persons: np.ndarray
     sources: np.ndarray
+    shades: tuple[np.ndarray, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -48,7 +50,8 @@ def make_plan(clip: Clip, poses: np.ndarray) -> Plan:
     origins = window.window_origins(poses, size, clip.size).astype(int)
     persons = appearance.person_sizes(poses)
     sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
-    return Plan(poses, size, origins, persons, sources)
+    shades = shadow.choose_steadily(shadow.match_costs(poses, persons, clip.poses, clip.sizes))
+    return Plan(poses, size, origins, persons, sources, shades)
 
 
 @torch.inference_mode()
@@ -68,14 +71,13 @@ def render(
     Yields:
         (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
     """
-    plate = to_tensor(clip.plate, device)  # (3, H, W)
     room = clip.plate if clip.room is None else clip.room
+    same = room.shape == clip.plate.shape
     frames = range(len(plan)) if frames is None else frames
-    previous = plate
+    previous = empty = to_tensor(clip.plate, device)  # (3, H, W)
     started = False
     width, height = plan.size
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
-        frame = room.copy()
         if (plan.poses[t, :, 2] > 0).sum() >= 4:
             x, y = plan.origins[t].tolist()
             here = (slice(None), slice(y, y + height), slice(x, x + width))
@@ -83,6 +85,11 @@ def render(
             references = appearance.paint_references(
                 pose, float(plan.persons[t]), plan.size, plan.sources[:, t], clip.texture
             )
+            light = shadow.cast(
+                clip.shadows, plan.poses[t], float(plan.persons[t]), *(values[t] for values in plan.shades)
+            )
+            frame = shadow.shade(room, light)
+            plate = to_tensor(frame if same else shadow.shade(clip.plate, light), device)
             before = previous[here] if started else torch.zeros_like(previous[here])
             with forward_type(device):
                 rendering = generator(
@@ -92,17 +99,17 @@ def render(
                     before[None],
                 )
             picture = rendering.picture[0].float().clamp(0, 1)
-            if frame.shape == clip.plate.shape:
+            if same:
                 frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
             else:
                 share = rendering.room[0].float()
                 person = torch.cat([picture - share * plate[here], share]).permute(1, 2, 0).cpu().numpy()
                 put(frame, person, (x, y), clip.scale)
-            previous = plate.clone()
+            previous = plate
             previous[here] = picture
             started = True
         else:
-            previous = plate
+            frame, previous = room.copy(), empty
         if t >= frames.start:
             yield frame
 

@@ -47,6 +47,23 @@ def test_matching_ignores_place_and_size():
     assert (costs_of(other, poses)[OWN].argmin(2) == np.arange(len(poses))).all()
 
 
+def test_copies_between_pixels_are_as_sharp_as_the_frame():
+    _, poses, _ = clip()
+    noise = np.random.default_rng(0).normal(128, 60, (SIZE[1], SIZE[0], 3))
+    frame = np.clip(cv2.GaussianBlur(noise, (0, 0), 0.8), 0, 255).astype(np.uint8)  # as cameras resolve
+    rgba = np.repeat(np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])[None], len(poses), 0)
+    strengths = []
+    for shift in (0.0, 0.2, 0.35, 0.5):
+        pose = poses[2].copy()
+        pose[:, :2] += shift
+        body = paint(pose, 2, rgba, poses)[0]
+        core = cv2.erode((body[3] > 250).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        assert core.sum() > 50
+        strengths.append(cv2.Laplacian(body[1].astype(np.float32), cv2.CV_32F)[core].std())
+    wanted = cv2.Laplacian(frame[..., 1].astype(np.float32), cv2.CV_32F).std()
+    assert abs(np.mean(strengths) / wanted - 1) < 0.08 and min(strengths) > 0.75 * wanted
+
+
 def test_frames_without_the_part_are_never_taken():
     _, poses, _ = clip()
     bank = poses.copy()

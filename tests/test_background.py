@@ -170,3 +170,22 @@ def test_fill_reproduces_a_slope():
     assert np.array_equal(result[~hole], picture[~hole])
     assert np.abs(result.astype(int) - picture)[hole].mean() < 8
     assert (background.fill(broken, np.ones_like(hole)) == 128).all()
+
+
+def test_a_shadow_that_lies_there_most_of_the_time_is_lifted():
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    dark = slice(108, 116), slice(100, 140)
+    for i, frame in enumerate(frames):
+        if i % 10 < 7:
+            frame[dark] = frame[dark] * 0.75
+    plate, _ = background.background_plate(frames, poses)
+    assert np.median(np.abs(plate[dark].astype(int) - room()[dark])) <= 6
+    rest = np.ones(plate.shape[:2], bool)
+    rest[104:120, 96:144] = False
+    assert np.abs(plate.astype(int) - room())[rest].mean() < 1.5
+
+
+def test_what_is_brighter_at_times_and_of_another_colour_is_not_the_room():
+    middle = np.array([[100, 100, 100], [100, 100, 100], [100, 100, 100]], np.uint8)
+    bright = np.array([[140, 140, 140], [140, 110, 100], [103, 103, 103]], np.uint8)
+    assert background.without_shadow(middle, bright, 6.0).tolist() == [[140] * 3, [100] * 3, [100] * 3]

@@ -1,0 +1,138 @@
+"""Shadows: the light that the person takes from the room in the training frames, moved along onto the plate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from data.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
+from main import appearance
+
+CELL = 4  # pixels of a frame, in both directions, that share one value: shadows are soft
+NEIGHBOURS = 4  # training frames whose shadows are averaged
+GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
+FAINT = 0.015  # a difference in light that may be the camera's; twice as much is none
+REACH = (1.5, 3.0)  # torso lengths from the keypoints within which shadows are whole, and beyond which there are none
+DARKEST = 0.6  # share of light that a shadow takes at most; what takes more is a thing
+
+
+@dataclass
+class Shadows:
+    """The shadows of training frames.
+
+    Attributes:
+        maps: (N, h, w, 4) uint8 by cells: the share of the plate's red, green and blue light that is missing (255: all
+            of it), and whether that can be told: not where the person is.
+        poses: (N, 18, 3) pixels of these frames.
+        sizes: (N,) sizes of the person in them.
+    """
+
+    maps: np.ndarray
+    poses: np.ndarray
+    sizes: np.ndarray
+
+
+def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """Share of the plate's light that is missing in a frame beside the person.
+
+    Args:
+        frame, plate: (H, W, 3) uint8 RGB, sides multiples of ``CELL``.
+        matte: (H, W) uint8, 255 = surely the person.
+
+    Returns:
+        (H / CELL, W / CELL, 4) uint8 as in ``Shadows.maps``.
+    """
+    cells = (plate.shape[1] // CELL, plate.shape[0] // CELL)
+    frame, plate, matte = (cv2.resize(p, cells, interpolation=cv2.INTER_AREA) for p in (frame, plate, matte))
+    frame, plate = (p.astype(np.float32) + 1 for p in (frame, plate))
+    ratio = frame / plate
+    light = frame.sum(-1) / plate.sum(-1)
+    # What is lighter, or of another colour, is no shadow.
+    known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.15)
+    known &= cv2.dilate(matte, np.ones((3, 3), np.uint8)) < 3
+    missing = np.maximum(1 - ratio, 0) * np.clip((1 - ratio) / FAINT - 1, 0, 1) * known[..., None]
+    return np.rint(255 * np.dstack([missing, known])).astype(np.uint8)
+
+
+def gather(maps: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 100) -> Shadows:
+    """What moves with the person in the maps of frames (N, h, w, 4), see :func:`missing_light`. What is missing in
+    nearly all of them, or of ``most`` of them, is a flaw of the plate; it is taken out of the maps."""
+    some = maps[np.linspace(0, len(maps) - 1, min(len(maps), most)).round().astype(int)]
+    known = some[..., 3:] > 0
+    missing = np.where(known, some[..., :3], 255)
+    rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of those that can tell have less
+    always = np.take_along_axis(np.sort(missing, axis=0), rank, 0)[0] * known.any(0)
+    maps[..., :3] -= np.minimum(maps[..., :3], always)
+    return Shadows(maps, poses, sizes)
+
+
+def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:
+    """How unlike the shadows of two frames are (Q, N), judged by the whole pose and a little by the person's place."""
+    costs = appearance.distances(queries, sizes, bank, bank_sizes, GROUND, np.ones(18, np.float32))
+    here, there = (appearance.mean_position(poses, GROUND) for poses in (queries, bank))
+    apart = ((here[:, None] - there[None]) ** 2).sum(-1) / sizes[:, None] ** 2
+    return costs + 0.02 * apart
+
+
+def choose(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each of Q poses the ``NEIGHBOURS`` training frames whose shadows are most alike, and what share each has; a
+    share grows from nothing as a frame comes nearer, so that nothing flickers.
+
+    Returns:
+        indices (Q, K) and shares (Q, K) float32, which sum to 1, or to 0 where no frame will do.
+    """
+    count = min(NEIGHBOURS + 1, costs.shape[1])
+    index = np.argpartition(costs, count - 1, axis=1)[:, :count]
+    cost = np.take_along_axis(costs, index, 1)
+    worst = np.where(np.isfinite(cost), cost, 0).max(1, keepdims=True)
+    shares = np.where(np.isfinite(cost), worst - np.where(np.isfinite(cost), cost, 0) + 1e-6, 0)
+    return index, (shares / np.maximum(shares.sum(1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def choose_steadily(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`choose`, for successive poses: a frame counts by how alike it is over some time."""
+    return choose(gaussian_filter1d(np.minimum(costs, 1e3), 2.0, axis=0, mode="nearest"))
+
+
+def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The light that is left in the room around a pose.
+
+    Args:
+        shadows: of the training frames.
+        pose: (18, 3) pixels of the whole frame, not empty.
+        person: size of the person.
+        index, shares: (K,) from :func:`choose`.
+
+    Returns:
+        (h, w, 3) float32 in [0, 1] by cells: red, green, blue.
+    """
+    height, width = shadows.maps.shape[1:3]
+    total = np.zeros((height, width, 4), np.float32)
+    for i, share in zip(index.tolist(), shares.tolist(), strict=True):
+        both = [j for j in GROUND if pose[j, 2] > 0 and shadows.poses[i, j, 2] > 0]
+        if not share or not both:
+            continue
+        here, there = ((p[both, :2].mean(0) + 0.5) / CELL - 0.5 for p in (pose, shadows.poses[i]))
+        ratio = float(shadows.sizes[i]) / person
+        matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        total += share * cv2.warpAffine(shadows.maps[i], matrix, (width, height), flags=flags)
+    # Where the person stood in all of them, the neighbouring cells tell.
+    total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
+    missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)
+    # Far from the person, what is missing is noise.
+    seen = (pose[pose[:, 2] > 0, :2] + 0.5) / CELL - 0.5
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    beyond = (np.maximum(np.maximum(seen[:, i].min() - v, v - seen[:, i].max()), 0) for i, v in enumerate((x, y)))
+    distance = np.hypot(*np.meshgrid(*beyond)) * (CELL / person)
+    near = np.clip((REACH[1] - distance) / (REACH[1] - REACH[0]), 0, 1)
+    return 1 - np.minimum(missing, 1) * near[..., None]
+
+
+def shade(plate: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """The plate (H, W, 3) uint8 in this light (h, w, 3)."""
+    light = cv2.resize(light, plate.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(plate, light, dtype=cv2.CV_8U)
