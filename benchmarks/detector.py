@@ -6,7 +6,8 @@ Speed: frames a second of each stage on frames of the first sample clip, of step
 writing pictures), and of the network's convolutions alone, the bound. Accuracy: share of keypoints within 0.2 torso
 lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), by the
 detector in some of the frames and, with a workspace where step 1 has run on them, as step 1 left them in all; of the
-labels of the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3.
+labels of the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3, by the
+detector and as step 1 leaves it.
 """
 
 import tempfile
@@ -26,6 +27,7 @@ from torch import nn
 from data.annotations import Annotations
 from data.video import read_frames, write_video
 from data.video2data import detect
+from data.video2data import main as prepare_poses
 from main.config import Config
 from pose_detector.detector import Detector
 from pose_detector.networks import OpenPose, PoseNetwork
@@ -53,7 +55,7 @@ class Settings:
     device: str = "cpu"
 
 
-def batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+def batches(frames: Iterable, size: int) -> Iterator[list]:
     """Lists of up to `size` frames."""
     frames = iter(frames)
     while batch := list(islice(frames, size)):
@@ -190,24 +192,44 @@ def photos(settings: Settings, detectors: dict[str, Detector]) -> list[tuple[str
 
 
 def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> list[tuple[str, str]]:
-    """Keypoints that the teacher is sure of, in real clips."""
+    """Keypoints that the teacher is sure of, in real clips: by the detector, and as step 1 leaves them."""
     rows = []
     for clip in ("target.mp4", "dance.mp4", "squats.mp4"):
-        found, known = [], []
         path = settings.shared / "clips" / clip
-        frames = (frame for i, _, frame in read_frames(path) if i % settings.every == 0) if path.exists() else ()
+        if not path.exists():
+            continue
+        cleaned = step_1(settings, path)
+        raw, stepped, known = [], [], []
+        frames = ((i, frame) for i, _, frame in read_frames(path) if i % settings.every == 0)
         for batch in batches(frames, settings.batch):
-            for (keypoints, scores), people in zip(teacher(batch), detector(batch), strict=True):
+            numbers, frames_of_batch = zip(*batch, strict=True)
+            found = zip(numbers, teacher(frames_of_batch), detector(frames_of_batch), strict=True)
+            for number, (keypoints, scores), people in found:
                 if not len(keypoints):
                     continue
                 best = scores.sum(axis=1).argmax()
                 truth, sure = keypoints[best], scores[best] > 0.3
                 if (scores[best][[1, 8, 11]] > 0).all():
-                    found.append(hits(truth, sure, torso_length(truth), people))
+                    person = (cleaned[None, number, :, :2], cleaned[None, number, :, 2])
+                    raw.append(hits(truth, sure, torso_length(truth), people))
+                    stepped.append(hits(truth, sure, torso_length(truth), person))
                     known.append(sure)
         if known:
-            rows.append(row(f"{clip}, teacher", found, known))
+            rows += [row(f"{clip}, teacher", raw, known), row(f"{clip}, step 1, teacher", stepped, known)]
     return rows
+
+
+def step_1(settings: Settings, path: Path) -> np.ndarray:
+    """The dancer's keypoints (N, 18, 3) in pixels of the video, by step 1: tracked, cleaned and filled."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"pose_weights": settings.weights, "pose_flip": settings.flip, "pose_scales": settings.scales}
+        config = Config(mode="test", test_video=path, workspace=Path(folder), device=settings.device, **options)
+        prepare_poses(config)
+        annotations = Annotations.load(config.test_annotations)
+    size = next(frame for _, _, frame in read_frames(path)).shape[1::-1]
+    keypoints = annotations.keypoints.copy()
+    keypoints[..., :2] = (keypoints[..., :2] + 0.5) * np.divide(size, annotations.frame_size, dtype=np.float32) - 0.5
+    return keypoints
 
 
 def main(settings: Settings) -> None:

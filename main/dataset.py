@@ -88,14 +88,19 @@ def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most
     poses = rescale(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
     sizes = appearance.person_sizes(poses)
 
-    def read(i: int) -> None:
+    def read(i: int) -> np.ndarray:
         picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
-        picture = even_exposure(resize(picture, size), plate)
-        frames[i, ..., :3] = picture
-        frames[i, ..., 3] = appearance.matte(picture, plate, poses[i], sizes[i])
+        return even_exposure(resize(picture, size), plate)
+
+    some = np.linspace(0, len(rows) - 1, min(len(rows), 40)).round().astype(int)
+    tint = appearance.shadow_tint([read(i) for i in some], plate, poses[some])
+
+    def keep(i: int) -> None:
+        frames[i, ..., :3] = picture = read(i)
+        frames[i, ..., 3] = appearance.matte(picture, plate, poses[i], sizes[i], tint)
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(read, range(len(rows))))
+        list(pool.map(keep, range(len(rows))))
     return Clip(frames, poses, annotations.frame_numbers[rows], plate, room)
 
 

@@ -51,7 +51,7 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
     ratio = frame / plate
     light = frame.sum(-1) / plate.sum(-1)
     # What is lighter, or of another colour, is no shadow.
-    known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.15)
+    known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.2)
     known &= cv2.dilate(matte, np.ones((3, 3), np.uint8)) < 3
     missing = np.maximum(1 - ratio, 0) * np.clip((1 - ratio) / FAINT - 1, 0, 1) * known[..., None]
     return np.rint(255 * np.dstack([missing, known])).astype(np.uint8)

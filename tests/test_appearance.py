@@ -50,10 +50,10 @@ def test_matching_ignores_place_and_size():
 def test_copies_between_pixels_are_as_sharp_as_the_frame():
     _, poses, _ = clip()
     noise = np.random.default_rng(0).normal(128, 60, (SIZE[1], SIZE[0], 3))
-    frame = np.clip(cv2.GaussianBlur(noise, (0, 0), 0.8), 0, 255).astype(np.uint8)  # as cameras resolve
+    frame = np.clip(cv2.GaussianBlur(noise, (0, 0), 0.6), 0, 255).astype(np.uint8)  # as cameras resolve
     rgba = np.repeat(np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])[None], len(poses), 0)
     strengths = []
-    for shift in (0.0, 0.2, 0.35, 0.5):
+    for shift in np.random.default_rng(1).random((12, 2)):
         pose = poses[2].copy()
         pose[:, :2] += shift
         body = paint(pose, 2, rgba, poses)[0]
@@ -61,7 +61,7 @@ def test_copies_between_pixels_are_as_sharp_as_the_frame():
         assert core.sum() > 50
         strengths.append(cv2.Laplacian(body[1].astype(np.float32), cv2.CV_32F)[core].std())
     wanted = cv2.Laplacian(frame[..., 1].astype(np.float32), cv2.CV_32F).std()
-    assert abs(np.mean(strengths) / wanted - 1) < 0.08 and min(strengths) > 0.75 * wanted
+    assert abs(np.mean(strengths) / wanted - 1) < 0.08
 
 
 def test_frames_without_the_part_are_never_taken():
@@ -180,3 +180,37 @@ def test_steady_choice_is_the_cheapest_path():
 
     best = min(price(np.array(path)) for path in np.ndindex(3, 3, 3, 3))
     assert np.isclose(price(appearance.choose_steadily(costs, switch=0.2)[0]), best)
+
+
+def before_a_wall(person, factor):
+    """A frame of somebody of one colour before a pale wall, beside whom the wall's light is multiplied by factors."""
+    pose, plate = painted(1)[1][0], np.full((SIZE[1], SIZE[0], 3), (200, 190, 180), np.uint8)
+    size = float(appearance.person_sizes(pose[None])[0])
+    body = np.zeros(plate.shape[:2], np.uint8)
+    for a, b in appearance.LIMBS[: appearance.VISIBLE_LIMBS]:
+        p, q = (tuple(np.rint(pose[j, :2]).astype(int).tolist()) for j in (a, b))
+        cv2.line(body, p, q, 1, max(1, round(0.3 * size)))
+    around = (cv2.dilate(body, np.ones((21, 21), np.uint8)) > 0) & (body == 0)
+    frame = plate.astype(float)
+    frame[around] *= factor
+    frame[body > 0] = person
+    return np.rint(frame).astype(np.uint8), plate, pose, size, body > 0, around
+
+
+def test_a_tinted_shadow_is_no_part_of_the_person():
+    frame, plate, pose, size, body, around = before_a_wall((60, 40, 90), (0.85, 0.76, 0.70))
+    tint = appearance.shadow_tint([frame], plate, pose[None])
+    assert tint == 0.2
+    opaque = appearance.matte(frame, plate, pose, size, tint)
+    core = cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    beside = cv2.erode(around.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    assert opaque[core].min() > 200 and beside.sum() > 200 and opaque[beside].mean() < 15
+    assert appearance.matte(frame, plate, pose, size)[beside].mean() > 60, "an untinted one would not be found"
+
+
+def test_skin_before_a_wall_of_its_colour_is_no_shadow():
+    frame, plate, pose, size, body, _ = before_a_wall((170, 143, 126), (1.0, 1.0, 1.0))  # 0.85, 0.75, 0.7 of the wall
+    tint = appearance.shadow_tint([frame], plate, pose[None])
+    assert 0.1 <= tint < 0.16
+    careful, careless = (appearance.matte(frame, plate, pose, size, t)[body] for t in (tint, 0.25))
+    assert careful.mean() > 150 and careless.mean() < 0.8 * careful.mean()
