@@ -53,6 +53,17 @@ def test_finds_everybody(people, width, noise):
     assert np.nanmean(np.concatenate(errors) > 8) < 0.02, "keypoints at the wrong person"
 
 
+@pytest.mark.parametrize("offset", [(4, -30), (2, -26), (8, -26), (-4, -30)])
+def test_people_close_behind_each_other_keep_their_limbs(offset):
+    """Neck to hips of the one lies on neck to hips of the other: every pair of ends fits alike."""
+    front = STANDING * 76 + (300, 109)
+    poses = np.stack([front, front + offset])
+    keypoints, scores = group(*draw_maps(poses, HEIGHT, WIDTH))
+    assert len(keypoints) == 2 and (scores > 0).all()
+    _, distances = assigned(poses, keypoints, scores)
+    assert distances.max() < 8
+
+
 def test_a_weak_ghost_halfway_does_not_take_the_wrist():
     pose = STANDING * 100 + (300, 80)
     heatmaps, pafs = draw_maps(pose[None], HEIGHT, WIDTH)

@@ -24,6 +24,7 @@ namespace py = pybind11;
 namespace {
 
 constexpr int kKeypoints = 18;
+constexpr float kStretch = 0.5f;  // what a limb as long as the picture is high costs
 constexpr int kSamples = 10;  // along a limb, as published
 // The middle comes first: a wrong pair has no field there, and is given up after few samples.
 constexpr std::array<int, kSamples> kSampleOrder = {4, 5, 3, 6, 2, 7, 1, 8, 0, 9};
@@ -177,6 +178,29 @@ float limb_score(const Map& field_x, const Map& field_y, const Peak& from, const
     return sum / kSamples + std::min(0.5f * height / length - 1, 0.0f);
 }
 
+// Of two people close behind each other all limbs between them may fit alike. Then those of the same length are right:
+// two limbs exchange their ends where that fits better, less the squares of the lengths, in heights of the picture.
+void exchange(std::vector<Connection>& chosen, const std::vector<Connection>& candidates, const std::vector<Peak>& from,
+              const std::vector<Peak>& to, float height) {
+    if (chosen.size() < 2) return;
+    std::vector<const Connection*> table(from.size() * to.size(), nullptr);
+    for (const Connection& candidate : candidates) table[candidate.from * to.size() + candidate.to] = &candidate;
+    const auto worth = [&](const Connection& limb) {
+        const float dx = (to[limb.to].x - from[limb.from].x) / height, dy = (to[limb.to].y - from[limb.from].y) / height;
+        return limb.score - kStretch * (dx * dx + dy * dy);
+    };
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        for (std::size_t j = i + 1; j < chosen.size(); ++j) {
+            const Connection* one = table[chosen[i].from * to.size() + chosen[j].to];
+            const Connection* other = table[chosen[j].from * to.size() + chosen[i].to];
+            if (one && other && worth(*one) + worth(*other) > worth(chosen[i]) + worth(chosen[j]) + 1e-4f) {
+                chosen[i] = *one;
+                chosen[j] = *other;
+            }
+        }
+    }
+}
+
 // One-to-one, best first.
 std::vector<Connection> match(const Map& field_x, const Map& field_y, const std::vector<Peak>& from,
                               const std::vector<Peak>& to, const Settings& settings) {
@@ -198,6 +222,7 @@ std::vector<Connection> match(const Map& field_x, const Map& field_y, const std:
         from_used[candidate.from] = to_used[candidate.to] = 1;
         chosen.push_back(candidate);
     }
+    exchange(chosen, candidates, from, to, static_cast<float>(field_x.height));
     return chosen;
 }
 
