@@ -162,7 +162,7 @@ def merge_teacher(
     limb_known = known[LIMBS].all(axis=1)
     channel_known[HEATMAPS + PAF_CHANNELS[limb_known]] = True
     labelled = channel_known[:, None, None] & box
-    weights = np.where(labelled | (np.abs(drawn) > 0.1), 1.0, 0.5 * shown).astype(np.float32)
+    weights = np.where(labelled | (np.abs(drawn) > 0.1), 1.0, 0.8 * shown).astype(np.float32)
     stronger = np.where(np.abs(drawn) > np.abs(teacher), drawn, teacher)
     maps = np.where(labelled, drawn, stronger)
     maps[18] = 1 - maps[:18].max(axis=0)

@@ -151,7 +151,9 @@ class Generator(nn.Module):
             layers.append(copied)
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
         layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
-        prior = torch.log(torch.cat([*shares, near], 1).float() + 0.01)
+        # The least share that the masks can raise; the room does not shine through where a body is copied to.
+        least = torch.tensor([0.001] + [0.01] * (1 + REFERENCES), device=near.device).reshape(1, -1, 1, 1)
+        prior = torch.log(torch.cat([*shares, near], 1).float() + least)
         weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
         picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)  # (B, 4, H, W)
         return Rendering(picture[:, :3], weights, picture[:, 3:], previews)
