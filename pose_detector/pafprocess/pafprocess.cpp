@@ -25,6 +25,7 @@ namespace {
 
 constexpr int kKeypoints = 18;
 constexpr float kStretch = 0.5f;  // what a limb as long as the picture is high costs
+constexpr float kHardlyWorse = 0.8f;
 constexpr int kSamples = 10;  // along a limb, as published
 // The middle comes first: a wrong pair has no field there, and is given up after few samples.
 constexpr std::array<int, kSamples> kSampleOrder = {4, 5, 3, 6, 2, 7, 1, 8, 0, 9};
@@ -179,12 +180,28 @@ float limb_score(const Map& field_x, const Map& field_y, const Peak& from, const
 }
 
 // Of two people close behind each other all limbs between them may fit alike. Then those of the same length are right:
-// two limbs exchange their ends where that fits better, less the squares of the lengths, in heights of the picture.
+// two limbs exchange their ends where that fits better, less the squares of the lengths, in heights of the picture. And
+// where one limb has taken the ends of two that are hardly worse, it makes way.
 void exchange(std::vector<Connection>& chosen, const std::vector<Connection>& candidates, const std::vector<Peak>& from,
               const std::vector<Peak>& to, float height) {
-    if (chosen.size() < 2) return;
+    if (chosen.empty() || candidates.size() == chosen.size()) return;
     std::vector<const Connection*> table(from.size() * to.size(), nullptr);
     for (const Connection& candidate : candidates) table[candidate.from * to.size() + candidate.to] = &candidate;
+    std::vector<char> from_used(from.size(), 0), to_used(to.size(), 0);
+    for (const Connection& limb : chosen) from_used[limb.from] = to_used[limb.to] = 1;
+
+    for (std::size_t i = 0, count = chosen.size(); i < count; ++i) {
+        const Connection limb = chosen[i], *one = nullptr, *other = nullptr;
+        for (const Connection& candidate : candidates) {  // best first
+            if (!one && candidate.from == limb.from && !to_used[candidate.to]) one = &candidate;
+            if (!other && candidate.to == limb.to && !from_used[candidate.from]) other = &candidate;
+        }
+        if (one && other && std::min(one->rank, other->rank) > kHardlyWorse * limb.rank) {
+            to_used[one->to] = from_used[other->from] = 1;
+            chosen[i] = *one;
+            chosen.push_back(*other);
+        }
+    }
     const auto worth = [&](const Connection& limb) {
         const float dx = (to[limb.to].x - from[limb.from].x) / height, dy = (to[limb.to].y - from[limb.from].y) / height;
         return limb.score - kStretch * (dx * dx + dy * dy);
