@@ -40,6 +40,16 @@ def test_untrained_it_shows_what_is_copied():
     assert (picture - references[:, 0, :3]).abs().mean() < 0.02
 
 
+def test_the_plate_hardly_shines_through_a_copied_body():
+    pose, references, plate, previous = inputs()
+    references[:, 0, 3], references[:, 1, 3] = 1, 0
+    generator = Generator(32, 1, 8)
+    with torch.no_grad():
+        generator.out.bias[3] = 1.0  # however much the masks ask for it
+    shares = generator(pose, references, plate, previous).weights[0]
+    assert shares[0].max() < 0.1 and shares[1].min() > 0.4
+
+
 def test_flow_moves_copied_texture():
     generator = Generator(32, 1, 8, reach=8.0)
     with torch.no_grad():
