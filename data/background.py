@@ -150,9 +150,9 @@ def background_plate(
     settled = np.zeros((height, width), bool)
     # Beside a person who keeps to one place, what is free only for a moment is rather an outline drawn too tight.
     enough = min(count, max(3, round(0.05 * count)))
-    tiers = [lambda: alone, lambda: outlines(1.1), lambda: outlines(0.95)]
-    if others is not None and any(len(people) for people in others):
-        tiers.insert(0, lambda: alone | _crowd(others, size))
+    crowded = others is not None and any(len(people) for people in others)
+    anybody = alone | _crowd(others, size) if crowded else alone
+    tiers = [lambda: anybody, *([lambda: alone] if crowded else []), lambda: outlines(1.1), lambda: outlines(0.95)]
     still = 0.0  # by how much the room itself changes from frame to frame
     for tier in tiers:
         covered = tier()
@@ -169,9 +169,9 @@ def background_plate(
             some = where[::16]
             still = max(2.0, float(np.median(_masked_spread(stack, covered, some, plate.reshape(-1, 3)[some]))))
         settled |= todo
-    where = np.flatnonzero(settled & ((~alone).mean(0) >= 0.15))
+    where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames do not tell
     if len(where):
-        bright = _masked_median(stack, alone, where, share=0.8)
+        bright = _masked_median(stack, anybody, where, share=0.8)
         pixels = plate.reshape(-1, 3)
         pixels[where] = without_shadow(pixels[where], bright, 3 * still)
     return fill(plate, ~settled), ~settled

@@ -119,6 +119,18 @@ def test_bystanders():
     assert np.abs(plate.astype(int) - want)[right].mean() < 4
 
 
+def test_a_bystander_in_the_colour_of_the_wall_is_not_taken_for_light():
+    frames, poses = clip(stroll(60, 0.5, 0.2) - np.array([0.8, 0]))
+    guest = keypoints(figure(np.array([[1.2, 0.0]])), Camera(focal=1.2, size=SIZE))
+    covered = background.person_mask(guest[0], SIZE, grow=0.8)
+    others = [guest if i % 5 < 2 else guest[:0] for i in range(60)]
+    for frame, people in zip(frames, others, strict=True):
+        if len(people):
+            frame[covered] = np.clip(frame[covered] * 1.2, 0, 255)
+    plate, _ = background.background_plate(frames, poses, others)
+    assert covered.sum() > 500 and np.abs(plate.astype(int) - room())[covered].mean() < 4
+
+
 def test_camera_motion():
     poses = keypoints(figure(stroll(12, 1.2, 0.3)), Camera(focal=1.2, size=SIZE))
     wall = room()

@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kKeypoints = 18;
 constexpr float kStretch = 0.5f;  // what a limb as long as the picture is high costs
-constexpr float kHardlyWorse = 0.8f;
+constexpr float kHardlyWorse = 0.8f;  // share of a limb's rank that each of two must have, for which it makes way
 constexpr int kSamples = 10;  // along a limb, as published
 // The middle comes first: a wrong pair has no field there, and is given up after few samples.
 constexpr std::array<int, kSamples> kSampleOrder = {4, 5, 3, 6, 2, 7, 1, 8, 0, 9};
