@@ -49,6 +49,7 @@ class Settings:
     height: int | None = None  # of the network's input, pixels
     flip: bool = False  # average with the mirrored frames
     scales: tuple[float, ...] = (1.0,)  # average over sizes of the input
+    turns: bool = False  # look at turned frames too
     batch: int = 8  # frames at a time
     frames: int = 96  # for the speed
     every: int = 5  # of the frames of a clip, and of the photos, one in so many is looked at
@@ -222,7 +223,7 @@ def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> lis
 def step_1(settings: Settings, path: Path) -> np.ndarray:
     """The dancer's keypoints (N, 18, 3) in pixels of the video, by step 1: tracked, cleaned and filled."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"pose_weights": settings.weights, "pose_flip": settings.flip, "pose_scales": settings.scales}
+        options = {f"pose_{key}": getattr(settings, key) for key in ("weights", "flip", "scales", "turns")}
         config = Config(mode="test", test_video=path, workspace=Path(folder), device=settings.device, **options)
         prepare_poses(config)
         annotations = Annotations.load(config.test_annotations)
@@ -234,7 +235,7 @@ def step_1(settings: Settings, path: Path) -> np.ndarray:
 
 def main(settings: Settings) -> None:
     """Print the table."""
-    options = {k: getattr(settings, k) for k in ("device", "height", "flip", "scales")}
+    options = {k: getattr(settings, k) for k in ("device", "height", "flip", "scales", "turns")}
     if settings.random:
         detector = Detector(OpenPose(), **options)
     else:

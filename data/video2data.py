@@ -46,7 +46,8 @@ def main(config: Config) -> None:
         from pose_detector.detector import Detector
 
         device = prepare_device(config.device, config.threads)
-        return Detector.load(str(weights), device=device, flip=config.pose_flip, scales=config.pose_scales).stream
+        options = {"flip": config.pose_flip, "scales": config.pose_scales, "turns": config.pose_turns}
+        return Detector.load(str(weights), device=device, **options).stream
 
     prepare(config, find_weights, load_detector)
 
@@ -78,6 +79,7 @@ def prepare(
     else:
         weights, reason = find_weights()
         origin = f"weights {weights.name} {fingerprint(weights)}, flip {config.pose_flip}, scales {config.pose_scales}"
+        origin += ", turned" if config.pose_turns else ""
     settings = f"frames {size[0]}x{size[1]}, {origin}, person {config.person}"
     digest = fingerprint(path)
     if not config.redo and _is_done(config, goal, digest, settings):

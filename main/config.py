@@ -43,6 +43,7 @@ class Config:
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
     pose_batch: int = 8  # frames that the detector is given at once
     pose_flip: bool = False  # look at every frame in the mirror too, and average: errs less, takes twice as long
+    pose_turns: bool = False  # ... and turned by quarters: finds dancers upside down, takes four times as long
     pose_scales: tuple[float, ...] = (1.0,)  # sizes of the network's input, relative to its usual one; averaged
     train_poses: Path | None = None  # folder of OpenPose's .json files of the train video, to take instead of detecting
     test_poses: Path | None = None  # the same of the dance

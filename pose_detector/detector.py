@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 PADDING = 128  # grey; in the networks' units 0
 
 People = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels of the frame, scores (P, 18)
-Laid = list[tuple["Fit", np.ndarray]]  # for each scale, how a batch was laid into the input, and the input
+Views = list[tuple["Fit", np.ndarray]]  # for each scale, how a batch was laid into the input, and the input
+Laid = list[Views]  # for each turn
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Detector:
         dtype: torch.dtype | None = None,
         flip: bool = False,
         scales: Sequence[float] = (1.0,),
+        turns: bool = False,
     ) -> None:
         """
         Args:
@@ -94,6 +96,8 @@ class Detector:
             dtype: None: float16 on CUDA devices, else float32.
             flip: Look at every frame in the mirror too, and average: takes twice as long and errs less.
             scales: Factors on the height. The maps of all are averaged, at the resolution of the largest.
+            turns: Look at every frame turned by quarters too, and believe the view that is surest of a person: takes
+                four times as long and finds people who are upside down.
 
         Raises:
             InputError: The height or a scale is not positive, or does not suit the network.
@@ -103,7 +107,7 @@ class Detector:
         if isinstance(network, OnnxNetwork) and tuple(scales) != (1.0,):
             raise InputError("pose_scales: ONNX networks have one size; leave it at 1")
         self.network, self.device, self.height, self.flip = network, torch.device(device), height, flip
-        self.scales = sorted(scales, reverse=True)
+        self.scales, self.turns = sorted(scales, reverse=True), range(4 if turns else 1)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         if isinstance(network, PoseNetwork):
             self.height = height or network.default_height
@@ -121,13 +125,14 @@ class Detector:
         dtype: torch.dtype | None = None,
         flip: bool = False,
         scales: Sequence[float] = (1.0,),
+        turns: bool = False,
     ) -> "Detector":
         """Make a detector from weights, found as `weights.resolve` says.
 
         Args:
             weights: A .pth or .onnx file, "openpose", "light" or "".
             directory: Folder of own and fetched weights.
-            device, height, dtype, flip, scales: As for `Detector`.
+            device, height, dtype, flip, scales, turns: As for `Detector`.
 
         Raises:
             InputError: The weights cannot be found, fetched or used.
@@ -135,7 +140,7 @@ class Detector:
         path, reason = files.resolve(weights, directory)
         log.info("pose detector: %s (%s)", path, reason)
         network = OnnxNetwork(path) if path.suffix == ".onnx" else files.load_network(path)
-        return cls(network, device, height, dtype, flip, scales)
+        return cls(network, device, height, dtype, flip, scales, turns)
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[People]:
         """Find the people in frames.
@@ -175,35 +180,48 @@ class Detector:
                 yield future.result()
 
     def lay(self, frames: Sequence[np.ndarray]) -> Laid:
-        """Frames as inputs of the network, largest scale first."""
+        """Frames as inputs of the network, for every turn, largest scale first."""
+        size = frames[0].shape[1::-1]
+        if any(frame.shape[1::-1] != size for frame in frames):
+            raise ValueError(f"all frames must be {size[0]}x{size[1]} pixels")
+        return [self._lay([np.rot90(frame, quarters) for frame in frames], size[1]) for quarters in self.turns]
+
+    def _lay(self, frames: Sequence[np.ndarray], upright: int) -> Views:
+        """One turn; `upright` is the height of the frames before it, which all turns are scaled by."""
         width, height = frames[0].shape[1::-1]
-        if any(frame.shape[1::-1] != (width, height) for frame in frames):
-            raise ValueError(f"all frames must be {width}x{height} pixels")
         if isinstance(self.network, OnnxNetwork):
             fits, padding = [Fit.to_box(width, height, self.network.size[::-1])], 0
         else:
-            fits, padding = [Fit.to_height(width, height, round(self.height * s)) for s in self.scales], PADDING
+            heights = [max(1, round(self.height * scale * height / upright)) for scale in self.scales]
+            fits, padding = [Fit.to_height(width, height, wanted) for wanted in heights], PADDING
         return [(fit, np.stack([fit.lay(frame, padding) for frame in frames])) for fit in fits]
 
-    def maps(self, laid: Laid) -> np.ndarray:
-        """Heat maps and PAFs (B, 57, h, w) float32, averaged over mirror and scales, of what `lay` gives."""
+    def maps(self, laid: Laid) -> list[np.ndarray]:
+        """Heat maps and PAFs (B, 57, h, w) float32 for every turn, averaged over mirror and scales."""
+        return [self._maps(views) for views in laid]
+
+    def _maps(self, views: Views) -> np.ndarray:
         with torch.inference_mode():
-            total, first = None, laid[0][0]
-            for fit, pictures in laid:
+            total, first = None, views[0][0]
+            for fit, pictures in views:
                 maps = self._run(pictures)
                 if self.flip:  # the cells of the whole input lie symmetrically, padding included
                     mirrored = self._run(np.ascontiguousarray(pictures[:, :, ::-1]))
                     signs = torch.from_numpy(SIGNS).to(maps.device)[:, None, None]
                     maps = (maps + mirrored[:, CHANNELS].flip(3) * signs) / 2
                 total = maps if total is None else total + _resampled(maps, fit, first)
-            return (total / len(laid)).contiguous().cpu().numpy()
+            return (total / len(views)).contiguous().cpu().numpy()
 
-    def people(self, maps: np.ndarray, laid: Laid) -> list[People]:
-        """Group maps (B, 57, h, w) into people, in pixels of the frames that were laid."""
+    def people(self, maps: list[np.ndarray], laid: Laid) -> list[People]:
+        """Group maps into people, in pixels of the frames that were laid; one list entry a frame."""
         found = []
-        for frame in maps:
-            keypoints, scores = group(frame[:HEATMAPS], frame[HEATMAPS:], STRIDE)
-            found.append((np.where(scores[..., None] > 0, laid[0][0].to_frame(keypoints), 0), scores))
+        for views in zip(*maps, strict=True):
+            seen = []
+            for quarters, frame, ((fit, _), *_) in zip(self.turns, views, laid, strict=True):
+                keypoints, scores = group(frame[:HEATMAPS], frame[HEATMAPS:], STRIDE)
+                keypoints = turn_back(fit.to_frame(keypoints), quarters, fit.frame)
+                seen.append((np.where(scores[..., None] > 0, keypoints, 0), scores))
+            found.append(surest(seen))
         return found
 
     def _run(self, pictures: np.ndarray) -> Tensor:
@@ -213,6 +231,39 @@ class Detector:
         batch = torch.from_numpy(pictures).to(self.device)
         batch = batch.permute(0, 3, 1, 2).to(self.dtype) / 255  # channels_last in memory
         return torch.cat(self.network(batch), dim=1).float()
+
+
+def turn_back(points: np.ndarray, quarters: int, size: tuple[int, int]) -> np.ndarray:
+    """Points (..., 2) in pixels of a picture turned by `np.rot90(picture, quarters)`, in pixels before that.
+
+    Args:
+        size: Width and height of the turned picture.
+    """
+    for _ in range(quarters):
+        x, y = points[..., 0], points[..., 1]
+        points, size = np.stack([size[1] - 1 - y, x], axis=-1), size[::-1]
+    return points
+
+
+def surest(views: list[People], overlap: float = 0.3) -> People:
+    """The people of several views of a frame: of those that share a place, the ones whose scores sum to most.
+
+    Two share a place where their boxes' intersection is more than `overlap` of the union. One view's people, which may
+    well overlap, stay or go by the other views alone.
+    """
+    if len(views) == 1:
+        return views[0]
+    keypoints, scores = (np.concatenate(part) for part in zip(*views, strict=True))
+    view = np.repeat(np.arange(len(views)), [len(part) for part, _ in views])
+    low = np.where(scores[..., None] > 0, keypoints, np.inf).min(axis=1)
+    high = np.where(scores[..., None] > 0, keypoints, -np.inf).max(axis=1)
+    area = (high - low).prod(axis=1)
+    kept: list[int] = []
+    for i in np.argsort(-scores.sum(axis=1), kind="stable").tolist():
+        common = (np.minimum(high[i], high[kept]) - np.maximum(low[i], low[kept])).clip(min=0).prod(axis=1)
+        if not ((common > overlap * (area[i] + area[kept] - common)) & (view[kept] != view[i])).any():
+            kept.append(i)
+    return keypoints[kept], scores[kept]
 
 
 def _resampled(maps: Tensor, fit: Fit, wanted: Fit) -> Tensor:

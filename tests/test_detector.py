@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pose_detector import weights
 from pose_detector.augment import draw_maps
-from pose_detector.detector import Detector, Fit
+from pose_detector.detector import Detector, Fit, surest, turn_back
 from pose_detector.errors import InputError
 from pose_detector.mirror import SWAP
 from pose_detector.networks import HEATMAPS, Light, PoseNetwork
@@ -96,9 +96,9 @@ def test_batches_give_the_same_as_single_frames():
             torch.nn.init.kaiming_normal_(module.weight)  # so that the input is still felt at the end
     detector = Detector(network, height=64)
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
-    batched = detector.maps(detector.lay(frames))
+    (batched,) = detector.maps(detector.lay(frames))
     for frame, together in zip(frames, batched, strict=True):
-        (alone,) = detector.maps(detector.lay([frame]))
+        ((alone,),) = detector.maps(detector.lay([frame]))
         assert np.allclose(together, alone, atol=1e-3 * np.abs(alone).max())
     assert not np.allclose(batched[0], batched[1], rtol=0.1)
     assert detector([]) == []
@@ -183,9 +183,74 @@ def test_looking_in_the_mirror_keeps_sides_and_places():
     frame[:, 0] = 255
     network = MirrorProof(PERSON * 128)
     plain, flipped = (Detector(network, height=128, flip=flip) for flip in (False, True))
-    once, twice = (detector.maps(detector.lay([frame])) for detector in (plain, flipped))
+    once, twice = (detector.maps(detector.lay([frame]))[0] for detector in (plain, flipped))
     assert np.allclose(once, twice, atol=1e-5)
     assert once[:, :HEATMAPS].max() > 0.5 and once[:, HEATMAPS:].max() > 0.5
+
+
+class Standing(PoseNetwork):
+    """Sees only people who stand: the head, red, above the feet, green. They are as tall as the two are apart."""
+
+    default_height = 256
+
+    def forward(self, pictures):
+        height, width = pictures.shape[2:]
+        maps = []
+        for picture in pictures.numpy():
+            (top, x), (bottom, _) = (
+                np.argwhere((picture[c] > 0.9) & (picture[1 - c] < 0.1)).mean(axis=0) for c in (0, 1)
+            )
+            tall = bottom - top
+            person = (PERSON - PERSON[0]) * max(tall, 1) / (PERSON[10, 1] - PERSON[0, 1]) + (x, top)
+            people = np.concatenate([person, np.full((18, 1), float(tall > height / 3))], axis=1)[None]
+            maps.append(draw_maps(people, (height // 8, width // 8)))
+        maps = torch.from_numpy(np.stack(maps))
+        return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("size", [(240, 256), (256, 200)])
+def test_people_upside_down_are_found_by_turning(quarters, size):
+    frame = np.zeros((*size, 3), np.uint8)
+    nose = np.array([100.0, 50.0])
+    truth = (PERSON - PERSON[0]) * 240 + nose  # the ankle 175 pixels below
+    frame[47:54, 97:104, 0] = 255
+    frame[222:229, 97:104, 1] = 255
+    turned = np.ascontiguousarray(np.rot90(frame, -quarters))
+    ((keypoints, scores),) = Detector(Standing(), height=turned.shape[0], turns=True)([turned])
+    assert len(keypoints) == 1 and (scores > 0.2).all()
+    there = turn_back(truth, quarters, frame.shape[1::-1])  # turned by -quarters
+    assert np.abs(keypoints[0] - there).max() < 3
+    ((plain, _),) = Detector(Standing(), height=turned.shape[0])([turned])
+    assert len(plain) == (quarters == 0)
+
+
+@given(
+    quarters=st.integers(0, 3),
+    size=st.tuples(st.integers(3, 40), st.integers(3, 40)),
+    place=st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
+)
+@settings(max_examples=100, deadline=None)
+def test_turning_back_finds_the_same_pixel(quarters, size, place):
+    picture = np.zeros(size, np.uint8)
+    row, column = (int(p * s) for p, s in zip(place, size, strict=True))
+    picture[row, column] = 1
+    turned = np.rot90(picture, quarters)
+    ((y, x),) = np.argwhere(turned)
+    found = turn_back(np.array([x, y], np.float32), quarters, turned.shape[1::-1])
+    assert found.tolist() == [column, row]
+
+
+def test_of_several_views_the_surest_counts():
+    person = PERSON.astype(np.float32) * 100
+    sure, unsure = np.full(18, 0.9, np.float32), np.full(18, 0.4, np.float32)
+    couple = np.stack([person, person + 5]), np.stack([sure, unsure])  # they embrace
+    aside = np.stack([person + 2, person + 300]), np.stack([unsure, unsure])
+    nobody = np.zeros((0, 18, 2), np.float32), np.zeros((0, 18), np.float32)
+    keypoints, _ = surest([nobody, couple, aside])
+    assert np.allclose(keypoints[:, 0, 0], [50, 55, 350])
+    keypoints, scores = surest([nobody, nobody])
+    assert keypoints.shape == (0, 18, 2) and scores.shape == (0, 18)
 
 
 def test_frames_of_several_sizes_are_refused():
