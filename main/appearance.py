@@ -29,13 +29,14 @@ class Part:
 
 
 HEAD = (0, 14, 15, 16, 17)
+TRUNK = (8, 11)
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
-    Part(0, (1,), (8, 11), 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=0.5),  # what arms hid in the torso's frame
+    Part(0, (1,), TRUNK, 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=0.5),  # what arms hid in the torso's frame
     Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12)), Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9)),
     Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
     Part(0, (8,), (11,), 0.15, 0.15, 0.35, (9, 12, 1)),  # between the thighs
-    Part(0, (1,), (8, 11), 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6), clear=0.05),
+    Part(0, (1,), TRUNK, 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6), clear=0.05),
     Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5)),
     Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
@@ -44,6 +45,7 @@ LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
 FACE = 0.25  # radius of a face, in torso lengths
+PLAIN = 50.0  # difference from the plate that no shadow or halo makes
 BINS = 16  # of each colour channel
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
@@ -96,7 +98,8 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float, t
     Returns:
         (H, W) uint8, 255 = surely the person.
     """
-    difference = cv2.GaussianBlur(greatest(cv2.absdiff(frame, plate)), (0, 0), 1.0).astype(np.float32)
+    difference = greatest(cv2.absdiff(frame, plate))
+    fine, difference = (cv2.GaussianBlur(difference, (0, 0), sigma).astype(np.float32) for sigma in (0.6, 1.0))
     # At the plate's own edges a tremor of the camera makes a difference too.
     edges = greatest(cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))).astype(np.float32)
     opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)
@@ -111,7 +114,12 @@ def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float, t
     kept = np.zeros(count, bool)
     kept[np.unique(pieces[bones > 0])] = True
     opaque = np.where(kept[pieces], opaque, 0).astype(np.uint8)
-    return cv2.GaussianBlur(opaque, (0, 0), 0.7)  # no stairs along the rim
+    # The person covers a part of each pixel of the rim: as much as it differs, compared with the most nearby.
+    reach = max(2, round(0.06 * size))
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    cover = fine / np.clip(0.8 * cv2.dilate(fine, around), 1, PLAIN)
+    cover[cv2.erode(opaque, around) > 127] = 1
+    return cv2.GaussianBlur((opaque * np.minimum(cover, 1)).astype(np.uint8), (0, 0), 0.6)  # no stairs along it
 
 
 def _bones(pose: np.ndarray, shape: tuple[int, int], thickness: int = 1) -> np.ndarray:
@@ -242,31 +250,39 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
         (2, BINS, BINS, BINS) float32 by red, green and blue: upper arms, forearms with hands. 0 below a likelihood of
         0.3, 1 above 0.6.
     """
-    counts = np.zeros((3, BINS**3))  # body, upper arms, forearms
+    counts = np.zeros((4, BINS**3))  # body, upper arms, forearms with hands beside the body, and anywhere
 
-    def count(row: int, colours: np.ndarray) -> None:
-        bins = (colours.astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
+    def count(row: int, i: int, points: np.ndarray) -> None:
+        x, y = np.rint(points).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < frames.shape[2]) & (y < frames.shape[1])
+        colours = frames[i, y[inside], x[inside]]
+        bins = (colours[colours[:, 3] > 128, :3].astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
         counts[row] += np.bincount(bins, minlength=BINS**3)
 
     for i in np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int):
         arms = [_bone(poses[i], (a,), (b,)) for a, b in ARMS if (poses[i, [a, b], 2] > 0).all()]
-        for part in PARTS:
-            if not _has(poses[i][None], part)[0]:
-                continue
-            start, end = _bone(poses[i], part.start, part.end)
+        shown = [(part, _bone(poses[i], part.start, part.end)) for part in PARTS if _has(poses[i][None], part)[0]]
+        for part, (start, end) in shown:
             across = np.array([start[1] - end[1], end[0] - start[0]]) / max(float(np.hypot(*(end - start))), 1e-3)
-            along, aside = np.meshgrid(np.linspace(0.1, 1.0, 12), np.linspace(-0.3, 0.3, 5) * part.width * sizes[i])
+            last = 1 + HAND if _forearm(part) else 1.0
+            along, aside = np.meshgrid(np.linspace(0.1, last, 12), np.linspace(-0.3, 0.3, 5) * part.width * sizes[i])
             points = start + along.reshape(-1, 1) * (end - start) + aside.reshape(-1, 1) * across
             if part.layer == 0:
                 for a, b in arms:
                     points = points[_beside(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
-            x, y = np.rint(points).astype(int).T
-            inside = (x >= 0) & (y >= 0) & (x < frames.shape[2]) & (y < frames.shape[1])
-            colours = frames[i, y[inside], x[inside]]
-            count(0 if part.layer == 0 else 1 + _forearm(part), colours[colours[:, 3] > 128, :3])
-    dense = gaussian_filter(counts.reshape(3, BINS, BINS, BINS), (0, 0.7, 0.7, 0.7), mode="nearest")
+            elif _forearm(part):
+                count(3, i, points)
+                for other, bone in shown:
+                    if other.layer == 0:
+                        points = points[_beside(points, *bone) > other.width * sizes[i]]
+            count(0 if part.layer == 0 else 1 + _forearm(part), i, points)
+    body, upper, forearms, anywhere = counts
+    if forearms.sum() < 500:  # too few to know them by; before the body some of the points show clothes
+        forearms = anywhere
+    dense = np.stack([upper, forearms, body, body + upper]).reshape(4, BINS, BINS, BINS)  # a sleeve is no forearm
+    dense = gaussian_filter(dense, (0, 0.7, 0.7, 0.7), mode="nearest")
     dense = dense / np.maximum(dense.sum((1, 2, 3), keepdims=True), 1) + 1e-5
-    return np.clip((dense[1:] / (dense[1:] + dense[0]) - 0.3) / 0.3, 0, 1).astype(np.float32)
+    return np.clip((dense[:2] / (dense[:2] + dense[2:]) - 0.3) / 0.3, 0, 1).astype(np.float32)
 
 
 def _forearm(part: Part) -> bool:
@@ -356,32 +372,76 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     below = layer[:, y0:y1, x0:x1].astype(np.float32)
     beneath = below[3] * (1 / 255)
     opacity = soft * moved[3] * np.float32(1 / 255)
+    arms = source_pose[ARMS, :]  # (4, 2, 3)
+    known = (arms[..., 2] > 0).all(1)
+    bones = here(arms[..., :2].reshape(8, 2)).reshape(4, 2, 2)
+    bones[2:, 1] += HAND * (bones[2:, 1] - bones[2:, 0])
     if part.layer == 1:
         opacity *= _alike(moved, texture.arms[int(_forearm(part))])
+        own = [elbow for elbow, _ in ARMS].index(part.start[0])
+        opacity *= _nearest(soft.shape, bones, own, known, 0.1 * person)
         if source_pose[list(HEAD), 2].any():  # a face has an arm's colours; but a hand may lie before it
             face = np.zeros(soft.shape, np.uint8)
             bone_here = np.stack([start, tip + 0.3 * reach * along]) - (x0, y0)
-            middle, *own = to_fixed([*here(mean_position(source_pose[None], HEAD)), *bone_here], soft.shape)
+            middle, *line = to_fixed([*here(mean_position(source_pose[None], HEAD)), *bone_here], soft.shape)
             cv2.circle(face, middle, round(16 * FACE * person), 1, -1, cv2.LINE_8, 4)
-            cv2.line(face, *own, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
+            cv2.line(face, *line, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
             opacity *= 1 - face
-    elif beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
-        arms = source_pose[ARMS, :]  # (4, 2, 3)
-        ends = here(arms[..., :2])
-        ends[2:, 1] += HAND * (ends[2:, 1] - ends[2:, 0])
-        ends = to_fixed(ends.reshape(8, 2), soft.shape)
-        alike: dict[int, np.ndarray] = {}
-        for k in np.flatnonzero((arms[..., 2] > 0).all(1)).tolist():
-            near = np.zeros(soft.shape, np.uint8)
-            cv2.line(near, ends[2 * k], ends[2 * k + 1], 1, max(1, round(0.36 * person)), cv2.LINE_8, 4)
-            if near.any():
-                if k // 2 not in alike:
-                    alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
-                opacity *= 1 - alike[k // 2] * near
+        opacity *= _touching(opacity > 0.2, _line(soft.shape, bones[own], 0.1 * person))
+    else:
+        if part.end == TRUNK:  # sleeves go with the arms
+            drawn = (pose[ARMS[:2], 2] > 0).all(1)
+            for k in np.flatnonzero(known[:2] & drawn).tolist():
+                side = float((bones[k, 0] + (x0, y0) - start) @ across)
+                outside = np.clip((v * np.sign(side) - abs(side)) * (1 / (0.08 * person)) + 1, 0, 1)
+                sleeve = 255 * _line(soft.shape, bones[k], 0.5 * person)
+                opacity *= 1 - outside * cv2.GaussianBlur(sleeve, (0, 0), max(0.5, 0.03 * person)) * np.float32(1 / 255)
+        if beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
+            alike: dict[int, np.ndarray] = {}
+            for k in np.flatnonzero(known).tolist():
+                near = _line(soft.shape, bones[k], 0.36 * person)
+                if near.any():
+                    if k // 2 not in alike:
+                        alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
+                    opacity *= 1 - alike[k // 2] * near
     mixed = opacity + beneath * (1 - opacity)
     below[:3] += opacity / np.maximum(mixed, 1e-3) * (moved[:3] - below[:3])
     below[3] = 255 * mixed
     layer[:, y0:y1, x0:x1] = below + 0.5
+
+
+def _line(shape: tuple[int, int], ends: np.ndarray, thickness: float) -> np.ndarray:
+    """A segment between two points (2, 2) as ones in a picture (H, W) uint8."""
+    drawn = np.zeros(shape, np.uint8)
+    cv2.line(drawn, *to_fixed(ends, shape), 1, max(1, round(thickness)), cv2.LINE_8, 4)
+    return drawn
+
+
+def _nearest(shape: tuple[int, int], bones: np.ndarray, own: int, known: np.ndarray, slack: float) -> np.ndarray:
+    """1 for the pixels (H, W) to which no known bone (n, 2, 2) is nearer than the own one, falling to 0 where one is
+    nearer by ``slack`` pixels: a hand before an upper arm is no part of that."""
+    x, y = np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32)[:, None]
+
+    def distance(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        dx, dy = (end - start).tolist()
+        from_x, from_y = x - start[0], y - start[1]
+        share = np.clip((from_x * dx + from_y * dy) * (1 / max(dx * dx + dy * dy, 1e-3)), 0, 1)
+        return cv2.magnitude(from_x - share * dx, from_y - share * dy)
+
+    mine, kept = distance(*bones[own]), np.ones(shape, np.float32)
+    for k in np.flatnonzero(known).tolist():
+        if k != own:
+            kept *= np.clip((distance(*bones[k]) - mine) * (1 / slack) + 1, 0, 1)
+    return kept
+
+
+def _touching(mask: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """False (H, W) for those pieces of a mask that do not touch a line; True elsewhere."""
+    count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+    kept = np.zeros(count, bool)
+    kept[0] = True
+    kept[pieces[line > 0]] = True
+    return kept[pieces]
 
 
 def _alike(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:

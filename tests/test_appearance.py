@@ -139,6 +139,53 @@ def test_a_face_is_not_copied_with_the_hand_beside_it(monkeypatch):
     assert white() > 30 and copied < 0.5 * white()
 
 
+def test_sleeves_go_with_the_arms():
+    hanging, _, plate = coloured(False)
+    spread, frame, _ = coloured(False)
+    spread[[3, 4, 6, 7], :2] = (44, 36), (26, 30), (116, 36), (134, 30)
+    frame[:] = np.where((frame == (20, 220, 20)).all(-1, keepdims=True), plate, frame)
+    for shoulder, elbow in ((2, 3), (5, 6)):
+        cv2.line(frame, *spread[[shoulder, elbow], :2].astype(int).tolist(), (220, 20, 20), 12)
+    rgba, poses = with_mattes([frame], spread[None], plate), spread[None]
+    body, arms = paint(hanging, 0, rgba, poses)
+    beside = [np.s_[3, 34:42, columns] for columns in (slice(59, 63), slice(97, 101))]  # where they were
+    assert max(body[sleeve].max() for sleeve in beside) < 30
+    assert body[3, 42:76, 70:90].min() > 200
+    assert arms[3, 46:58, 56:62].mean() > 150  # where they hang
+    hanging[6:8] = 0  # nothing would be drawn instead
+    assert paint(hanging, 0, rgba, poses)[0][beside[1]].mean() > 40
+
+
+def test_a_hand_before_the_other_arm_is_no_part_of_that(monkeypatch):
+    apart, _, plate = coloured(False)
+    crossed, frame, _ = coloured(False)
+    crossed[7, :2] = (70, 50)
+    cv2.line(frame, (104, 60), (70, 50), (20, 220, 20), 8)
+    cv2.circle(frame, (60, 48), 6, (20, 220, 20), -1)
+    poses = crossed[None]
+    rgba = with_mattes([frame], poses, plate)
+
+    def green():
+        arm = paint(apart, 0, rgba, poses)[1].astype(int)[:, 38:56, 52:74]
+        return ((arm[1] > arm[0] + 60) & (arm[3] > 60)).sum()
+
+    copied = green()
+    monkeypatch.setattr(appearance, "_nearest", lambda shape, *_: np.ones(shape, np.float32))
+    assert green() > 60 and copied < 0.8 * green()
+
+
+def test_scraps_beside_an_arm_are_not_copied_with_it():
+    pose, frame, plate = coloured(False)
+    frame[60:, 100:] = plate[60:, 100:]
+    cv2.line(frame, *pose[[6, 7], :2].astype(int).tolist(), (20, 220, 20), 2)
+    rgba = with_mattes([frame], pose[None], plate)
+    clean = paint(pose, 0, rgba, pose[None])[1]
+    rgba[0, 70:74, 113:115] = 20, 220, 20, 255
+    arm = paint(pose, 0, rgba, pose[None])[1]
+    assert arm[3, 68:76, 112:116].max() < 60
+    np.testing.assert_array_equal(arm[3, 60:80, 103:109], clean[3, 60:80, 103:109])
+
+
 def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
     poses = np.stack([coloured(True)[0], coloured(False)[0]])
     assert (costs_of(poses[:1], poses)[CLEAR, 0].argmin(1) == 1).all()
@@ -206,6 +253,16 @@ def test_a_tinted_shadow_is_no_part_of_the_person():
     beside = cv2.erode(around.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     assert opaque[core].min() > 200 and beside.sum() > 200 and opaque[beside].mean() < 15
     assert appearance.matte(frame, plate, pose, size)[beside].mean() > 60, "an untinted one would not be found"
+
+
+def test_a_halo_hardly_covers():
+    frame, plate, pose, size, body, _ = before_a_wall((60, 40, 90), (1.0, 1.0, 1.0))
+    rim = (cv2.dilate(body.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~body
+    frame[rim] = plate[rim] + np.array([25, 15, 10], np.uint8)  # a camera sharpens
+    opaque = appearance.matte(frame, plate, pose, size)
+    core = cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    outer = rim & (cv2.dilate(body.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    assert opaque[core].min() > 200 and outer.sum() > 100 and opaque[outer].mean() < 150
 
 
 def test_skin_before_a_wall_of_its_colour_is_no_shadow():
