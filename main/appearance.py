@@ -373,33 +373,34 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     beneath = below[3] * (1 / 255)
     opacity = soft * moved[3] * np.float32(1 / 255)
     arms = source_pose[ARMS, :]  # (4, 2, 3)
-    known = (arms[..., 2] > 0).all(1)
     bones = here(arms[..., :2].reshape(8, 2)).reshape(4, 2, 2)
     bones[2:, 1] += HAND * (bones[2:, 1] - bones[2:, 0])
+    ends = to_fixed(bones.reshape(8, 2), soft.shape)
+    lines = {k: (ends[2 * k], ends[2 * k + 1]) for k in np.flatnonzero((arms[..., 2] > 0).all(1)).tolist()}
     if part.layer == 1:
         opacity *= _alike(moved, texture.arms[int(_forearm(part))])
         own = [elbow for elbow, _ in ARMS].index(part.start[0])
-        opacity *= _nearest(soft.shape, bones, own, known, 0.1 * person)
+        opacity *= _nearest(soft.shape, lines, own, 0.1 * person)
         if source_pose[list(HEAD), 2].any():  # a face has an arm's colours; but a hand may lie before it
             face = np.zeros(soft.shape, np.uint8)
             bone_here = np.stack([start, tip + 0.3 * reach * along]) - (x0, y0)
-            middle, *line = to_fixed([*here(mean_position(source_pose[None], HEAD)), *bone_here], soft.shape)
+            middle, *axis = to_fixed([*here(mean_position(source_pose[None], HEAD)), *bone_here], soft.shape)
             cv2.circle(face, middle, round(16 * FACE * person), 1, -1, cv2.LINE_8, 4)
-            cv2.line(face, *line, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
+            cv2.line(face, *axis, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
             opacity *= 1 - face
-        opacity *= _touching(opacity > 0.2, _line(soft.shape, bones[own], 0.1 * person))
+        opacity *= _touching(opacity > 0.2, _line(soft.shape, lines[own], 0.1 * person))
     else:
         if part.end == TRUNK:  # sleeves go with the arms
             drawn = (pose[ARMS[:2], 2] > 0).all(1)
-            for k in np.flatnonzero(known[:2] & drawn).tolist():
+            for k in [k for k in lines if k < 2 and drawn[k]]:
                 side = float((bones[k, 0] + (x0, y0) - start) @ across)
                 outside = np.clip((v * np.sign(side) - abs(side)) * (1 / (0.08 * person)) + 1, 0, 1)
-                sleeve = 255 * _line(soft.shape, bones[k], 0.5 * person)
+                sleeve = 255 * _line(soft.shape, lines[k], 0.5 * person)
                 opacity *= 1 - outside * cv2.GaussianBlur(sleeve, (0, 0), max(0.5, 0.03 * person)) * np.float32(1 / 255)
         if beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
             alike: dict[int, np.ndarray] = {}
-            for k in np.flatnonzero(known).tolist():
-                near = _line(soft.shape, bones[k], 0.36 * person)
+            for k, line in lines.items():
+                near = _line(soft.shape, line, 0.36 * person)
                 if near.any():
                     if k // 2 not in alike:
                         alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
@@ -410,28 +411,28 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
     layer[:, y0:y1, x0:x1] = below + 0.5
 
 
-def _line(shape: tuple[int, int], ends: np.ndarray, thickness: float) -> np.ndarray:
-    """A segment between two points (2, 2) as ones in a picture (H, W) uint8."""
+Line = tuple[tuple[int, int], tuple[int, int]]  # two points, from to_fixed
+
+
+def _line(shape: tuple[int, int], line: Line, thickness: float) -> np.ndarray:
+    """A line as ones in a picture (H, W) uint8."""
     drawn = np.zeros(shape, np.uint8)
-    cv2.line(drawn, *to_fixed(ends, shape), 1, max(1, round(thickness)), cv2.LINE_8, 4)
+    cv2.line(drawn, *line, 1, max(1, round(thickness)), cv2.LINE_8, 4)
     return drawn
 
 
-def _nearest(shape: tuple[int, int], bones: np.ndarray, own: int, known: np.ndarray, slack: float) -> np.ndarray:
-    """1 for the pixels (H, W) to which no known bone (n, 2, 2) is nearer than the own one, falling to 0 where one is
-    nearer by ``slack`` pixels: a hand before an upper arm is no part of that."""
-    x, y = np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32)[:, None]
+def _nearest(shape: tuple[int, int], lines: dict[int, Line], own: int, slack: float) -> np.ndarray:
+    """1 for the pixels (H, W) to which no line is nearer than the own one, falling to 0 where one is nearer by
+    ``slack`` pixels: a hand before an upper arm is no part of that."""
 
-    def distance(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        dx, dy = (end - start).tolist()
-        from_x, from_y = x - start[0], y - start[1]
-        share = np.clip((from_x * dx + from_y * dy) * (1 / max(dx * dx + dy * dy, 1e-3)), 0, 1)
-        return cv2.magnitude(from_x - share * dx, from_y - share * dy)
+    def distance(line: np.ndarray) -> np.ndarray:
+        return cv2.distanceTransform(1 - line, cv2.DIST_L2, cv2.DIST_MASK_3)
 
-    mine, kept = distance(*bones[own]), np.ones(shape, np.float32)
-    for k in np.flatnonzero(known).tolist():
-        if k != own:
-            kept *= np.clip((distance(*bones[k]) - mine) * (1 / slack) + 1, 0, 1)
+    kept, mine = np.ones(shape, np.float32), distance(_line(shape, lines[own], 1))
+    for k in lines.keys() - {own}:
+        other = _line(shape, lines[k], 1)
+        if other.any():
+            kept *= np.clip((distance(other) - mine) * (1 / slack) + 1, 0, 1)
     return kept
 
 
