@@ -4,6 +4,7 @@ sharp, invented texture is not."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
 FACE = 0.25  # radius of a face, in torso lengths
-PLAIN = 50.0  # difference from the plate that no shadow or halo makes
+PLAIN = 50.0  # difference from the plate beyond which no pixel is taken for a halo
 BINS = 16  # of each colour channel
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
@@ -238,7 +239,8 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
 
 def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> np.ndarray:
     """How likely a pixel of some colour near an arm shows the arm, and not the body behind it: from the colours along
-    the middle of the arms' bones and those along the body's, by Bayes' rule with even odds.
+    the middle of the arms' bones and those along the body's, by Bayes' rule with even odds. Forearms are looked at
+    beside the body: before it, a point a little off the arm shows clothes.
 
     Args:
         frames: (N, H, W, 4) uint8 RGB and matte.
@@ -394,7 +396,8 @@ def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, 
             drawn = (pose[ARMS[:2], 2] > 0).all(1)
             for k in [k for k in lines if k < 2 and drawn[k]]:
                 side = float((bones[k, 0] + (x0, y0) - start) @ across)
-                outside = np.clip((v * np.sign(side) - abs(side)) * (1 / (0.08 * person)) + 1, 0, 1)
+                chest = max(abs(side), 0.3 * person)  # seen from the side, shoulders lie before it
+                outside = np.clip((math.copysign(1, side) * v - chest) * (1 / (0.08 * person)) + 1, 0, 1)
                 sleeve = 255 * _line(soft.shape, lines[k], 0.5 * person)
                 opacity *= 1 - outside * cv2.GaussianBlur(sleeve, (0, 0), max(0.5, 0.03 * person)) * np.float32(1 / 255)
         if beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
@@ -428,20 +431,23 @@ def _nearest(shape: tuple[int, int], lines: dict[int, Line], own: int, slack: fl
     def distance(line: np.ndarray) -> np.ndarray:
         return cv2.distanceTransform(1 - line, cv2.DIST_L2, cv2.DIST_MASK_3)
 
-    kept, mine = np.ones(shape, np.float32), distance(_line(shape, lines[own], 1))
-    for k in lines.keys() - {own}:
-        other = _line(shape, lines[k], 1)
-        if other.any():
-            kept *= np.clip((distance(other) - mine) * (1 / slack) + 1, 0, 1)
+    kept, drawn = np.ones(shape, np.float32), {k: _line(shape, line, 1) for k, line in lines.items()}
+    if drawn[own].any():  # else beyond the window's edge
+        mine = distance(drawn.pop(own))
+        for other in drawn.values():
+            if other.any():
+                kept *= np.clip((distance(other) - mine) * (1 / slack) + 1, 0, 1)
     return kept
 
 
 def _touching(mask: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """False (H, W) for those pieces of a mask that do not touch a line; True elsewhere."""
+    """False (H, W) for those pieces of a mask that do not touch a line, if one does; True elsewhere."""
     count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+    touching = pieces[(line > 0) & mask]
+    if not len(touching):
+        return np.ones(mask.shape, bool)
     kept = np.zeros(count, bool)
-    kept[0] = True
-    kept[pieces[line > 0]] = True
+    kept[0] = kept[touching] = True
     return kept[pieces]
 
 

@@ -156,6 +156,14 @@ def test_sleeves_go_with_the_arms():
     assert paint(hanging, 0, rgba, poses)[0][beside[1]].mean() > 40
 
 
+def test_the_chest_stays_where_arms_hang_before_it():
+    side, frame, plate = coloured(False)
+    side[[2, 5, 3, 6, 4, 7], :2] = (79, 42), (81, 42), (79, 60), (81, 60), (79, 78), (81, 78)
+    frame[:, 90:] = plate[:, 90:]
+    body, _ = paint(side, 0, with_mattes([frame], side[None], plate), side[None])
+    assert body[3, 44:76, 72:88].min() > 200
+
+
 def test_a_hand_before_the_other_arm_is_no_part_of_that(monkeypatch):
     apart, _, plate = coloured(False)
     crossed, frame, _ = coloured(False)
