@@ -26,7 +26,7 @@ class Part:
     after: float  # ... and beyond the end
     width: float  # half its width
     near: tuple[int, ...]  # other keypoints that decide whether two frames show it alike
-    clear: float = 0.0  # what it costs that arms lie before it in a frame
+    clear: float = 0.0  # what it costs that arms lie before it in a frame, or may do so
 
 
 HEAD = (0, 14, 15, 16, 17)
@@ -38,7 +38,7 @@ PARTS = (
     Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
     Part(0, (8,), (11,), 0.15, 0.15, 0.35, (9, 12, 1)),  # between the thighs
     Part(0, (1,), TRUNK, 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6), clear=0.05),
-    Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5)),
+    Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5), clear=0.08),
     Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
 )  # fmt: skip
@@ -194,14 +194,14 @@ def distances(
 
 
 def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
-    """Share (N,) of points on the arms that lie before a part."""
+    """Share (N,) of points on the arms that lie before a part; of an arm that is not known, half."""
     start, end = mean_position(poses, part.start), mean_position(poses, part.end)
     before = np.zeros(len(poses), np.float32)
     for elbow, wrist in ARMS[2:]:
         for t in (0.0, 0.5, 1.0, 1.4):
             points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
             near = _beside(points, start, end) < (part.width + 0.1) * sizes
-            before += near & (poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0)
+            before += np.where((poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0), near, 0.5)
     return before / 8
 
 

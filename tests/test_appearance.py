@@ -199,6 +199,15 @@ def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
     assert (costs_of(poses[:1], poses)[CLEAR, 0].argmin(1) == 1).all()
 
 
+def test_a_head_comes_from_a_frame_where_no_hand_can_lie_before_it():
+    before, beside, unknown = (coloured(False)[0] for _ in range(3))
+    before[6, :2], before[7, :2] = (100, 50), (84, 26)
+    unknown[7] = 0
+    head = [part.end for part in appearance.PARTS].index(appearance.HEAD)
+    costs = costs_of(beside[None], np.stack([before, unknown, beside]))[head, 0]
+    assert costs.argmin() == 2 and costs[:2].min() > 0.01
+
+
 def test_shadows_and_what_no_bone_touches_are_no_part_of_the_person():
     pose, frame, plate = coloured(False)
     size = appearance.person_sizes(pose[None])[0]
