@@ -73,7 +73,7 @@ def main(cfg: Config) -> None:
 
     pose, person = window.shift(clip.poses[0], window.window_origins(clip.poses[:1], size, clip.size)[0]), clip.sizes[0]
     sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
-    painting = milliseconds(lambda: appearance.paint_references(pose, float(person), size, sources, clip.texture))
+    painting = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
     with tempfile.TemporaryDirectory() as folder:
         writing = milliseconds(lambda: write(Path(folder) / "picture.png", picture))
     print(

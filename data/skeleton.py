@@ -144,5 +144,5 @@ def draw(frame: np.ndarray, keypoints: np.ndarray, thickness: float = 0.09) -> n
 def to_fixed(points: np.ndarray, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Points (N, 2) in pixels as cv2's fixed-point integers, kept within reach of a picture of this shape."""
     height, width = shape[:2]
-    limited = np.clip(np.nan_to_num(points), (-4 * width, -4 * height), (5 * width, 5 * height))
-    return [(int(x), int(y)) for x, y in np.rint(limited * 2**_SHIFT)]
+    limited = np.clip(np.where(np.isnan(points), 0, points), (-4 * width, -4 * height), (5 * width, 5 * height))
+    return [(x, y) for x, y in np.rint(limited * 2**_SHIFT).astype(int).tolist()]

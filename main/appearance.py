@@ -4,7 +4,6 @@ sharp, invented texture is not."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,13 +42,10 @@ PARTS = (
     Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
 )  # fmt: skip
 LAYERS = 2
-ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms
+ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms, right and left in turn
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
-FACE = 0.25  # radius of a face, in torso lengths
 PLAIN = 50.0  # difference from the plate beyond which no pixel is taken for a halo
 BINS = 16  # of each colour channel
-# What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
-RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
 
 
 @dataclass
@@ -165,7 +161,7 @@ def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_s
         cost = distances(queries, sizes, bank, bank_sizes, part.start, weight)
         if part.clear:
             cost += part.clear * _covered(bank, bank_sizes, part)
-        cost[:, ~_has(bank, part)] = np.inf
+        cost[:, ~has_part(bank, part)] = np.inf
         costs[p] = cost
     return costs
 
@@ -200,7 +196,7 @@ def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
     for elbow, wrist in ARMS[2:]:
         for t in (0.0, 0.5, 1.0, 1.4):
             points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
-            near = _beside(points, start, end) < (part.width + 0.1) * sizes
+            near = distance_to(points, start, end) < (part.width + 0.1) * sizes
             before += np.where((poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0), near, 0.5)
     return before / 8
 
@@ -263,21 +259,21 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
 
     for i in np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int):
         arms = [_bone(poses[i], (a,), (b,)) for a, b in ARMS if (poses[i, [a, b], 2] > 0).all()]
-        shown = [(part, _bone(poses[i], part.start, part.end)) for part in PARTS if _has(poses[i][None], part)[0]]
+        shown = [(part, _bone(poses[i], part.start, part.end)) for part in PARTS if has_part(poses[i][None], part)[0]]
         for part, (start, end) in shown:
             across = np.array([start[1] - end[1], end[0] - start[0]]) / max(float(np.hypot(*(end - start))), 1e-3)
-            last = 1 + HAND if _forearm(part) else 1.0
+            last = 1 + HAND if is_forearm(part) else 1.0
             along, aside = np.meshgrid(np.linspace(0.1, last, 12), np.linspace(-0.3, 0.3, 5) * part.width * sizes[i])
             points = start + along.reshape(-1, 1) * (end - start) + aside.reshape(-1, 1) * across
             if part.layer == 0:
                 for a, b in arms:
-                    points = points[_beside(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
-            elif _forearm(part):
+                    points = points[distance_to(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
+            elif is_forearm(part):
                 count(3, i, points)
                 for other, bone in shown:
                     if other.layer == 0:
-                        points = points[_beside(points, *bone) > other.width * sizes[i]]
-            count(0 if part.layer == 0 else 1 + _forearm(part), i, points)
+                        points = points[distance_to(points, *bone) > other.width * sizes[i]]
+            count(0 if part.layer == 0 else 1 + is_forearm(part), i, points)
     body, upper, forearms, anywhere = counts
     if forearms.sum() < 500:  # too few to know them by; before the body some of the points show clothes
         forearms = anywhere
@@ -287,178 +283,19 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
     return np.clip((dense[:2] / (dense[:2] + dense[2:]) - 0.3) / 0.3, 0, 1).astype(np.float32)
 
 
-def _forearm(part: Part) -> bool:
+def is_forearm(part: Part) -> bool:
     """Whether a part of the arms' layer is a forearm."""
     return part.start in ((3,), (6,))
 
 
-def _beside(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Distances (n,) of points (n, 2) from segments; start and end are (2,) or (n, 2)."""
     bone = end - start
     along = np.clip(((points - start) * bone).sum(-1) / np.maximum((bone * bone).sum(-1), 1e-6), 0, 1)
     return np.linalg.norm(points - start - along[..., None] * bone, axis=-1)
 
 
-def paint_references(
-    pose: np.ndarray, person: float, size: tuple[int, int], sources: np.ndarray, texture: Texture
-) -> np.ndarray:
-    """Move the parts of training frames onto a pose.
-
-    Args:
-        pose: (18, 3) pixels of the window to be painted.
-        person: size of the person there, from :func:`person_sizes`.
-        size: width and height of that window.
-        sources: (len(PARTS),) index of the frame of the texture for each part.
-        texture: what is copied.
-
-    Returns:
-        (LAYERS, 4, height, width) uint8: RGB and coverage of the body and of the arms; nothing is painted for
-        a part whose keypoints the pose lacks.
-    """
-    width, height = size
-    layers = np.zeros((LAYERS, 4, height, width), np.uint8)
-    for part, source in zip(PARTS, sources, strict=True):
-        _paint_part(layers[part.layer], part, pose, person, texture, source)
-    return layers
-
-
-def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, texture: Texture, source: int) -> None:
-    """Paint one part over what is there, (4, height, width); planes are several times as fast as pixels of four."""
-    source_pose, ratio = texture.poses[source], person / float(texture.sizes[source])
-    poses = np.stack([pose, source_pose])
-    if not _has(poses, part).all():
-        return
-    height, width = layer.shape[1:]
-    end_joints = part.end
-    if part.end == HEAD:  # the middle of the same points: an ear that only one of the two shows would move it
-        end_joints = tuple(j for j in HEAD if pose[j, 2] > 0 and source_pose[j, 2] > 0) or HEAD
-    (start, source_start), (end, source_end) = mean_position(poses, part.start), mean_position(poses, end_joints)
-    bone, source_bone = end - start, source_end - source_start
-    length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
-    along, source_along = bone / length, source_bone / source_length
-    across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
-    if part.end == HEAD:  # a head nods and turns, but does not stretch
-        stretch, anchor, source_anchor = 1 / ratio, end, source_end
-    else:
-        stretch = min(max(source_length / length, 0.6 / ratio), 1.6 / ratio)
-        anchor, source_anchor = start, source_start
-    # Source pixel of a target pixel: along the bone by the bones' lengths, across it by the size of the person.
-    matrix = stretch * np.outer(source_along, along) + np.outer(source_across, across) / ratio
-    offset = source_anchor - matrix @ anchor
-
-    # A box with round ends along the bone, soft at its rim: what lies within reach of the line from tail to tip.
-    reach = part.width * person
-    inner = 0.6 * reach
-    first, last = inner - part.before * person, length + part.after * person - inner
-    tail, tip = start + along * first, start + along * last
-    x0, y0 = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int).tolist()
-    x1, y1 = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, (width, height)).astype(int).tolist()
-    if x1 <= x0 or y1 <= y0:
-        return
-    inverse = np.column_stack([matrix, matrix @ (x0, y0) + offset])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(
-        texture.frames[source], inverse, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_CONSTANT
-    )
-    moved = np.stack(cv2.split(cv2.filter2D(moved, -1, RESTORE)))  # (4, h, w)
-
-    dx = np.arange(x0, x1, dtype=np.float32) - start[0]
-    dy = (np.arange(y0, y1, dtype=np.float32) - start[1])[:, None]
-    u, v = dx * along[0] + dy * along[1], dx * across[0] + dy * across[1]
-    beyond = np.maximum(np.maximum(first - u, u - last), 0)
-    soft = np.clip((reach - cv2.magnitude(beyond, v)) * (1 / (0.3 * reach)), 0, 1)
-
-    def here(points: np.ndarray) -> np.ndarray:  # from pixels of the source to those of the box
-        return (points - offset) @ np.linalg.inv(matrix).T - (x0, y0)
-
-    below = layer[:, y0:y1, x0:x1].astype(np.float32)
-    beneath = below[3] * (1 / 255)
-    opacity = soft * moved[3] * np.float32(1 / 255)
-    arms = source_pose[ARMS, :]  # (4, 2, 3)
-    bones = here(arms[..., :2].reshape(8, 2)).reshape(4, 2, 2)
-    bones[2:, 1] += HAND * (bones[2:, 1] - bones[2:, 0])
-    ends = to_fixed(bones.reshape(8, 2), soft.shape)
-    lines = {k: (ends[2 * k], ends[2 * k + 1]) for k in np.flatnonzero((arms[..., 2] > 0).all(1)).tolist()}
-    if part.layer == 1:
-        opacity *= _alike(moved, texture.arms[int(_forearm(part))])
-        own = [elbow for elbow, _ in ARMS].index(part.start[0])
-        opacity *= _nearest(soft.shape, lines, own, 0.1 * person)
-        if source_pose[list(HEAD), 2].any():  # a face has an arm's colours; but a hand may lie before it
-            face = np.zeros(soft.shape, np.uint8)
-            bone_here = np.stack([start, tip + 0.3 * reach * along]) - (x0, y0)
-            middle, *axis = to_fixed([*here(mean_position(source_pose[None], HEAD)), *bone_here], soft.shape)
-            cv2.circle(face, middle, round(16 * FACE * person), 1, -1, cv2.LINE_8, 4)
-            cv2.line(face, *axis, 0, max(1, round(0.1 * person)), cv2.LINE_8, 4)
-            opacity *= 1 - face
-        opacity *= _touching(opacity > 0.2, _line(soft.shape, lines[own], 0.1 * person))
-    else:
-        if part.end == TRUNK:  # sleeves go with the arms
-            drawn = (pose[ARMS[:2], 2] > 0).all(1)
-            for k in [k for k in lines if k < 2 and drawn[k]]:
-                side = float((bones[k, 0] + (x0, y0) - start) @ across)
-                chest = max(abs(side), 0.3 * person)  # seen from the side, shoulders lie before it
-                outside = np.clip((math.copysign(1, side) * v - chest) * (1 / (0.08 * person)) + 1, 0, 1)
-                sleeve = 255 * _line(soft.shape, lines[k], 0.5 * person)
-                opacity *= 1 - outside * cv2.GaussianBlur(sleeve, (0, 0), max(0.5, 0.03 * person)) * np.float32(1 / 255)
-        if beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
-            alike: dict[int, np.ndarray] = {}
-            for k, line in lines.items():
-                near = _line(soft.shape, line, 0.36 * person)
-                if near.any():
-                    if k // 2 not in alike:
-                        alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
-                    opacity *= 1 - alike[k // 2] * near
-    mixed = opacity + beneath * (1 - opacity)
-    below[:3] += opacity / np.maximum(mixed, 1e-3) * (moved[:3] - below[:3])
-    below[3] = 255 * mixed
-    layer[:, y0:y1, x0:x1] = below + 0.5
-
-
-Line = tuple[tuple[int, int], tuple[int, int]]  # two points, from to_fixed
-
-
-def _line(shape: tuple[int, int], line: Line, thickness: float) -> np.ndarray:
-    """A line as ones in a picture (H, W) uint8."""
-    drawn = np.zeros(shape, np.uint8)
-    cv2.line(drawn, *line, 1, max(1, round(thickness)), cv2.LINE_8, 4)
-    return drawn
-
-
-def _nearest(shape: tuple[int, int], lines: dict[int, Line], own: int, slack: float) -> np.ndarray:
-    """1 for the pixels (H, W) to which no line is nearer than the own one, falling to 0 where one is nearer by
-    ``slack`` pixels: a hand before an upper arm is no part of that."""
-
-    def distance(line: np.ndarray) -> np.ndarray:
-        return cv2.distanceTransform(1 - line, cv2.DIST_L2, cv2.DIST_MASK_3)
-
-    kept, drawn = np.ones(shape, np.float32), {k: _line(shape, line, 1) for k, line in lines.items()}
-    if drawn[own].any():  # else beyond the window's edge
-        mine = distance(drawn.pop(own))
-        for other in drawn.values():
-            if other.any():
-                kept *= np.clip((distance(other) - mine) * (1 / slack) + 1, 0, 1)
-    return kept
-
-
-def _touching(mask: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """False (H, W) for those pieces of a mask that do not touch a line, if one does; True elsewhere."""
-    count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
-    touching = pieces[(line > 0) & mask]
-    if not len(touching):
-        return np.ones(mask.shape, bool)
-    kept = np.zeros(count, bool)
-    kept[0] = kept[touching] = True
-    return kept[pieces]
-
-
-def _alike(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """How surely (H, W), 0 to 1, the pixels of a picture (4, H, W) uint8 are of the likely ones of some colours."""
-    red, green, blue = picture[:3] // (256 // BINS)
-    found = colours.reshape(-1).take((red.astype(np.intp) * BINS + green) * BINS + blue)
-    return cv2.blur(found, (3, 3))
-
-
-def _has(poses: np.ndarray, part: Part) -> np.ndarray:
+def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
     seen = poses[..., 2] > 0
     return seen[:, list(part.start)].any(1) & (
         seen[:, list(part.end)].any(1) if part.end == HEAD else seen[:, list(part.end)].all(1)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from data.annotations import Annotations, image_name
 from data.video import resize
-from main import appearance, shadow, window
+from main import appearance, painting, shadow, window
 from pose_detector.errors import InputError
 
 _MADE_BY = "python data/video2data.py --mode train --redo"
@@ -207,7 +207,7 @@ class Pairs(Dataset):
             if self.augment:
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
-            references.append(appearance.paint_references(pose, person, self.size, sources, clip.texture))
+            references.append(painting.paint_references(pose, person, self.size, sources, clip.texture))
             pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         shades = [values[item] for values in self.shades]
         light = shadow.cast(clip.shadows, clip.poses[index], person, self.bank[shades[0]], shades[1])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from main import appearance, shadow, window
+from main import appearance, painting, shadow, window
 from main.dataset import Clip, rescale
 from main.device import forward_type
 from main.networks.generator import Generator
@@ -82,7 +82,7 @@ def render(
             x, y = plan.origins[t].tolist()
             here = (slice(None), slice(y, y + height), slice(x, x + width))
             pose = window.shift(plan.poses[t], plan.origins[t])
-            references = appearance.paint_references(
+            references = painting.paint_references(
                 pose, float(plan.persons[t]), plan.size, plan.sources[:, t], clip.texture
             )
             light = shadow.cast(

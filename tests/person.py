@@ -10,6 +10,7 @@ from stick_figure import Camera, figure, keypoints, stroll
 
 from data import skeleton
 from data.annotations import Annotations, image_name
+from main import appearance
 
 SIZE = (160, 128)
 
@@ -42,3 +43,33 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
     moves = painted(dance, seed=5)[1]
     annotations(moves, "dance", "person").save(source / "annotations" / "norm_test_annotations.npz")
     return path
+
+
+def with_mattes(frames, poses, plate):
+    """Frames (N, H, W, 4) with the matte of each."""
+    mattes = map(appearance.matte, frames, [plate] * len(frames), poses, appearance.person_sizes(poses))
+    return np.stack([np.dstack([frame, opaque]) for frame, opaque in zip(frames, mattes, strict=True)])
+
+
+def coloured(arm_up):
+    """A red person with green forearms before a grey wall; the left forearm hangs, or lies before the chest."""
+    pose = np.zeros((18, 3), np.float32)
+    xy = {0: (80, 20), 1: (80, 40), 2: (66, 42), 3: (56, 60), 4: (50, 80), 5: (94, 42), 6: (104, 60), 7: (110, 80)}
+    xy |= {8: (73, 80), 9: (73, 100), 10: (73, 120), 11: (87, 80), 12: (87, 100), 13: (87, 120)}
+    if arm_up:
+        xy[7] = (78, 58)
+    for joint, place in xy.items():
+        pose[joint] = *place, 1
+    frame = np.full((SIZE[1], SIZE[0], 3), 120, np.uint8)
+    plate = frame.copy()
+    for a, b, width in ((1, 8, 26), (1, 11, 26), (8, 10, 12), (11, 13, 12), (0, 1, 14), (2, 3, 8), (5, 6, 8)):
+        cv2.line(frame, xy[a], xy[b], (220, 20, 20), width)
+    for a, b in ((3, 4), (6, 7)):
+        cv2.line(frame, xy[a], xy[b], (20, 220, 20), 8)
+    return pose, frame, plate
+
+
+def clip(count=12):
+    """Frames with mattes, poses and plate of a stick figure."""
+    frames, poses, plate = painted(count)
+    return with_mattes(frames, poses, plate), poses, plate

@@ -1,8 +1,8 @@
-"""Texture copied from training frames."""
+"""Which frames texture is copied from, and what of them is the person."""
 
 import cv2
 import numpy as np
-from person import SIZE, painted
+from person import SIZE, clip, coloured, painted
 
 from main import appearance
 
@@ -11,26 +11,8 @@ def costs_of(queries, bank):
     return appearance.match_costs(queries, appearance.person_sizes(queries), bank, appearance.person_sizes(bank))
 
 
-def paint(pose, source, rgba, poses, arms=None, beneath=None):
-    sources, sizes = np.full(len(appearance.PARTS), source), appearance.person_sizes(poses)
-    sources[CLEAR] = source if beneath is None else beneath
-    arms = np.ones((2, *[appearance.BINS] * 3), np.float32) if arms is None else arms
-    texture = appearance.Texture(rgba, poses, sizes, arms)
-    return appearance.paint_references(pose, float(sizes[source]), SIZE, sources, texture)
-
-
 OWN = [i for i, part in enumerate(appearance.PARTS) if not part.clear]  # parts whose best source is their own frame
 CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear >= 0.1]  # the torso beneath the arms
-
-
-def with_mattes(frames, poses, plate):
-    mattes = map(appearance.matte, frames, [plate] * len(frames), poses, appearance.person_sizes(poses))
-    return np.stack([np.dstack([frame, opaque]) for frame, opaque in zip(frames, mattes, strict=True)])
-
-
-def clip(count=12):
-    frames, poses, plate = painted(count)
-    return with_mattes(frames, poses, plate), poses, plate
 
 
 def test_a_pose_finds_itself():
@@ -47,23 +29,6 @@ def test_matching_ignores_place_and_size():
     assert (costs_of(other, poses)[OWN].argmin(2) == np.arange(len(poses))).all()
 
 
-def test_copies_between_pixels_are_as_sharp_as_the_frame():
-    _, poses, _ = clip()
-    noise = np.random.default_rng(0).normal(128, 60, (SIZE[1], SIZE[0], 3))
-    frame = np.clip(cv2.GaussianBlur(noise, (0, 0), 0.6), 0, 255).astype(np.uint8)  # as cameras resolve
-    rgba = np.repeat(np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])[None], len(poses), 0)
-    strengths = []
-    for shift in np.random.default_rng(1).random((12, 2)):
-        pose = poses[2].copy()
-        pose[:, :2] += shift
-        body = paint(pose, 2, rgba, poses)[0]
-        core = cv2.erode((body[3] > 250).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        assert core.sum() > 50
-        strengths.append(cv2.Laplacian(body[1].astype(np.float32), cv2.CV_32F)[core].std())
-    wanted = cv2.Laplacian(frame[..., 1].astype(np.float32), cv2.CV_32F).std()
-    assert abs(np.mean(strengths) / wanted - 1) < 0.08
-
-
 def test_frames_without_the_part_are_never_taken():
     _, poses, _ = clip()
     bank = poses.copy()
@@ -71,127 +36,6 @@ def test_frames_without_the_part_are_never_taken():
     costs = costs_of(poses, bank)
     forearm = next(i for i, part in enumerate(appearance.PARTS) if part.end == (4,))
     assert np.isinf(costs[forearm, :, 3]).all() and np.isfinite(costs[forearm, :, 4]).all()
-
-
-def test_painting_a_pose_from_its_own_frame_gives_the_frame_back():
-    rgba, poses, _ = clip()
-    layers = paint(poses[5], 5, rgba, poses)
-    for layer in layers:
-        sure = layer[3] > 250
-        assert sure.sum() > 100
-        error = np.abs(layer[:3].transpose(1, 2, 0)[sure].astype(int) - rgba[5, ..., :3][sure])
-        assert error.mean() < 2
-
-
-def test_painted_parts_follow_the_pose():
-    rgba, poses, _ = clip()
-    moved = poses[5].copy()
-    moved[:, :2] += (10, -6)
-    here, there = (paint(pose, 5, rgba, poses) for pose in (poses[5], moved))
-    np.testing.assert_allclose(there[:, :, :-6, 10:].astype(int), here[:, :, 6:, :-10].astype(int), atol=2)
-
-
-def coloured(arm_up):
-    """A red person with green forearms before a grey wall; the left forearm hangs, or lies before the chest."""
-    pose = np.zeros((18, 3), np.float32)
-    xy = {0: (80, 20), 1: (80, 40), 2: (66, 42), 3: (56, 60), 4: (50, 80), 5: (94, 42), 6: (104, 60), 7: (110, 80)}
-    xy |= {8: (73, 80), 9: (73, 100), 10: (73, 120), 11: (87, 80), 12: (87, 100), 13: (87, 120)}
-    if arm_up:
-        xy[7] = (78, 58)
-    for joint, place in xy.items():
-        pose[joint] = *place, 1
-    frame = np.full((SIZE[1], SIZE[0], 3), 120, np.uint8)
-    plate = frame.copy()
-    for a, b, width in ((1, 8, 26), (1, 11, 26), (8, 10, 12), (11, 13, 12), (0, 1, 14), (2, 3, 8), (5, 6, 8)):
-        cv2.line(frame, xy[a], xy[b], (220, 20, 20), width)
-    for a, b in ((3, 4), (6, 7)):
-        cv2.line(frame, xy[a], xy[b], (20, 220, 20), 8)
-    return pose, frame, plate
-
-
-def test_arms_are_told_from_the_body_by_their_colours():
-    (hanging, free, plate), (raised, covered, _) = coloured(False), coloured(True)
-    poses = np.stack([hanging, raised])
-    rgba = with_mattes((free, covered), poses, plate)
-    arms = appearance.arm_colours(rgba, poses, appearance.person_sizes(poses))
-    red, green = (tuple(np.array(c) * appearance.BINS // 256) for c in ((220, 20, 20), (20, 220, 20)))
-    assert arms[1][green] > 0.95 and arms[1][red] < 0.2
-    # The forearm before the chest is moved away from it: it takes no red along, and leaves no green behind.
-    body, arm = paint(hanging, 1, rgba, poses, arms, beneath=0)
-    chest = body[:3, 50:66, 72:90].astype(int)
-    assert (chest[1] > 100).sum() < 0.05 * chest[0].size
-    sure = arm[:, 60:90, 104:124]
-    assert (sure[3] > 200).sum() > 60 and (sure[0][sure[3] > 200] > 120).mean() < 0.1
-
-
-def test_a_face_is_not_copied_with_the_hand_beside_it(monkeypatch):
-    pose, frame, plate = coloured(False)
-    pose[6, :2], pose[7, :2] = (108, 42), (94, 24)
-    cv2.circle(frame, (80, 20), 9, (255, 255, 255), -1)
-    rgba = with_mattes([frame], pose[None], plate)
-
-    def white():
-        arm = paint(pose, 0, rgba, pose[None])[1]
-        return ((arm[:3] > 230).all(0) & (arm[3] > 60)).sum()
-
-    copied = white()
-    monkeypatch.setattr(appearance, "FACE", 0.0)
-    assert white() > 30 and copied < 0.5 * white()
-
-
-def test_sleeves_go_with_the_arms():
-    hanging, _, plate = coloured(False)
-    spread, frame, _ = coloured(False)
-    spread[[3, 4, 6, 7], :2] = (44, 36), (26, 30), (116, 36), (134, 30)
-    frame[:] = np.where((frame == (20, 220, 20)).all(-1, keepdims=True), plate, frame)
-    for shoulder, elbow in ((2, 3), (5, 6)):
-        cv2.line(frame, *spread[[shoulder, elbow], :2].astype(int).tolist(), (220, 20, 20), 12)
-    rgba, poses = with_mattes([frame], spread[None], plate), spread[None]
-    body, arms = paint(hanging, 0, rgba, poses)
-    beside = [np.s_[3, 34:42, columns] for columns in (slice(59, 63), slice(97, 101))]  # where they were
-    assert max(body[sleeve].max() for sleeve in beside) < 30
-    assert body[3, 42:76, 70:90].min() > 200
-    assert arms[3, 46:58, 56:62].mean() > 150  # where they hang
-    hanging[6:8] = 0  # nothing would be drawn instead
-    assert paint(hanging, 0, rgba, poses)[0][beside[1]].mean() > 40
-
-
-def test_the_chest_stays_where_arms_hang_before_it():
-    side, frame, plate = coloured(False)
-    side[[2, 5, 3, 6, 4, 7], :2] = (79, 42), (81, 42), (79, 60), (81, 60), (79, 78), (81, 78)
-    frame[:, 90:] = plate[:, 90:]
-    body, _ = paint(side, 0, with_mattes([frame], side[None], plate), side[None])
-    assert body[3, 44:76, 72:88].min() > 200
-
-
-def test_a_hand_before_the_other_arm_is_no_part_of_that(monkeypatch):
-    apart, _, plate = coloured(False)
-    crossed, frame, _ = coloured(False)
-    crossed[7, :2] = (70, 50)
-    cv2.line(frame, (104, 60), (70, 50), (20, 220, 20), 8)
-    cv2.circle(frame, (60, 48), 6, (20, 220, 20), -1)
-    poses = crossed[None]
-    rgba = with_mattes([frame], poses, plate)
-
-    def green():
-        arm = paint(apart, 0, rgba, poses)[1].astype(int)[:, 38:56, 52:74]
-        return ((arm[1] > arm[0] + 60) & (arm[3] > 60)).sum()
-
-    copied = green()
-    monkeypatch.setattr(appearance, "_nearest", lambda shape, *_: np.ones(shape, np.float32))
-    assert green() > 60 and copied < 0.8 * green()
-
-
-def test_scraps_beside_an_arm_are_not_copied_with_it():
-    pose, frame, plate = coloured(False)
-    frame[60:, 100:] = plate[60:, 100:]
-    cv2.line(frame, *pose[[6, 7], :2].astype(int).tolist(), (20, 220, 20), 2)
-    rgba = with_mattes([frame], pose[None], plate)
-    clean = paint(pose, 0, rgba, pose[None])[1]
-    rgba[0, 70:74, 113:115] = 20, 220, 20, 255
-    arm = paint(pose, 0, rgba, pose[None])[1]
-    assert arm[3, 68:76, 112:116].max() < 60
-    np.testing.assert_array_equal(arm[3, 60:80, 103:109], clean[3, 60:80, 103:109])
 
 
 def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
@@ -219,11 +63,6 @@ def test_shadows_and_what_no_bone_touches_are_no_part_of_the_person():
     frame[wall] = frame[wall] * 0.8  # a shadow at the person's side
     np.testing.assert_array_equal(appearance.matte(frame, plate, pose, size)[:, :90], alone[:, :90])
     assert (appearance.matte(frame, plate, pose, size)[:, 125:] == 0).all()
-
-
-def test_nothing_is_painted_of_a_missing_person():
-    rgba, poses, _ = clip()
-    assert paint(poses[5] * 0, 5, rgba, poses).max() == 0
 
 
 def test_steady_choice_prefers_staying_and_going_on():
