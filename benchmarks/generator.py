@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.annotations import Annotations
-from main import appearance, checkpoint, window
+from main import appearance, checkpoint, painting, window
 from main.config import Config, run_step
 from main.dataset import load_clip
 from main.device import prepare_device
@@ -73,7 +73,7 @@ def main(cfg: Config) -> None:
 
     pose, person = window.shift(clip.poses[0], window.window_origins(clip.poses[:1], size, clip.size)[0]), clip.sizes[0]
     sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
-    painting = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
+    brush = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
     with tempfile.TemporaryDirectory() as folder:
         writing = milliseconds(lambda: write(Path(folder) / "picture.png", picture))
     print(
@@ -83,7 +83,7 @@ def main(cfg: Config) -> None:
     print(f"             {gigaflops(generator, HIGH, device):7.2f} GFLOP at {HIGH[0]}x{HIGH[1]}, high quality")
     print(f"rendering    {count / seconds:7.1f} frames/s, {count} frames, pictures written")
     print(f"             {1e3 * cpu / count:7.1f} ms a frame of CPU, all threads together")
-    print(f"  painting   {painting:7.1f} ms")
+    print(f"  painting   {brush:7.1f} ms")
     print(f"writing      {writing:7.1f} ms")
 
 

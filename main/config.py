@@ -72,7 +72,7 @@ class Config:
     discriminator_scales: int = 2  # how many, each at half the resolution of the one before
     weight_pixel: float = 15.0  # of the loss terms: L1, pixels
     weight_ssim: float = 5.0  # 1 - SSIM
-    weight_detail: float = 5.0  # strength of fine detail
+    weight_detail: float = 4.0  # strength of fine detail
     weight_adversarial: float = 0.3  # judge's scores
     weight_feature_matching: float = 1.5  # judge's features
     weight_perceptual: float = 1.0  # features of a fixed network
