@@ -52,6 +52,15 @@ def test_a_head_comes_from_a_frame_where_no_hand_can_lie_before_it():
     assert costs.argmin() == 2 and costs[:2].min() > 0.01
 
 
+def test_thighs_come_from_frames_where_no_hand_lies_before_them():
+    before, beside, query = (coloured(False)[0] for _ in range(3))
+    before[6, :2], before[7, :2] = (104, 66), (92, 86)
+    query[[6, 7]] = 0  # so that nothing else tells the two apart
+    thigh = [part.start + part.end for part in appearance.PARTS].index((11, 12))
+    costs = costs_of(query[None], np.stack([before, beside]))[thigh, 0]
+    assert costs.argmin() == 1 and costs[0] > 0.01
+
+
 def test_shadows_and_what_no_bone_touches_are_no_part_of_the_person():
     pose, frame, plate = coloured(False)
     size = appearance.person_sizes(pose[None])[0]
