@@ -214,7 +214,7 @@ def _without_wall(picture: np.ndarray) -> np.ndarray:
     rim = rim[near[rim, 3] > 1]
     own, near = pixels[rim].astype(np.float32), near[rim]
     share = np.minimum(2 - own[:, 3:] * np.float32(2 / 255), 1)
-    near *= 255 / near[:, 3:]
+    near = np.minimum(near * (255 / near[:, 3:]), 255)
     near[:, 3] = own[:, 3]
     pixels[rim] = own + share * (near - own) + 0.5
     return picture

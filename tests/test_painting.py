@@ -159,6 +159,14 @@ def test_the_wall_does_not_come_along_with_the_rim(monkeypatch):
     assert copied < 40 and paleness() > 120
 
 
+def test_a_white_rim_stays_white():
+    picture = np.full((9, 9, 4), 255, np.uint8)
+    picture[..., 3] = 250
+    picture[:, 6:] = 200, 200, 200, 60
+    rim = painting._without_wall(picture)[:, 6:8]
+    assert rim[..., :3].min() >= 254 and (rim[..., 3] == 60).all()
+
+
 def test_what_the_other_leg_does_in_the_source_is_not_copied(monkeypatch):
     together, frame, plate = coloured(False)
     astride = together.copy()
