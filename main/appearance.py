@@ -1,6 +1,5 @@
-"""Texture from the training video: for every limb of a pose, the training frame that shows this limb most alike, moved
-onto the pose by an affine map. The generator gets the result as *references*, layers to copy from: copied texture is
-sharp, invented texture is not."""
+"""What the training video shows of a person: the mattes of its frames, and, for every limb of a pose, the frame that shows
+this limb most alike. ``main.painting`` moves it onto the pose: copied texture is sharp, invented texture is not."""
 
 from __future__ import annotations
 
@@ -197,7 +196,7 @@ def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
     for elbow, wrist in ARMS[2:]:
         for t in (0.0, 0.5, 1.0, 1.4):
             points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
-            near = distance_to(points, start, end) < (part.width + 0.1) * sizes
+            near = _distance_to(points, start, end) < (part.width + 0.1) * sizes
             before += np.where((poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0), near, 0.5)
     return before / 8
 
@@ -268,12 +267,12 @@ def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: 
             points = start + along.reshape(-1, 1) * (end - start) + aside.reshape(-1, 1) * across
             if part.layer == 0:
                 for a, b in arms:
-                    points = points[distance_to(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
+                    points = points[_distance_to(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
             elif is_forearm(part):
                 count(3, i, points)
                 for other, bone in shown:
                     if other.layer == 0:
-                        points = points[distance_to(points, *bone) > other.width * sizes[i]]
+                        points = points[_distance_to(points, *bone) > other.width * sizes[i]]
             count(0 if part.layer == 0 else 1 + is_forearm(part), i, points)
     body, upper, forearms, anywhere = counts
     if forearms.sum() < 500:  # too few to know them by; before the body some of the points show clothes
@@ -289,7 +288,7 @@ def is_forearm(part: Part) -> bool:
     return part.start in ((3,), (6,))
 
 
-def distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Distances (n,) of points (n, 2) from segments; start and end are (2,) or (n, 2)."""
     bone = end - start
     along = np.clip(((points - start) * bone).sum(-1) / np.maximum((bone * bone).sum(-1), 1e-6), 0, 1)
@@ -297,6 +296,7 @@ def distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nd
 
 
 def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
+    """Which (n,) of the poses (n, 18, 3) show the keypoints that place a part."""
     seen = poses[..., 2] > 0
     return seen[:, list(part.start)].any(1) & (
         seen[:, list(part.end)].any(1) if part.end == HEAD else seen[:, list(part.end)].all(1)

@@ -1,6 +1,6 @@
 """The generator: a stacked hourglass (arXiv 1603.06937) on the person's window, at a quarter of its resolution, whose
 full-resolution head composes the picture from layers: the background plate, texture copied from the training frames
-(see ``main.appearance``), and what it paints itself."""
+(see ``main.painting``), and what it paints itself."""
 
 from __future__ import annotations
 
