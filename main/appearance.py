@@ -1,5 +1,5 @@
-"""What the training video shows of a person: the mattes of its frames, and, for every limb of a pose, the frame that shows
-this limb most alike. ``main.painting`` moves it onto the pose: copied texture is sharp, invented texture is not."""
+"""What the training video shows of a person: the mattes of its frames, and, for every limb of a pose, the frame that
+shows this limb most alike. ``main.painting`` moves it there: copied texture is sharp, invented texture is not."""
 
 from __future__ import annotations
 
