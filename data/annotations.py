@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pose_detector.errors import InputError
+from pose_detector.look import EXTRA_NAMES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @contextlib.contextmanager
@@ -34,6 +35,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def image_name(number: int) -> str:
     """File name of a training frame."""
     return f"{number:06d}.jpg"
+
+
+def mask_name(number: int) -> str:
+    """File name of the person's outline in a training frame."""
+    return f"{number:06d}.png"
 
 
 def fingerprint(path: Path | str) -> str:
@@ -62,6 +68,8 @@ class Annotations:
         fingerprint: of the video's bytes.
         target_fingerprint: in normalised annotations, of the video onto whose person they are normalised; else "".
         settings: what besides the video they depend on, as one line of text.
+        extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
+            are not known, which is kept as zeros.
     """
 
     frame_numbers: np.ndarray
@@ -76,6 +84,11 @@ class Annotations:
     fingerprint: str
     target_fingerprint: str = ""
     settings: str = ""
+    extra: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.extra is None:
+            self.extra = np.zeros((self.total_frames, len(EXTRA_NAMES), 3), np.float32)
 
     def save(self, path: Path | str) -> None:
         """Write an .npz file in one go: a reader sees the old one or the new one."""
@@ -116,6 +129,7 @@ class Annotations:
                 times=values["times"],
                 keypoints=values["keypoints"],
                 filled=values["filled"],
+                extra=values["extra"],
                 fps=float(values["fps"]),
                 frame_size=(int(values["frame_size"][0]), int(values["frame_size"][1])),
                 total_frames=int(values["total_frames"]),
@@ -138,6 +152,7 @@ class Annotations:
             "times": ((n,), np.float64),
             "keypoints": ((n, 18, 3), np.float32),
             "filled": ((n, 18), np.bool_),
+            "extra": ((n, len(EXTRA_NAMES), 3), np.float32),
         }
         for name, (shape, dtype) in expected.items():
             value = getattr(self, name)
@@ -145,8 +160,10 @@ class Annotations:
                 raise ValueError(f"{name} is {value.dtype} {value.shape} where {np.dtype(dtype)} {shape} is expected")
         if n < 1:
             raise ValueError("there are no frames")
-        if not (np.isfinite(self.keypoints).all() and (self.keypoints[..., 2] >= 0).all()):
-            raise ValueError("keypoints are not all finite with a confidence of 0 or more")
+        for name in ("keypoints", "extra"):
+            value = getattr(self, name)
+            if not (np.isfinite(value).all() and (value[..., 2] >= 0).all()):
+                raise ValueError(f"{name} are not all finite with a confidence of 0 or more")
         if not (np.isfinite(self.times).all() and (np.diff(self.times) > 0).all()):
             raise ValueError("times do not rise")
         if not (np.diff(self.frame_numbers) > 0).all():

@@ -1,4 +1,4 @@
-"""The empty room: a background plate from a video of a static camera, with the people masked by their poses."""
+"""The empty room: a background plate from a video of a static camera, without the people in it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from data.skeleton import body_size, to_fixed
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
 _FRAME_MEMORY = 400e6  # bytes that the sampled frames may take
 
+_HARDLY = 64  # of 255: what is less the dancer than that is background
 _SHIFT = 4
 # Half the thickness of what surrounds each bone, clothes included, in torso lengths.
 _RADII = {
@@ -104,7 +105,10 @@ def hold(keypoints: np.ndarray, frames: int) -> np.ndarray:
 
 
 def background_plate(
-    frames: Iterable[np.ndarray], dancer: np.ndarray, others: Sequence[np.ndarray] | None = None
+    frames: Iterable[np.ndarray],
+    dancer: np.ndarray,
+    others: Sequence[np.ndarray] | None = None,
+    masks: Sequence[np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture without the dancer, and where it had to be made up.
 
@@ -117,6 +121,7 @@ def background_plate(
         frames: S frames (H, W, 3) uint8 RGB of a static camera, as sampled.
         dancer: (S, 18, 3) keypoints in those frames. A frame in which nothing is seen of the dancer counts as empty.
         others: per frame (P, 18, 3) keypoints of other people, or None.
+        masks: per frame (H, W) uint8, 255 = the dancer; None, or empty in a frame: the keypoints alone tell.
 
     Returns:
         plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
@@ -138,10 +143,18 @@ def background_plate(
     own = np.where(np.isnan(own), 0, own)
     sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
 
-    def outlines(grow: float) -> np.ndarray:
-        return np.stack([person_mask(pose, size, grow, thick) for pose, thick in zip(dancer, sizes, strict=True)])
+    def outlines(margin: float) -> np.ndarray:
+        covered = np.zeros(stack.shape[:3], bool)
+        for i, (pose, thick) in enumerate(zip(dancer, sizes, strict=True)):
+            if masks is not None and masks[i].any():
+                reach = 2 * max(1, round(margin * thick)) + 1
+                around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+                covered[i] = cv2.dilate(masks[i], around) > _HARDLY
+            else:
+                covered[i] = person_mask(pose, size, 0.9 + 2 * margin, thick)
+        return covered
 
-    alone = outlines(1.3)
+    alone = outlines(0.2)
     for frame, gain in zip(stack, exposures(stack, alone), strict=True):
         table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
         frame[...] = cv2.LUT(frame, table[:, None])
@@ -152,7 +165,7 @@ def background_plate(
     enough = min(count, max(3, round(0.05 * count)))
     crowded = others is not None and any(len(people) for people in others)
     anybody = alone | _crowd(others, size) if crowded else alone
-    tiers = [lambda: anybody, *([lambda: alone] if crowded else []), lambda: outlines(1.1), lambda: outlines(0.95)]
+    tiers = [lambda: anybody, *([lambda: alone] if crowded else []), lambda: outlines(0.1), lambda: outlines(0.04)]
     still = 0.0  # by how much the room itself changes from frame to frame
     for tier in tiers:
         covered = tier()

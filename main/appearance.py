@@ -3,14 +3,13 @@ shows this limb most alike. ``main.painting`` moves it there: copied texture is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, median_filter
 
-from data.skeleton import LIMBS, VISIBLE_LIMBS, body_size, to_fixed
+from data.skeleton import body_size
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ PARTS = (
 LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms, right and left in turn
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
-PLAIN = 50.0  # difference from the plate beyond which no pixel is taken for a halo
 BINS = 16  # of each colour channel
 
 
@@ -63,75 +61,6 @@ class Texture:
     poses: np.ndarray
     sizes: np.ndarray
     arms: np.ndarray
-
-
-def shadow_tint(frames: Sequence[np.ndarray], plate: np.ndarray, poses: np.ndarray) -> float:
-    """How much a shadow may differ in colour from the plate, for :func:`matte`: as much as takes hardly anything of the
-    person, seen on the bones of some frames (n, H, W, 3) with poses (n, 18, 3). Shadows near skin and clothes are
-    tinted; but skin before a wall of its colour looks like a shadow."""
-    spreads, total = [], 0
-    for frame, pose in zip(frames, poses, strict=True):
-        lightest, darkest = _ratio(frame, plate)
-        person = (_bones(pose, plate.shape[:2]) > 0) & (greatest(cv2.absdiff(frame, plate)) > 24)
-        spreads.append((lightest - darkest)[person & (darkest > 0.4) & (lightest < 1.05)])
-        total += np.count_nonzero(person)
-    ordered = np.sort(np.concatenate(spreads))
-    few = total // 100
-    return float(np.clip(ordered[few], 0.1, 0.2)) if few < len(ordered) else 0.2 if total else 0.1
-
-
-def matte(frame: np.ndarray, plate: np.ndarray, pose: np.ndarray, size: float, tint: float = 0.1) -> np.ndarray:
-    """The person in a frame.
-
-    What differs from the plate, but not its shadows, which are darker and of nearly the same colour, and not what does
-    not touch the skeleton, like reflections. Close to the bones no shadow is looked for: there grey clothes may be.
-
-    Args:
-        frame, plate: (H, W, 3) uint8 RGB.
-        pose: (18, 3) pixels.
-        size: of the person, from :func:`person_sizes`.
-        tint: difference between the colour channels' shares of light that a shadow may leave, see :func:`shadow_tint`.
-
-    Returns:
-        (H, W) uint8, 255 = surely the person.
-    """
-    difference = greatest(cv2.absdiff(frame, plate))
-    fine, difference = (cv2.GaussianBlur(difference, (0, 0), sigma).astype(np.float32) for sigma in (0.6, 1.0))
-    # At the plate's own edges a tremor of the camera makes a difference too.
-    edges = greatest(cv2.morphologyEx(plate, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))).astype(np.float32)
-    opaque = np.clip((difference - 0.4 * edges - 14.0) / 20.0, 0, 1)
-
-    bones, near = _bones(pose, frame.shape[:2]), _bones(pose, frame.shape[:2], max(1, round(0.14 * size)))
-    lightest, darkest = _ratio(frame, plate)
-    shadow = (lightest - darkest < tint) & (darkest > 0.4) & (lightest < 1.05) & (near == 0)
-    opaque[shadow] = 0
-    opaque = (255 * cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))).astype(np.uint8)
-
-    count, pieces = cv2.connectedComponents((opaque > 0).astype(np.uint8))
-    kept = np.zeros(count, bool)
-    kept[np.unique(pieces[bones > 0])] = True
-    opaque = np.where(kept[pieces], opaque, 0).astype(np.uint8)
-    # The person covers a part of each pixel of the rim: as much as it differs, compared with the most nearby.
-    reach = max(2, round(0.06 * size))
-    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    cover = fine / np.clip(0.8 * cv2.dilate(fine, around), 1, PLAIN)
-    cover[cv2.erode(opaque, around) > 127] = 1
-    return cv2.GaussianBlur((opaque * np.minimum(cover, 1)).astype(np.uint8), (0, 0), 0.6)  # no stairs along it
-
-
-def _bones(pose: np.ndarray, shape: tuple[int, int], thickness: int = 1) -> np.ndarray:
-    """The visible limbs of a pose (18, 3) as ones in a picture (H, W) uint8."""
-    bones = np.zeros(shape, np.uint8)
-    for a, b in LIMBS[:VISIBLE_LIMBS]:
-        if (pose[[a, b], 2] > 0).all():
-            cv2.line(bones, *to_fixed(pose[[a, b], :2], shape), 1, thickness, cv2.LINE_8, 4)
-    return bones
-
-
-def _ratio(frame: np.ndarray, plate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Light (H, W) in a frame as a share of the plate's, in the channel that has most and in the one that has least."""
-    ratio = cv2.blur(frame, (3, 3)).astype(np.float32) / np.maximum(cv2.blur(plate, (3, 3)), 1)
-    return greatest(ratio), -greatest(-ratio)
 
 
 def greatest(picture: np.ndarray) -> np.ndarray:

@@ -117,6 +117,10 @@ class Config:
         return self.source_dir / "images"
 
     @property
+    def masks_dir(self) -> Path:
+        return self.source_dir / "masks"
+
+    @property
     def train_annotations(self) -> Path:
         return self.source_dir / "annotations" / "train_annotations.npz"
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.annotations import Annotations, image_name
+from data.annotations import Annotations, image_name, mask_name
 from data.video import resize
 from main import appearance, painting, shadow, window
+from main.matting import matte
 from pose_detector.errors import InputError
 
 _MADE_BY = "python data/video2data.py --mode train --redo"
@@ -61,12 +62,15 @@ def rescale(poses: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return moved
 
 
-def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most: int | None = None) -> Clip:
+def load_clip(
+    annotations: Annotations, images_dir: Path, masks_dir: Path, plate_path: Path, most: int | None = None
+) -> Clip:
     """Read what step 1 wrote of the training video.
 
     Args:
         annotations: of the training video.
         images_dir: its frames.
+        masks_dir: the person's outline in each of them.
         plate_path: the background plate.
         most: at most so many frames, evenly spread; None: all.
 
@@ -88,16 +92,12 @@ def load_clip(annotations: Annotations, images_dir: Path, plate_path: Path, most
     poses = rescale(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
     sizes = appearance.person_sizes(poses)
 
-    def read(i: int) -> np.ndarray:
-        picture = read_picture(images_dir / image_name(annotations.frame_numbers[rows[i]]), annotations.frame_size)
-        return even_exposure(resize(picture, size), plate)
-
-    some = np.linspace(0, len(rows) - 1, min(len(rows), 40)).round().astype(int)
-    tint = appearance.shadow_tint([read(i) for i in some], plate, poses[some])
-
     def keep(i: int) -> None:
-        frames[i, ..., :3] = picture = read(i)
-        frames[i, ..., 3] = appearance.matte(picture, plate, poses[i], sizes[i], tint)
+        number = annotations.frame_numbers[rows[i]]
+        picture = read_picture(images_dir / image_name(number), annotations.frame_size)
+        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, channels=1)
+        frames[i, ..., :3] = picture = even_exposure(resize(picture, size), plate)
+        frames[i, ..., 3] = matte(picture, plate, resize(outline, size), sizes[i])
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(keep, range(len(rows))))
@@ -241,13 +241,14 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     return noisy
 
 
-def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; raises InputError if it is missing or not of ``size`` (width, height)."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY, channels: int = 3) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, or (H, W) with one channel; raises InputError if it is missing or not of ``size`` (width,
+    height)."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
     if picture.shape[1::-1] != tuple(size):
         raise InputError(
             f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if channels == 3 else picture

@@ -46,7 +46,7 @@ def main(cfg: Config) -> None:
     generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device)
-    clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
+    clip = load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank)
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.

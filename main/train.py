@@ -307,7 +307,7 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         print(f"the earlier run is kept in {set_aside(folder)}")
     folder.mkdir(parents=True, exist_ok=True)
 
-    clip = load_clip(annotations, cfg.images_dir, cfg.background_image)
+    clip = load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image)
     training, held_out = split(len(clip.poses))
     bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
     apart = max(1, round(cfg.apart * annotations.fps))

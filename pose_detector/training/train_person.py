@@ -1,0 +1,238 @@
+"""Train the bundled network of one person, from photos with teachers' labels and from rendered people.
+
+    nice python pose_detector/training/train_person.py --cache build/person --minutes 100 \\
+        --photos PHOTOS.zip MORE.zip --labels LABELS MORE_LABELS --rendered build/people
+
+`label_photos.py` makes the labels and `render_people.py` the figures. Training goes on from the checkpoint in the cache
+folder; the best network so far is written to pose_detector/weights/person.pth.
+"""
+
+import copy
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from pose_detector.crop import Crop
+from pose_detector.person_network import PERSON, STRIDE, PersonNetwork, decode, save
+from pose_detector.training.person_examples import (
+    Examples,
+    Mixture,
+    Person,
+    load_photos,
+    load_rendered,
+    see,
+    to_crop,
+    torso,
+)
+
+SIGMA = 1.25  # of a point's blob, cells of the heat map
+# Wrists are what users see first and networks find last; hands and feet are only as good as their one teacher.
+IMPORTANCE = np.array([1, 1, 1.3, 2, 1, 1.3, 2, 1.2, 1.4, 1.6, 1.2, 1.4, 1.6, 0.7, 0.7, 0.7, 0.7, *[0.4] * 10])
+WRISTS = [3, 6]
+
+
+@dataclass
+class Settings:
+    cache: Path
+    """Folder for checkpoints."""
+    photos: tuple[Path, ...] = ()
+    """Zip files of photos."""
+    labels: tuple[Path, ...] = ()
+    """For each of them the name of its labels' files."""
+    counts: tuple[int, ...] = ()
+    """How many of each may be learnt from; empty: all."""
+    rendered: Path | None = None
+    """Folder of rendered figures; looked into again and again, so that rendering may go on meanwhile."""
+    minutes: float = 100.0
+    """Time to train for; the learning rate follows it."""
+    sizes: tuple[int, ...] = (192, 256)
+    """Sides of the crops, pixels: the first for `first_share` of the time, then the next."""
+    first_share: float = 0.6
+    batch: int = 24
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    average: float = 0.999
+    """Decay per step of the moving average of the weights."""
+    held_out: int = 150
+    """Photos of each set to measure on, never learnt from."""
+    save_minutes: float = 8.0
+    threads: int = 1
+    workers: int = 1
+    device: str = "cpu"
+    seed: int = 0
+    mixture: Mixture = field(default_factory=Mixture)
+    output: Path = PERSON
+
+
+def loss_of(answer: tuple[Tensor, Tensor, Tensor], points: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
+    """Cross entropy of every point's place, or of its absence, and of the outline.
+
+    Args:
+        answer: Of the network.
+        points: (B, POINTS, 4) x, y, weight, absent; pixels of the crop.
+        masks: (B, S, S) in [0, 1].
+        outlined: (B,) 1 where the mask is known.
+    """
+    heat, absent, outline = answer
+    side = heat.shape[-1]
+    cells = torch.arange(side, device=heat.device)
+    centre = (points[..., :2] + 0.5) / STRIDE - 0.5  # in cells
+    x, y = (torch.exp((cells - centre[..., i, None]).square() * (-0.5 / SIGMA**2)) for i in (0, 1))  # (B, K, side)
+    there = 1 - points[..., 3]
+    scale = there / (x.sum(-1) * y.sum(-1)).clamp(min=1e-6)
+    logits = torch.cat([heat.flatten(2), absent[..., None]], 2).float()  # (B, K, side * side + 1)
+    chances = functional.log_softmax(logits, dim=2)
+    places = chances[..., :-1].unflatten(2, (side, side))
+    found = torch.einsum("bkyx,bkx->bky", places, x).mul(y).sum(-1) * scale
+    entropy = -(found + points[..., 3] * chances[..., -1])
+    weight = points[..., 2] * torch.as_tensor(IMPORTANCE, dtype=torch.float32, device=heat.device)
+    point_loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
+
+    wanted = functional.avg_pool2d(masks[:, None], 2)
+    pixels = functional.binary_cross_entropy_with_logits(outline.float(), wanted, reduction="none").mean((1, 2, 3))
+    share = torch.sigmoid(outline.float())
+    overlap = (share * wanted).sum((1, 2, 3)) + 1
+    dice = 1 - 2 * overlap / (share.sum((1, 2, 3)) + wanted.sum((1, 2, 3)) + 2)
+    mask_loss = ((4 * pixels + dice) * outlined).sum() / outlined.sum().clamp(min=1)
+    return point_loss + mask_loss
+
+
+@torch.inference_mode()
+def measure(network: PersonNetwork, people: list[Person], size: int = 256) -> tuple[float, float, float]:
+    """Shares of the known body points, and of the wrists, within 0.2 torso lengths; mean IoU of the outlines."""
+    network.eval()
+    hits, total, wrists, overlaps = 0, 0, [], []
+    for person in people:
+        low, high = person.box[:2], person.box[2:]
+        crop = Crop(*((low + high) / 2).tolist(), 1.25 * float((high - low).max()))
+        picture, mask = see(person, crop, size, False)
+        truth = to_crop(person.points, crop, size, False)
+        batch = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+        found, outline = decode(*network(batch.contiguous(memory_format=torch.channels_last)))
+        known = (truth[:17, 2] > 0) & (truth[:17, 3] == 0)
+        good = np.linalg.norm(found[0, :17, :2] - truth[:17, :2], axis=1) < 0.2 * torso(truth)
+        hits, total = hits + int(good[known].sum()), total + int(known.sum())
+        wrists += good[WRISTS][known[WRISTS]].tolist()
+        if person.mask is not None:
+            a, b = cv2.resize(outline[0], (size, size)) > 0.5, mask > 127
+            overlaps.append((a & b).sum() / max((a | b).sum(), 1))
+    return hits / max(total, 1), float(np.mean(wrists or [0])), float(np.mean(overlaps or [0]))
+
+
+def rate(settings: Settings, share: float) -> float:
+    """Learning rate after a share of the time: a short rise, then half a cosine down to a hundredth."""
+    return (
+        settings.learning_rate * min(share / 0.03, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1))))
+    )
+
+
+def train(settings: Settings, sets: list[list[Person]]) -> None:
+    """Train until the time is over."""
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(settings.threads)
+    device = torch.device(settings.device)
+    network = PersonNetwork().to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
+    state = {"seconds": 0.0, "step": 0, "seen": 0, "best": 0.0}
+    checkpoint = settings.cache / "checkpoint.pth"
+    if checkpoint.exists():
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        network.load_state_dict(stored["network"])
+        average.load_state_dict(stored["average"])
+        optimizer.load_state_dict(stored["optimizer"])
+        state = stored["state"]
+
+    held_out = [people[-settings.held_out :] for people in sets]
+    photos = [person for people in sets for person in people[: -settings.held_out]]
+    batches, size, renewed, saved = None, 0, 0.0, time.monotonic()
+    limit = 60 * settings.minutes
+    with tqdm(unit=" examples", initial=state["seen"]) as bar:
+        while state["seconds"] < limit:
+            begin = time.monotonic()
+            share = state["seconds"] / limit
+            wanted = settings.sizes[0] if share < settings.first_share else settings.sizes[-1]
+            if wanted != size or begin - renewed > 900:
+                size, renewed = wanted, begin
+                rendered = load_rendered(settings.rendered) if settings.rendered else []
+                seed = [settings.seed, state["step"]]
+                examples = Examples(photos, rendered, size, settings.batch, settings.mixture, seed)
+                batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=8))
+            for group in optimizer.param_groups:
+                group["lr"] = rate(settings, share)
+            pictures, points, masks, outlined = (part.to(device, non_blocking=True) for part in next(batches))
+            network.train()
+            pictures = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16):
+                answer = network(pictures)
+            loss = loss_of(answer, points, masks.float() / 255, outlined)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            state["step"] += 1
+            state["seen"] += len(pictures)
+            follow(average, network, min(settings.average, 1 - 1 / (1 + state["step"] / 10)))
+            bar.update(len(pictures))
+            if state["step"] % 20 == 0:
+                bar.set_postfix(loss=f"{loss.item():.3f}", left=f"{(limit - state['seconds']) / 60:.0f} min")
+            state["seconds"] += time.monotonic() - begin
+            if time.monotonic() - saved > 60 * settings.save_minutes or state["seconds"] >= limit:
+                saved = time.monotonic()
+                found = [measure(average, people) for people in held_out if people]
+                score = float(np.mean([a + b for a, b, _ in found]))
+                if score >= state["best"]:
+                    state["best"] = score
+                    save(average, settings.output)
+                save_checkpoint(checkpoint, network, average, optimizer, state)
+                words = "; ".join(f"all {a:.3f}, wrists {b:.3f}, IoU {c:.3f}" for a, b, c in found)
+                tqdm.write(
+                    f"{state['seen']} examples, {state['seconds'] / 60:.0f} min, loss {loss.item():.3f}: {words}"
+                )
+
+
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the average a step towards the network, buffers too."""
+    with torch.no_grad():
+        for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, 1 - decay)
+            else:
+                old.copy_(new)
+
+
+def save_checkpoint(
+    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, float]
+) -> None:
+    """Write all that training needs to go on; the file is replaced whole."""
+    part = path.with_suffix(".part")
+    parts = {"network": network, "average": average, "optimizer": optimizer}
+    torch.save({name: value.state_dict() for name, value in parts.items()} | {"state": state}, part)
+    os.replace(part, path)
+
+
+def main(settings: Settings) -> None:
+    """Load everything, then train."""
+    cv2.setNumThreads(1)  # its threads would not survive the fork of the workers
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    counts = settings.counts or (1_000_000,) * len(settings.photos)
+    sets = [load_photos(*part) for part in zip(settings.photos, settings.labels, counts, strict=True)]
+    for path, people in zip(settings.photos, sets, strict=True):
+        outlined = sum(person.mask is not None for person in people)
+        print(f"{path.name}: {len(people)} people, {outlined} with outlines")
+    train(settings, sets)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))
