@@ -92,7 +92,7 @@ def resolve_second_look(
     *,
     published: Mapping[str, ModelFile] = BLAZEPOSE,
     bundled: Path = PERSON,
-    hurry: float = 4.0,
+    auto_timeout: float = 3.0,
     timeout: float = 15.0,
     announce: Callable[[str], None] = print,
 ) -> SecondLook:
@@ -107,7 +107,7 @@ def resolve_second_look(
         offline: Never use the network.
         published: What can be fetched, by name.
         bundled: The repository's network.
-        hurry: Seconds until the first byte after which "auto" gives up.
+        auto_timeout: Seconds until the first byte after which "auto" gives up.
         timeout: The same for a file that was asked for by name; and how long a transfer may stall.
         announce: Told in one line what is about to be fetched.
 
@@ -139,7 +139,9 @@ def resolve_second_look(
         return SecondLook("blazepose", path, reason)
     try:
         _import_litert()
-        path = download(published["blazepose"], folder, offline, first_byte=hurry, stall=timeout, announce=announce)
+        path = download(
+            published["blazepose"], folder, offline, first_byte=auto_timeout, stall=timeout, announce=announce
+        )
         return SecondLook("blazepose", path, reason)
     except InputError as error:
         return SecondLook("bundled", _present(bundled), f"the bundled network, as blazepose is not at hand: {error}")

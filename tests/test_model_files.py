@@ -7,9 +7,11 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import flatbuffers
+import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
@@ -53,10 +55,11 @@ def server():
             what = self.path.strip("/")
             asked.append(what)
             if what == "silent":
-                over.wait()
+                over.wait(20)
             elif what == "dripping":  # every byte in time, never all of them
+                end = time.monotonic() + 20
                 self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
-                while not over.wait(0.02):
+                while not over.wait(0.02) and time.monotonic() < end:
                     self.wfile.write(b"x")
             elif what in ("absent", "broken"):
                 self.send_error({"absent": 404, "broken": 500}[what])
@@ -70,13 +73,17 @@ def server():
                     self.send_header("Content-Length", str(len(CONTENT)))
                 self.end_headers()
                 if what == "headers":
-                    over.wait()
+                    over.wait(20)
                     return
                 half = what in ("half", "stalling", "short")
                 content = CONTENT[: len(CONTENT) // 2] if half else CONTENT[::-1] if what == "wrong" else CONTENT
-                self.wfile.write(content)
+                pieces = 15 if what == "slow" else 1
+                for i in range(pieces):
+                    self.wfile.write(content[i * len(content) // pieces : (i + 1) * len(content) // pieces])
+                    if what == "slow":
+                        over.wait(0.1)
                 if what == "stalling":
-                    over.wait()
+                    over.wait(20)
 
         def log_message(self, *args):
             pass
@@ -147,22 +154,27 @@ def test_what_cannot_be_fetched_is_one_line_and_leaves_nothing(server, tmp_path,
     for advice in (file.url, str(cache), file.name, "second_look bundled"):
         assert advice in message
 
-    kind, path, reason = second_look("auto", file, cache, bundled, hurry=seconds, timeout=seconds)
+    kind, path, reason = second_look("auto", file, cache, bundled, auto_timeout=seconds, timeout=seconds)
     assert (kind, path) == ("bundled", bundled) and not files_below(cache)
     assert expected in reason and "\n" not in reason
 
 
 def test_auto_gives_up_soon_what_is_asked_for_by_name_later(server, tmp_path, bundled):
     file = published(server[0], "silent")
-    reason = second_look("auto", file, tmp_path, bundled, hurry=0.1, timeout=60).reason
+    reason = second_look("auto", file, tmp_path, bundled, auto_timeout=0.1, timeout=60).reason
     assert "within 0.1 s" in reason
+
+
+def test_what_has_begun_may_take_its_time(server, tmp_path):
+    path = download(published(server[0], "slow"), tmp_path, first_byte=1, stall=1)  # it takes 1.5 s
+    assert path.read_bytes() == CONTENT
 
 
 def test_looking_up_the_name_counts(tmp_path, bundled, monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: over.wait() and [])
     try:
-        look = second_look("auto", published("http://models.invalid"), tmp_path, bundled, hurry=0.1)
+        look = second_look("auto", published("http://models.invalid"), tmp_path, bundled, auto_timeout=0.1)
     finally:
         over.set()
     assert look.kind == "bundled" and "within 0.1 s" in look.reason
@@ -309,7 +321,7 @@ def tflite(path: Path, inputs: list[tuple[int, ...]], outputs: dict[str, tuple[i
         if name in outputs:
             tensor.buffer = len(model.buffers)
             model.buffers.append(schema.BufferT())
-            model.buffers[-1].data = bytes(4 * math.prod(shape))
+            model.buffers[-1].data = np.zeros(4 * math.prod(shape), np.uint8)
         graph.tensors.append(tensor)
     graph.inputs = list(range(len(inputs)))
     graph.outputs = list(range(len(inputs), len(graph.tensors)))
