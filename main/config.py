@@ -20,6 +20,9 @@ from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# MediaPipe's pose network, heavy (80 ms a frame) or full (20 ms); this repository's own; no second look.
+Look = Literal["auto", "blazepose", "blazepose_full", "bundled", "none"]
+
 
 @dataclass
 class Config:
@@ -40,6 +43,9 @@ class Config:
     mode: Literal["train", "test"] = "train"  # which of the two videos to read
     frame_area: int = 512 * 288  # pixels of a frame in normal quality; its sides follow the video's aspect ratio
     pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
+    second_look: Look = "auto"  # at the dancer; auto: blazepose (28 MB, fetched once), or bundled where there is none
+    second_look_model: Path | None = None  # a BlazePose file (.tflite) of your own, instead of a fetched one
+    offline: bool = False  # never fetch a network: take those that are there
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
     pose_batch: int = 8  # frames that the detector is given at once
     pose_flip: bool = False  # look at every frame in the mirror too, and average: errs less, takes twice as long

@@ -1,4 +1,4 @@
-"""Where the detector's weights come from: choosing a file, fetching it, reading it."""
+"""The detector's weights: choosing a file, reading it."""
 
 import logging
 import os
@@ -9,21 +9,24 @@ import torch
 from torch import Tensor
 
 from pose_detector.errors import InputError
+from pose_detector.model_files import FOLDER, ModelFile, download
 from pose_detector.networks import Light, OpenPose, PoseNetwork
 
-FOLDER = Path(__file__).resolve().parent / "weights"
 BUNDLED = FOLDER / "light.pth"
 USERS = "pose_model.pth"  # taken unasked where it lies in the folder
 
-OPENPOSE_NAME = "body_pose_model.pth"
-OPENPOSE_URL = f"https://huggingface.co/lllyasviel/Annotators/resolve/main/{OPENPOSE_NAME}"
-OPENPOSE_SHA256 = "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"
+OPENPOSE = ModelFile(
+    "body_pose_model.pth",
+    "https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth",
+    209_267_595,
+    "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746",
+)
 
 log = logging.getLogger(__name__)
 
 
 def resolve(
-    weights: str = "", folder: Path = FOLDER, url: str = OPENPOSE_URL, sha256: str = OPENPOSE_SHA256
+    weights: str = "", folder: Path = FOLDER, offline: bool = False, openpose: ModelFile = OPENPOSE
 ) -> tuple[Path, str]:
     """Choose the weights file.
 
@@ -31,7 +34,8 @@ def resolve(
         weights: Path of a .pth or .onnx file; "openpose": the published VGG-19 network, fetched once into the folder;
             "light": the bundled network; "": `pose_model.pth` in the folder if it is there, else the bundled network.
         folder: Where downloaded and own weights lie.
-        url, sha256: What "openpose" fetches.
+        offline: Never use the network.
+        openpose: What "openpose" fetches.
 
     Returns:
         The path, and in words why it was chosen.
@@ -43,7 +47,8 @@ def resolve(
     if weights == "openpose":
         if users.is_file():
             return users, f"openpose weights of your own, {users}"
-        return download(url, sha256, folder), "openpose weights, fetched once and kept"
+        path = download(openpose, folder, offline, "take the bundled network (pose_weights light)")
+        return path, "openpose weights, fetched once and kept"
     if weights in ("", "light"):
         if users.is_file() and not weights:
             return users, f"it lies in {folder}"
@@ -54,40 +59,6 @@ def resolve(
     if not path.is_file():
         raise InputError(f"pose_weights: there is no file {weights}; give a .pth or .onnx file, openpose or light")
     return path, "named by pose_weights"
-
-
-def download(url: str, sha256: str, folder: Path = FOLDER, name: str = OPENPOSE_NAME, timeout: float = 30) -> Path:
-    """Fetch a file with a progress bar, unless it is there and whole. Nothing but a complete file is left behind.
-
-    Args:
-        url: Its address.
-        sha256: Its checksum, hexadecimal.
-        folder: Where to put it, made where necessary.
-        name: Its name there.
-        timeout: Seconds to wait for the server at a time.
-
-    Raises:
-        InputError: The server cannot be reached, does not have it, or sends something else.
-    """
-    import pooch  # it and requests take half a second to import, and are rarely needed
-    import requests
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    instead = f"fetch {url} by other means, save it as {folder / name}, or use the bundled network (pose_weights light)"
-    try:
-        fetch = pooch.HTTPDownloader(progressbar=True, timeout=timeout)
-        return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=fetch))
-    except requests.HTTPError as error:
-        reason = f"the server answered {error.response.status_code}"
-    except requests.Timeout:
-        reason = "the server did not answer in time"
-    except requests.RequestException:
-        reason = "the server cannot be reached or broke off"
-    except ValueError:  # pooch's word for a wrong checksum
-        reason = "what came has a wrong checksum"
-    except OSError as error:
-        reason = f"{folder} cannot be written ({error.strerror})"
-    raise InputError(f"could not fetch {name}: {reason}; {instead}")
 
 
 def load_network(path: Path) -> PoseNetwork:

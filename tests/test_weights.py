@@ -1,9 +1,6 @@
 """Choosing, fetching and reading weights."""
 
 import hashlib
-import http.server
-import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import torch
 
 from pose_detector import weights
 from pose_detector.errors import InputError
+from pose_detector.model_files import ModelFile
 from pose_detector.networks import Light, OpenPose
 from tests.test_networks import light_shapes, openpose_shapes
 
@@ -176,76 +174,16 @@ def test_order_in_which_weights_are_looked_for(tmp_path, monkeypatch):
     assert weights.resolve(str(named), own.parent)[0] == named
 
 
-@pytest.fixture
-def server(tmp_path):
-    """An HTTP server over a folder: (its address, the folder)."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(folder))
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}", folder
-        httpd.shutdown()
-
-
-def test_openpose_weights_are_fetched_once(server, tmp_path):
-    address, served = server
-    (served / "w.pth").write_bytes(b"weights" * 1000)
-    checksum = hashlib.sha256(b"weights" * 1000).hexdigest()
-    folder = tmp_path / "weights"
-    path, reason = weights.resolve("openpose", folder, f"{address}/w.pth", checksum)
-    assert path.read_bytes() == b"weights" * 1000
-    assert "openpose" in reason
-    (served / "w.pth").unlink()
-    assert weights.resolve("openpose", folder, f"{address}/w.pth", checksum)[0] == path
-    assert list(folder.iterdir()) == [path]
-
-
-def test_failed_downloads_say_what_to_do_and_leave_nothing(server, tmp_path):
-    address, served = server
-    (served / "w.pth").write_bytes(b"something else")
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound but not listening: refused
-        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        for url, reason in (
-            (f"{address}/w.pth", "checksum"),
-            (f"{address}/absent.pth", "404"),
-            (f"{closed}/w.pth", "cannot be reached"),
-        ):
-            folder = tmp_path / "weights"
-            with pytest.raises(InputError, match=reason) as caught:
-                weights.resolve("openpose", folder, url, "0" * 64)
-            message = str(caught.value)
-            assert "\n" not in message
-            assert url in message
-            assert "bundled" in message
-            assert not folder.exists() or not list(folder.iterdir())
-
-
-def test_a_broken_off_download_leaves_nothing(tmp_path):
-    class Half(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b"x" * 10)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Half) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        with pytest.raises(InputError, match="could not fetch"):
-            weights.download(f"http://127.0.0.1:{httpd.server_port}/w.pth", "0" * 64, tmp_path / "weights")
-        httpd.shutdown()
-    assert not list((tmp_path / "weights").iterdir())
+def test_openpose_weights_are_taken_where_they_lie_else_the_line_says_what_to_do(tmp_path):
+    content = b"weights" * 1000
+    published = ModelFile("w.pth", "http://127.0.0.1:1/w.pth", len(content), hashlib.sha256(content).hexdigest())
+    path = tmp_path / "w.pth"
+    with pytest.raises(InputError, match="offline") as caught:
+        weights.resolve("openpose", tmp_path, True, published)
+    for words in (published.url, str(path), "pose_weights light"):
+        assert words in str(caught.value)
+    path.write_bytes(content)
+    assert weights.resolve("openpose", tmp_path, True, published)[0] == path
 
 
 def test_bundled_weights_are_small_and_load():
