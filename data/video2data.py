@@ -55,7 +55,7 @@ class Networks:
 
     def second(self) -> tuple[str, Path, str]:
         """Kind and weights of the second look, and why these."""
-        from pose_detector.weights import resolve_second_look
+        from pose_detector.model_files import resolve_second_look
 
         config = self.config
         # Whoever wants the first look's keypoints still needs the outline.

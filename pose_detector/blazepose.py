@@ -6,6 +6,7 @@ import numpy as np
 
 from pose_detector.crop import Crop, body_circle
 from pose_detector.look import Look
+from pose_detector.model_files import load_blazepose
 
 SIZE = 256  # side of its input, pixels
 # For each keypoint of COCO-18 its landmark; the neck, which it does not know, lies between the shoulders.
@@ -20,10 +21,15 @@ class BlazePose:
     """Looks at one person at a time; see `look.Looker`."""
 
     def __init__(self, model: Path, threads: int = 1) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        """
+        Args:
+            model: A .tflite file.
+            threads: CPU threads that it runs on.
 
-        self._network = Interpreter(str(model), num_threads=threads)
-        self._network.allocate_tensors()
+        Raises:
+            InputError: The file cannot be used, or LiteRT is not installed.
+        """
+        self._network = load_blazepose(model, threads)
         self._input = self._network.get_input_details()[0]["index"]
         self._outputs = {detail["name"]: detail["index"] for detail in self._network.get_output_details()}
 

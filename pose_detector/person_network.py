@@ -12,9 +12,9 @@ from torch.nn import functional
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
 from pose_detector.look import Look
+from pose_detector.model_files import PERSON
 from pose_detector.networks import fuse_norms
 
-PERSON = Path(__file__).resolve().parent / "weights" / "person.pth"
 STRIDE = 4  # pixels of the crop in a cell of the heat maps
 POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NAMES`
 SIZE = 256  # side of the crops that it is given, pixels
@@ -119,7 +119,7 @@ def decode(heat: Tensor, absent: Tensor, outline: Tensor) -> tuple[np.ndarray, n
         points (B, POINTS, 3) float32: x, y in pixels of the crop, confidence in [0, 1]; outline (B, S / 2, S / 2)
         float32, 1 = the person.
     """
-    batch, count, height, width = heat.shape
+    height, width = heat.shape[2:]
     logits = torch.cat([heat.flatten(2), absent[..., None]], 2).float()
     chances = torch.softmax(logits, dim=2)[..., :-1].unflatten(2, (height, width))  # (B, K, h, w)
     near = functional.avg_pool2d(chances, 2 * REACH + 1, 1, REACH, divisor_override=1)

@@ -182,8 +182,8 @@ class Mixture:
 
 
 class Examples(IterableDataset):
-    """Endless batches: pictures (B, 3, S, S) uint8; points (B, POINTS, 4) float32 in pixels of the crop, as in `Person`;
-    masks (B, S, S) uint8, and their weights (B,) float32.
+    """Endless batches: pictures (B, 3, S, S) uint8; points (B, POINTS, 4) float32 as in `Person`, in pixels of the
+    crop; masks (B, S, S) uint8, and their weights (B,) float32.
 
     Args:
         photos, rendered: From `load_photos` and `load_rendered`.
@@ -217,7 +217,8 @@ class Examples(IterableDataset):
         person = draw(self.rendered if rendered else self.photos, rng)
         moved = person.cut_out or (person.mask is not None and rng.random() < mixture.moved)
         crop, mirrored = self.view(person, rng)
-        picture, mask = see(person, crop, size, mirrored)
+        border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+        picture, mask = see(person, crop, size, mirrored, border)
         if moved:
             if person.cut_out and rng.random() < 0.6:
                 picture = vary_colours(picture, rng)
@@ -283,17 +284,16 @@ def draw(people: list[Person], rng: np.random.Generator) -> Person:
     return people[rng.integers(len(people))]
 
 
-def see(person: Person, crop: Crop, size: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Picture (S, S, 3) and mask (S, S) of a crop; beyond the picture its rim goes on, the mask does not."""
-    matrix = crop.matrix(size)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    source, mask = person.picture, person.mask
-    border = cv2.BORDER_REPLICATE if crop.side % 2 < 1.2 else cv2.BORDER_CONSTANT
-    shown = cv2.warpAffine(source, matrix, (size, size), flags=flags, borderMode=border)
-    cover = (
-        np.zeros((size, size), np.uint8) if mask is None else cv2.warpAffine(mask, matrix, (size, size), flags=flags)
-    )
-    return (np.ascontiguousarray(shown[:, ::-1]), np.ascontiguousarray(cover[:, ::-1])) if mirrored else (shown, cover)
+def see(
+    person: Person, crop: Crop, size: int, mirrored: bool, border: int = cv2.BORDER_CONSTANT
+) -> tuple[np.ndarray, np.ndarray]:
+    """Picture (S, S, 3) and mask (S, S) of a crop; what lies beyond the picture is black, or as `border` says."""
+    matrix, flags = crop.matrix(size), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shown = cv2.warpAffine(person.picture, matrix, (size, size), flags=flags, borderMode=border)
+    cover = np.zeros((size, size), np.uint8)
+    if person.mask is not None:
+        cover = cv2.warpAffine(person.mask, matrix, (size, size), flags=flags)
+    return (cv2.flip(shown, 1), cv2.flip(cover, 1)) if mirrored else (shown, cover)
 
 
 def to_crop(points: np.ndarray, crop: Crop, size: int, mirrored: bool) -> np.ndarray:

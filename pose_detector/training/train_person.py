@@ -132,9 +132,8 @@ def measure(network: PersonNetwork, people: list[Person], size: int = 256) -> tu
 
 def rate(settings: Settings, share: float) -> float:
     """Learning rate after a share of the time: a short rise, then half a cosine down to a hundredth."""
-    return (
-        settings.learning_rate * min(share / 0.03, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1))))
-    )
+    fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return settings.learning_rate * min(share / 0.03, 1.0) * fall
 
 
 def train(settings: Settings, sets: list[list[Person]]) -> None:
