@@ -25,7 +25,7 @@ FAILURES = {  # path: what the error says, seconds that the server is given
     "absent": ("the server answered 404", 60),
     "broken": ("the server answered 500", 60),
     "silent": ("did not answer within 0.1 s", 0.1),
-    "dripping": ("did not answer within 0.1 s", 0.1),  # sends headers for ever
+    "dripping": ("did not answer within 0.1 s", 0.1),  # a header that comes byte by byte
     "headers": ("did not answer within 0.1 s", 0.1),  # sends no more than them
     "round": ("cannot be reached", 60),  # sends round in a circle
     "half": ("broke off or stalled", 60),
@@ -56,11 +56,12 @@ def server():
             asked.append(what)
             if what == "silent":
                 over.wait(20)
-            elif what == "dripping":  # every byte in time, never all of them
-                end = time.monotonic() + 20
+            elif what == "dripping":  # every byte in time, the answer late
+                end = time.monotonic() + 5
                 self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
                 while not over.wait(0.02) and time.monotonic() < end:
                     self.wfile.write(b"x")
+                self.wfile.write(b"\r\n\r\n" + CONTENT)
             elif what in ("absent", "broken"):
                 self.send_error({"absent": 404, "broken": 500}[what])
             elif what == "round":
