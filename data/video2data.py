@@ -41,7 +41,7 @@ class Networks:
         """Weights of the first look, and why these."""
         from pose_detector.weights import resolve
 
-        return resolve(self.config.pose_weights)
+        return resolve(self.config.pose_weights, offline=self.config.offline)
 
     def load_first(self, weights: Path) -> Detect:
         """The first look itself."""

@@ -303,5 +303,5 @@ def _import_litert() -> type[Interpreter]:
 
 def _present(bundled: Path) -> Path:
     if not bundled.is_file():
-        raise InputError(f"the bundled network {bundled} is missing: restore the file, or set second_look none")
+        raise InputError(f"the bundled network {bundled} is missing: restore the file, or set second_look blazepose")
     return bundled
