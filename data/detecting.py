@@ -129,9 +129,7 @@ class CloseUp:
     found: np.ndarray
 
 
-def look_closely(
-    path: Path, size: tuple[int, int], first: np.ndarray, looker: Looker, masks: Path | None, least: float = 0.2
-) -> CloseUp:
+def look_closely(path: Path, size: tuple[int, int], first: np.ndarray, looker: Looker, masks: Path | None) -> CloseUp:
     """Look at one person again, in the video's own pixels.
 
     Args:
@@ -140,7 +138,6 @@ def look_closely(
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
         masks: folder to write the outlines to, (height, width) of the working frame, 255 = the person; or None.
-        least: confidence below which a keypoint counts as missing.
     """
     info = video.probe(path)
     shrink = min(1.0, LONGEST / max(info.width, info.height))
@@ -157,7 +154,8 @@ def look_closely(
             if look is not None:
                 result.found[i] = True
                 for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):
-                    known = points[:, 2] >= least
+                    inside = ((points[:, :2] > -0.5) & (points[:, :2] < np.array(own) - 0.5)).all(axis=1)
+                    known = inside & (points[:, 2] > 0)
                     target[i, known] = to_scale(points[known], 1 / scale)
             if masks is not None:
                 outline = np.zeros(size[::-1], np.uint8)

@@ -3,47 +3,50 @@ shows this limb most alike. ``main.painting`` moves it there: copied texture is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter, gaussian_filter1d, median_filter
+from scipy.ndimage import gaussian_filter1d, median_filter
 
-from data.skeleton import body_size
+from data.skeleton import body_size, to_fixed
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the body that is moved as one; lengths in torso lengths, along and across its bone."""
+    """A piece of the body that is copied from one training frame."""
 
+    name: str
     layer: int  # 0: body, 1: arms
-    start: tuple[int, ...]  # keypoints whose mean is where the bone begins
-    end: tuple[int, ...]
-    before: float  # how far the piece reaches beyond the start,
-    after: float  # ... and beyond the end
-    width: float  # half its width
-    near: tuple[int, ...]  # other keypoints that decide whether two frames show it alike
+    bones: tuple[tuple[float, ...], ...]  # that it moves with: half the thickness, torso lengths, and the keypoints at
+    # the two ends; of several at the second end the mean
+    anchor: tuple[int, ...]  # keypoints relative to whose mean two poses are compared
+    weights: dict[int, float]  # how much each keypoint decides whether two frames show it alike; others `OTHERS`
     clear: float = 0.0  # what it costs that arms lie before it in a frame, or may do so
 
 
 HEAD = (0, 14, 15, 16, 17)
 TRUNK = (8, 11)
+OTHERS = 0.03
+LACKING = 0.2  # squared torso lengths by which a keypoint is off that the query has and a frame lacks
+_BODY = ((0.25, 1, *TRUNK), (0.1, 2, 5), (0.1, 8, 9), (0.07, 9, 10), (0.1, 11, 12), (0.07, 12, 13))
+_STANCE = dict.fromkeys((2, 5, 8, 11), 1.0) | dict.fromkeys((9, 10, 12, 13), 0.6)
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
-    Part(0, (1,), TRUNK, 0.15, 0.25, 0.55, (2, 5, 8, 11), clear=0.5),  # what arms hid in the torso's frame
-    Part(0, (8,), (9,), 0.25, 0.1, 0.30, (10, 11, 12), clear=0.05),
-    Part(0, (11,), (12,), 0.25, 0.1, 0.30, (13, 8, 9), clear=0.05),
-    Part(0, (9,), (10,), 0.1, 0.40, 0.24, (8,)), Part(0, (12,), (13,), 0.1, 0.40, 0.24, (11,)),
-    Part(0, (8,), (11,), 0.15, 0.15, 0.35, (9, 12, 1), clear=0.05),  # between the thighs
-    Part(0, (1,), TRUNK, 0.15, 0.2, 0.55, (2, 5, 8, 11, 3, 6), clear=0.05),
-    Part(0, (1,), HEAD, 0.10, 0.50, 0.42, (*HEAD, 2, 5), clear=0.08),
-    Part(1, (2,), (3,), 0.15, 0.1, 0.20, (4, 1)), Part(1, (5,), (6,), 0.15, 0.1, 0.20, (7, 1)),
-    Part(1, (3,), (4,), 0.1, 0.48, 0.22, (2,)), Part(1, (6,), (7,), 0.1, 0.48, 0.22, (5,)),
+    Part("beneath", 0, _BODY, (1,), _STANCE, clear=0.5),  # what arms hid in the body's frame
+    Part("body", 0, _BODY, (1,), _STANCE, clear=0.05),
+    Part("head", 0, ((0.2, 1, *HEAD),), (1,), dict.fromkeys(HEAD, 1.0) | dict.fromkeys((2, 5), 0.5), clear=0.08),
+    Part("right arm", 1, ((0.06, 2, 3), (0.06, 3, 4)), (2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}),
+    Part("left arm", 1, ((0.06, 5, 6), (0.06, 6, 7)), (5,), {5: 1.0, 6: 1.0, 7: 1.0, 1: 0.3}),
 )  # fmt: skip
 LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms, right and left in turn
+_NEXT = ((3, 4), (6, 7), (2, 3), (5, 6))  # the other bone of the same arm
+_LEGS = ((8, 9), (11, 12), (9, 10), (12, 13))
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
-BINS = 16  # of each colour channel
+_BEFORE = 0.6  # torso lengths from the trunk or the head within which an arm lies before it
+NOBODY, BODY, NECK, FACE, RIGHT_ARM, LEFT_ARM = range(6)  # what a pixel of a training frame shows
 
 
 @dataclass
@@ -52,15 +55,15 @@ class Texture:
 
     Attributes:
         frames: (N, H, W, 4) uint8 RGB and matte.
+        shows: (N, H, W) uint8, which piece of the person each pixel shows: `NOBODY` to `LEFT_ARM`.
         poses: (N, 18, 3) pixels of these frames.
         sizes: (N,) sizes of the person in them, from :func:`person_sizes`.
-        arms: (2, BINS, BINS, BINS) from :func:`arm_colours`.
     """
 
     frames: np.ndarray
+    shows: np.ndarray
     poses: np.ndarray
     sizes: np.ndarray
-    arms: np.ndarray
 
 
 def greatest(picture: np.ndarray) -> np.ndarray:
@@ -79,15 +82,13 @@ def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_s
 
     Returns:
         (len(PARTS), Q, N) float32: mean squared distance of the keypoints in torso lengths, relative to the part's
-        start, those of the part counting most, its neighbours less and all others a little; infinite where a frame
-        does not show the part.
+        anchor, weighted as the part says; infinite where a frame does not show the part.
     """
     costs = np.empty((len(PARTS), len(queries), len(bank)), np.float32)
     for p, part in enumerate(PARTS):
-        weight = np.full(18, 0.03, np.float32)
-        weight[list(part.near)] = 0.5
-        weight[[*part.start, *part.end]] = 1.0
-        cost = distances(queries, sizes, bank, bank_sizes, part.start, weight)
+        weight = np.full(18, OTHERS, np.float32)
+        weight[list(part.weights)] = list(part.weights.values())
+        cost = distances(queries, sizes, bank, bank_sizes, part.anchor, weight)
         if part.clear:
             cost += part.clear * _covered(bank, bank_sizes, part)
         cost[:, ~has_part(bank, part)] = np.inf
@@ -115,17 +116,19 @@ def distances(
     qq = (seen[0] * (q**2).sum(-1)) @ (seen[1] > 0).T.astype(np.float32)
     bb = (seen[0] > 0).astype(np.float32) @ (seen[1] * (b**2).sum(-1)).T
     qb = sum((seen[0] * q[..., i]) @ ((seen[1] > 0) * b[..., i]).T for i in (0, 1))
-    return np.maximum(qq + bb - 2 * qb, 0) / np.maximum(both, 1e-6)
+    lacking = seen[0] @ (seen[1] == 0).T.astype(np.float32)
+    return (np.maximum(qq + bb - 2 * qb, 0) + LACKING * lacking) / np.maximum(both, 1e-6)
 
 
 def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
     """Share (N,) of points on the arms that lie before a part; of an arm that is not known, half."""
-    start, end = mean_position(poses, part.start), mean_position(poses, part.end)
+    _, first, *rest = part.bones[0]
+    start, end = mean_position(poses, (first,)), mean_position(poses, tuple(rest))
     before = np.zeros(len(poses), np.float32)
     for elbow, wrist in ARMS[2:]:
         for t in (0.0, 0.5, 1.0, 1.4):
             points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
-            near = _distance_to(points, start, end) < (part.width + 0.1) * sizes
+            near = _distance_to(points, start, end) < _BEFORE * sizes
             before += np.where((poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0), near, 0.5)
     return before / 8
 
@@ -162,59 +165,110 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
     return chosen
 
 
-def arm_colours(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> np.ndarray:
-    """How likely a pixel of some colour near an arm shows the arm, and not the body behind it: from the colours along
-    the middle of the arms' bones and those along the body's, by Bayes' rule with even odds. Forearms are looked at
-    beside the body: before it, a point a little off the arm shows clothes.
+def arm_radii(mattes: Sequence[np.ndarray], poses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """How thick this person's arms are, sleeves included, where they are seen beside the body.
 
     Args:
-        frames: (N, H, W, 4) uint8 RGB and matte.
-        poses: (N, 18, 3) pixels.
-        sizes: (N,) from :func:`person_sizes`.
-        most: so many frames are looked at.
+        mattes: n mattes (H, W) uint8.
+        poses: (n, 18, 3) pixels.
+        sizes: (n,) from :func:`person_sizes`.
 
     Returns:
-        (2, BINS, BINS, BINS) float32 by red, green and blue: upper arms, forearms with hands. 0 below a likelihood of
-        0.3, 1 above 0.6.
+        (2,) half the thickness of upper arms and of forearms with hands, torso lengths.
     """
-    counts = np.zeros((4, BINS**3))  # body, upper arms, forearms with hands beside the body, and anywhere
-
-    def count(row: int, i: int, points: np.ndarray) -> None:
-        x, y = np.rint(points).astype(int).T
-        inside = (x >= 0) & (y >= 0) & (x < frames.shape[2]) & (y < frames.shape[1])
-        colours = frames[i, y[inside], x[inside]]
-        bins = (colours[colours[:, 3] > 128, :3].astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
-        counts[row] += np.bincount(bins, minlength=BINS**3)
-
-    for i in np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int):
-        arms = [_bone(poses[i], (a,), (b,)) for a, b in ARMS if (poses[i, [a, b], 2] > 0).all()]
-        shown = [(part, _bone(poses[i], part.start, part.end)) for part in PARTS if has_part(poses[i][None], part)[0]]
-        for part, (start, end) in shown:
-            across = np.array([start[1] - end[1], end[0] - start[0]]) / max(float(np.hypot(*(end - start))), 1e-3)
-            last = 1 + HAND if is_forearm(part) else 1.0
-            along, aside = np.meshgrid(np.linspace(0.1, last, 12), np.linspace(-0.3, 0.3, 5) * part.width * sizes[i])
-            points = start + along.reshape(-1, 1) * (end - start) + aside.reshape(-1, 1) * across
-            if part.layer == 0:
-                for a, b in arms:
-                    points = points[_distance_to(points, a, b + HAND * (b - a)) > 0.25 * sizes[i]]
-            elif is_forearm(part):
-                count(3, i, points)
-                for other, bone in shown:
-                    if other.layer == 0:
-                        points = points[_distance_to(points, *bone) > other.width * sizes[i]]
-            count(0 if part.layer == 0 else 1 + is_forearm(part), i, points)
-    body, upper, forearms, anywhere = counts
-    if forearms.sum() < 500:  # too few to know them by; before the body some of the points show clothes
-        forearms = anywhere
-    dense = np.stack([upper, forearms, body, body + upper]).reshape(4, BINS, BINS, BINS)  # a sleeve is no forearm
-    dense = gaussian_filter(dense, (0, 0.7, 0.7, 0.7), mode="nearest")
-    dense = dense / np.maximum(dense.sum((1, 2, 3), keepdims=True), 1) + 1e-5
-    return np.clip((dense[:2] / (dense[:2] + dense[2:]) - 0.3) / 0.3, 0, 1).astype(np.float32)
+    steps = np.arange(0.02, 0.6, 0.02)
+    found: tuple[list[float], list[float]] = [], []
+    for matte, pose, size in zip(mattes, poses, sizes, strict=True):
+        for k, (a, b) in enumerate(ARMS):
+            others = [
+                bone for bone in (*ARMS, *_LEGS, (1, 8), (1, 11), (2, 8), (5, 11)) if bone not in (ARMS[k], _NEXT[k])
+            ]
+            others = np.array([bone for bone in others if (pose[list(bone), 2] > 0).all()])
+            if not (pose[[a, b], 2] > 0).all() or not len(others):
+                continue
+            start, bone = pose[a, :2], pose[b, :2] - pose[a, :2]
+            across = np.array([-bone[1], bone[0]]) / max(float(np.hypot(*bone)), 1e-3)
+            for t in (0.4, 0.6, 0.8, 1.0):
+                point = start + t * bone
+                gaps = [_distance_to(point[None], pose[i, :2], pose[j, :2])[0] for i, j in others]
+                if min(gaps) < 0.45 * size:
+                    continue
+                for side in (-1, 1):
+                    x, y = np.rint(point + side * across * (steps * size)[:, None]).astype(int).T
+                    inside = (x >= 0) & (y >= 0) & (x < matte.shape[1]) & (y < matte.shape[0])
+                    outside = np.flatnonzero(~inside | (matte[y * inside, x * inside] < 128))
+                    found[k // 2].append(float(steps[outside[0]]) if len(outside) else 0.6)
+    return np.array([np.clip(np.quantile(f, 0.8), 0.08, 0.5) if len(f) >= 20 else 0.14 for f in found], np.float32)
 
 
-def is_forearm(part: Part) -> bool:
-    """Whether a part of the arms' layer is a forearm."""
-    return part.start in ((3,), (6,))
+def divide(matte: np.ndarray, pose: np.ndarray, size: float, radii: np.ndarray) -> np.ndarray:
+    """Which piece of the person each pixel of a frame shows.
+
+    An arm is what lies within its thickness of its bones; of the rest the head is what lies beyond the neck; everything
+    else that the matte holds is the body, whatever they wear.
+
+    Args:
+        matte: (H, W) uint8.
+        pose: (18, 3) pixels.
+        size: of the person, from :func:`person_sizes`.
+        radii: from :func:`arm_radii`.
+
+    Returns:
+        (H, W) uint8, `NOBODY` to `LEFT_ARM`.
+    """
+    shows = (matte > 0).astype(np.uint8)
+    seen = pose[:, 2] > 0
+    face = [j for j in HEAD if seen[j]]
+    if face and seen[1]:
+        neck, middle = pose[1, :2], pose[face, :2].mean(0)
+        axis = middle - neck
+        length = max(float(np.hypot(*axis)), 0.1 * size)
+        axis = axis / length
+        across = np.array([-axis[1], axis[0]])
+        # The neck goes with the head and with the body, so that no gap opens where the head turns.
+        for piece, first, last in ((NECK, 0.2, 0.65), (FACE, 0.65, 3.0)):
+            corners = [(first, -1), (last, -1), (last, 1), (first, 1)]
+            corners = np.array([neck + t * length * axis + u * 0.8 * size * across for t, u in corners])
+            region = np.zeros_like(shows)
+            cv2.fillPoly(region, [np.array(to_fixed(corners, region.shape))], 1, cv2.LINE_8, 4)
+            shows[(region > 0) & (shows > 0)] = piece
+    arms = np.zeros_like(shows)
+    for k, (a, b) in enumerate(ARMS):
+        if seen[a] and seen[b]:
+            tip = pose[b, :2] + (HAND * (pose[b, :2] - pose[a, :2]) if k >= 2 else 0)
+            line = to_fixed(np.stack([pose[a, :2], tip]), arms.shape)
+            thickness = max(1, round(2 * float(radii[k // 2]) * size))
+            cv2.line(arms, *line, RIGHT_ARM + k % 2, thickness, cv2.LINE_8, 4)
+    shows = np.where((arms > 0) & (shows > 0), arms, shows)
+    return _with_fingers(shows, pose) if (arms > 0).any() else shows
+
+
+def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Scraps of the body that hang together with an arm only, such as fingers, given to that arm; (H, W) uint8."""
+    count, pieces = cv2.connectedComponents((shows == BODY).astype(np.uint8))
+    trunk = np.zeros_like(shows)
+    for a, b in (*_LEGS, (1, 8), (1, 11), (2, 5)):
+        if (pose[[a, b], 2] > 0).all():
+            cv2.line(trunk, *to_fixed(pose[[a, b], :2], trunk.shape), 1, 3, cv2.LINE_8, 4)
+    loose = np.ones(count, bool)
+    loose[np.unique(pieces[trunk > 0])] = loose[0] = False
+    scraps = loose[pieces]
+    if not scraps.any() or loose[1:].all():
+        return shows
+    right, left = (
+        cv2.distanceTransform((shows != arm).astype(np.uint8), cv2.DIST_L2, 3) for arm in (RIGHT_ARM, LEFT_ARM)
+    )
+    return np.where(scraps, np.where(right <= left, RIGHT_ARM, LEFT_ARM), shows).astype(np.uint8)
+
+
+def cut_up(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> Texture:
+    """Make training frames (N, H, W, 4), RGB and matte, ready to copy from; of `most` of them arms are measured."""
+    some = np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int)
+    radii = arm_radii([frames[i, ..., 3] for i in some], poses[some], sizes[some])
+    shows = np.empty(frames.shape[:3], np.uint8)
+    for i, frame in enumerate(frames):
+        shows[i] = divide(np.ascontiguousarray(frame[..., 3]), poses[i], float(sizes[i]), radii)
+    return Texture(frames, shows, poses, sizes)
 
 
 def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -227,14 +281,10 @@ def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.n
 def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
     """Which (n,) of the poses (n, 18, 3) show the keypoints that place a part."""
     seen = poses[..., 2] > 0
-    return seen[:, list(part.start)].any(1) & (
-        seen[:, list(part.end)].any(1) if part.end == HEAD else seen[:, list(part.end)].all(1)
-    )
-
-
-def _bone(pose: np.ndarray, start: tuple[int, ...], end: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Where a bone of a pose (18, 3) begins and ends, (2,) each."""
-    return mean_position(pose[None], start)[0], mean_position(pose[None], end)[0]
+    if part.name == "head":
+        return seen[:, 1] & seen[:, list(HEAD)].any(1)
+    needed = (1, 2, 5) if part.layer == 0 else {j for _, *ends in part.bones for j in ends}
+    return seen[:, list(needed)].all(1)
 
 
 def mean_position(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:

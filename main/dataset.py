@@ -38,8 +38,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         self.sizes = appearance.person_sizes(self.poses)
-        arms = appearance.arm_colours(self.frames, self.poses, self.sizes)
-        self.texture = appearance.Texture(self.frames, self.poses, self.sizes, arms)
+        self.texture = appearance.cut_up(self.frames, self.poses, self.sizes)
         maps = [shadow.missing_light(frame[..., :3], self.plate, frame[..., 3]) for frame in self.frames]
         self.shadows = shadow.gather(np.stack(maps), self.poses, self.sizes)
 

@@ -1,36 +1,43 @@
-"""References: the parts of a body, each copied from the training frame that shows it most alike and moved onto a pose
-by an affine map, in layers that the generator copies from."""
+"""References: the parts of a person, each copied from the training frame that shows it most alike and bent onto a pose,
+in layers that the generator copies from.
+
+The bones of a part in the pose and in the source frame give a map from one to the other (linear blend skinning, in the
+picture). Every pixel of the source's matte belongs to one part, whatever the person wears, and equal poses give the
+identity: painting a frame from itself gives that frame.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from data.skeleton import to_fixed
 from main.appearance import (
-    ARMS,
-    BINS,
-    HAND,
-    HEAD,
+    BODY,
+    FACE,
     LAYERS,
+    LEFT_ARM,
+    NECK,
     PARTS,
-    TRUNK,
+    RIGHT_ARM,
     Part,
     Texture,
     has_part,
-    is_forearm,
-    mean_position,
 )
 
-LEGS = ((8, 9), (11, 12), (9, 10), (12, 13))  # bones of thighs and shins, right and left in turn, as those of ARMS
-FACE = 0.25  # radius of a face, in torso lengths
+STEP = 8  # pixels between the points at which the map is computed; between them it is interpolated
+SHARPNESS = 8  # power of the distance by which a bone loses its hold
+SHRINK, GROW = 0.6, 1.6  # how far a bone may be shortened or stretched; beyond, its texture says nothing
+SHOWN = {
+    "beneath": (BODY, NECK),
+    "body": (BODY, NECK),
+    "head": (NECK, FACE),
+    "right arm": (RIGHT_ARM,),
+    "left arm": (LEFT_ARM,),
+}
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
-
-Line = tuple[tuple[int, int], tuple[int, int]]  # two points, from to_fixed
 
 
 def paint_references(
@@ -51,159 +58,161 @@ def paint_references(
     """
     width, height = size
     layers = np.zeros((LAYERS, height, width, 4), np.uint8)
-    for part, source in zip(PARTS, sources, strict=True):
-        _paint_part(layers[part.layer], part, pose, person, texture, source)
+    chosen = dict(zip([part.name for part in PARTS], sources.tolist(), strict=True))
+    for part in PARTS:
+        # What lies beneath the arms is seen only where arms lay before the body in its frame.
+        shadowed = chosen["body"] if part.name == "beneath" else None
+        _paint_part(layers[part.layer], part, pose, person, texture, chosen[part.name], shadowed)
     return np.stack([np.stack(cv2.split(layer)) for layer in layers])
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where a part of a source frame comes to lie: in a box with round ends along its bone, soft at its rim.
-
-    Attributes:
-        matrix, offset: (2, 2) and (2,), source pixel = matrix @ target pixel + offset.
-        inverse: of the matrix.
-        corner, size: x and y, width and height of the rectangle round the box, pixels of the target.
-        start, along: (2,) where the bone begins in the target, and its direction.
-        length: of the bone.
-        first, last: how far along the bone the middles of the box's round ends lie.
-        reach: half the width of the box.
-    """
-
-    matrix: np.ndarray
-    offset: np.ndarray
-    inverse: np.ndarray
-    corner: tuple[int, int]
-    size: tuple[int, int]
-    start: np.ndarray
-    along: np.ndarray
-    length: float
-    first: float
-    last: float
-    reach: float
-
-    def here(self, points: np.ndarray) -> np.ndarray:
-        """Pixels (n, 2) of the source frame in pixels of the rectangle."""
-        return (points - self.offset) @ self.inverse.T - self.corner
-
-    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
-        """How far along the bone, and how far to its right, the pixels (h, w) of the rectangle lie."""
-        dx = np.arange(self.size[0], dtype=np.float32) + np.float32(self.corner[0] - self.start[0])
-        dy = (np.arange(self.size[1], dtype=np.float32) + np.float32(self.corner[1] - self.start[1]))[:, None]
-        x, y = self.along.astype(np.float32)
-        return dx * x + dy * y, dy * x - dx * y
-
-
-def _place(
-    part: Part, pose: np.ndarray, person: float, source: np.ndarray, source_size: float, window: tuple[int, int]
-) -> Placement | None:
-    """Placement of a part in a window of this width and height; None outside of it, or if a pose lacks the part."""
-    poses = np.stack([pose, source])
-    if not has_part(poses, part).all():
-        return None
-    ratio = person / source_size
-    end_joints = part.end
-    if part.end == HEAD:  # the middle of the same points: an ear that only one of the two shows would move it
-        end_joints = tuple(j for j in HEAD if pose[j, 2] > 0 and source[j, 2] > 0) or HEAD
-    (start, source_start), (end, source_end) = mean_position(poses, part.start), mean_position(poses, end_joints)
-    bone, source_bone = end - start, source_end - source_start
-    length, source_length = max(float(np.hypot(*bone)), 1e-3), max(float(np.hypot(*source_bone)), 1e-3)
-    along, source_along = bone / length, source_bone / source_length
-    across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
-    if part.end == HEAD:  # a head nods and turns, but does not stretch
-        stretch, anchor, source_anchor = 1 / ratio, end, source_end
-    else:
-        stretch = min(max(source_length / length, 0.6 / ratio), 1.6 / ratio)
-        anchor, source_anchor = start, source_start
-    # Source pixel of a target pixel: along the bone by the bones' lengths, across it by the size of the person.
-    matrix = stretch * np.outer(source_along, along) + np.outer(source_across, across) / ratio
-    inverse = np.outer(along, source_along) / stretch + np.outer(across, source_across) * ratio
-
-    reach = part.width * person
-    inner = 0.6 * reach
-    first, last = inner - part.before * person, length + part.after * person - inner
-    tail, tip = start + along * first, start + along * last
-    low = np.maximum(np.floor(np.minimum(tip, tail) - reach), 0).astype(int)
-    high = np.minimum(np.ceil(np.maximum(tip, tail) + reach) + 1, window).astype(int)
-    if (high <= low).any():
-        return None
-    corner, size = tuple(low.tolist()), tuple((high - low).tolist())
-    offset = source_anchor - matrix @ anchor
-    return Placement(matrix, offset, inverse, corner, size, start, along, length, first, last, reach)
-
-
-def _paint_part(layer: np.ndarray, part: Part, pose: np.ndarray, person: float, texture: Texture, source: int) -> None:
-    """Paint one part over what is there, (height, width, 4) uint8."""
-    source_pose = texture.poses[source]
-    place = _place(part, pose, person, source_pose, float(texture.sizes[source]), layer.shape[1::-1])
-    if place is None:
+def _paint_part(
+    layer: np.ndarray,
+    part: Part,
+    pose: np.ndarray,
+    person: float,
+    texture: Texture,
+    source: int,
+    hidden: int | None = None,
+) -> None:
+    """Paint one part over what is there, (height, width, 4) uint8; if `hidden` names a frame, only where arms lie
+    before the part in that one."""
+    if not has_part(np.stack([pose, texture.poses[source]]), part).all():
         return
-    inverse = np.column_stack([place.matrix, place.matrix @ place.corner + place.offset])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(texture.frames[source], inverse, place.size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
-    moved = _without_wall(cv2.filter2D(moved, -1, RESTORE))  # (h, w, 4)
-
-    (x, y), (width, height) = place.corner, place.size
-    below = layer[y : y + height, x : x + width]
-    beneath = below[..., 3] * np.float32(1 / 255)
-    u, v = place.coordinates()
-    beyond = np.maximum(np.maximum(place.first - u, u - place.last), 0)
-    opacity = np.clip((place.reach - cv2.magnitude(beyond, v)) * (1 / (0.3 * place.reach)), 0, 1)
-    opacity *= moved[..., 3] * np.float32(1 / 255)
-
-    joints = place.here(source_pose[:, :2])
-    ends = joints[np.array(ARMS + LEGS)]  # (8, 2, 2)
-    ends[2:4, 1] += HAND * (ends[2:4, 1] - ends[2:4, 0])
-    points = to_fixed(ends.reshape(16, 2), opacity.shape)
-    shown = (source_pose[ARMS + LEGS, 2] > 0).all(1)
-    arms, legs = (
-        {k: (points[2 * (k + i)], points[2 * (k + i) + 1]) for k in range(4) if shown[k + i]} for i in (0, len(ARMS))
-    )
-    if part.layer == 1:
-        opacity *= _alike(moved, texture.arms[int(is_forearm(part))])
-        own = ARMS.index((*part.start, *part.end))
-        opacity *= _nearest(opacity.shape, arms, own, 0.1 * person)
-        seen = [j for j in HEAD if source_pose[j, 2] > 0]
-        if seen:
-            opacity *= _beside_face(opacity.shape, joints[seen].mean(0), place, person)
-        opacity *= _touching(opacity > 0.2, _line(opacity.shape, arms[own], 0.1 * person))
-    else:
-        own = next((k for k in legs if part.start + part.end == LEGS[k]), None)
-        if own is not None:  # what the other leg does in the source, it need not do here
-            others = {k: line for k, line in legs.items() if k == own or (k - own) % 2}
-            opacity *= _nearest(opacity.shape, others, own, 0.1 * person)
-        if part.end == TRUNK:  # thighs go with the legs, sleeves with the arms
-            thighs = {k: line for k, line in legs.items() if k < 2}
-            thighs[-1] = tuple(
-                to_fixed(
-                    np.stack([place.start, place.start + place.length * place.along]) - place.corner, opacity.shape
-                )
-            )
-            low = np.clip((u - place.length) * (1 / (0.1 * person)) + 2, 0, 1)
-            opacity *= 1 - low * (1 - _nearest(opacity.shape, thighs, -1, 0.15 * person))
-            drawn = (pose[ARMS[:2], 2] > 0).all(1)
-            for k in [k for k in arms if k < 2 and drawn[k]]:
-                shoulder = ends[k, 0] + place.corner - place.start
-                side = float(shoulder[1] * place.along[0] - shoulder[0] * place.along[1])
-                chest = max(abs(side), 0.3 * person)  # seen from the side, shoulders lie before it
-                outside = np.clip((math.copysign(1, side) * v - chest) * (1 / (0.08 * person)) + 1, 0, 1)
-                sleeve = 255 * _line(opacity.shape, arms[k], 0.5 * person)
-                opacity *= 1 - outside * cv2.GaussianBlur(sleeve, (0, 0), max(0.5, 0.03 * person)) * np.float32(1 / 255)
-        if beneath.any():  # an arm that lies before the body is no part of it, if anything is known of what it hides
-            alike: dict[int, np.ndarray] = {}
-            for k, line in arms.items():
-                near = _line(opacity.shape, line, 0.36 * person)
-                if near.any():
-                    if k // 2 not in alike:
-                        alike[k // 2] = _alike(moved, texture.arms[k // 2]) * beneath
-                    opacity *= 1 - alike[k // 2] * near
-    beneath *= 1 - opacity
+    bones = place_bones(part, pose, person, texture.poses[source], float(texture.sizes[source]))
+    cover = part_cover(part, texture, source)
+    box = _target_box(cover, bones, layer.shape[1::-1], person)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    field, held = bend(bones, box)
+    if hidden is not None and has_part(texture.poses[hidden][None], part)[0]:
+        arms = cv2.dilate((texture.shows[hidden] >= RIGHT_ARM).astype(np.uint8), np.ones((5, 5), np.uint8))
+        there = place_bones(part, pose, person, texture.poses[hidden], float(texture.sizes[hidden]))
+        held = held * cv2.remap(arms, bend(there, box)[0], None, cv2.INTER_LINEAR)
+    picture = np.dstack([texture.frames[source, ..., :3], cover])
+    moved = cv2.remap(picture, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
+    below = layer[top:bottom, left:right]
+    opacity = moved[..., 3] * np.float32(1 / 255) * held
+    beneath = below[..., 3] * np.float32(1 / 255) * (1 - opacity)
     mixed = cv2.blendLinear(moved, below, opacity, beneath)
     mixed[..., 3] = 255 * (opacity + beneath) + 0.5
     below[:] = mixed
 
 
-def _without_wall(picture: np.ndarray) -> np.ndarray:
+def part_cover(part: Part, texture: Texture, source: int) -> np.ndarray:
+    """Where a frame shows a part, (H, W) uint8. Parts overlap by a pixel, so that no seam opens between them."""
+    shows, matte = texture.shows[source], np.ascontiguousarray(texture.frames[source, ..., 3])
+    mask = np.zeros_like(shows)
+    for piece in SHOWN[part.name]:
+        mask |= (shows == piece).astype(np.uint8)
+    return matte * cv2.dilate(mask, np.ones((3, 3), np.uint8))
+
+
+@dataclass(frozen=True)
+class Bones:
+    """Where B bones lie in the pose and in the source frame.
+
+    Attributes:
+        here, there: (B, 2, 2) both ends, pixels.
+        girth: (B,) half the thickness of what surrounds them, pixels of the pose; in the source `girth * ratio`.
+        matrix, offset: (B, 2, 2) and (B, 2): pixel of the source = matrix @ pixel of the pose + offset.
+        ratio: size of the person in the source frame, in sizes of the person here.
+    """
+
+    here: np.ndarray
+    there: np.ndarray
+    girth: np.ndarray
+    matrix: np.ndarray
+    offset: np.ndarray
+    ratio: float
+
+
+def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray, source_person: float) -> Bones:
+    """The bones of a part that both poses (18, 3) show, and what each does: along it lengths change as the bone's does,
+    across it as the person's size."""
+    both = (pose[:, 2] > 0) & (source[:, 2] > 0)
+    ratio = source_person / person
+    rows = []
+    for girth, first, *rest in part.bones:
+        ends = [j for j in rest if both[j]]
+        if not both[first] or not ends or (len(ends) < len(rest) and part.name != "head"):
+            continue
+        here = np.stack([pose[first, :2], pose[ends, :2].mean(0)]).astype(np.float64)
+        there = np.stack([source[first, :2], source[ends, :2].mean(0)]).astype(np.float64)
+        (along, length), (source_along, source_length) = _direction(here), _direction(there)
+        stretch, anchor = float(np.clip(source_length / length, SHRINK * ratio, GROW * ratio)), 0
+        if part.name == "head":  # a head nods and turns, but does not stretch
+            stretch, anchor = ratio, 1
+        across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
+        matrix = stretch * np.outer(source_along, along) + ratio * np.outer(source_across, across)
+        rows.append((here, there, girth * person, matrix, there[anchor] - matrix @ here[anchor]))
+    return Bones(*(np.array(column) for column in zip(*rows, strict=True)), ratio)
+
+
+def _direction(bone: np.ndarray) -> tuple[np.ndarray, float]:
+    step = bone[1] - bone[0]
+    length = max(float(np.hypot(*step)), 1.0)
+    return step / length, length
+
+
+def hold(points: np.ndarray, bones: np.ndarray, girth: np.ndarray) -> np.ndarray:
+    """How much each of the bones (B, 2, 2) holds points (n, 2): shares (n, B), by distance beyond their girth (B,)."""
+    start, step = bones[:, 0], bones[:, 1] - bones[:, 0]
+    offset = points[:, None] - start
+    t = np.clip((offset * step).sum(-1) / np.maximum((step**2).sum(-1), 1e-6), 0, 1)
+    distance = np.linalg.norm(offset - t[..., None] * step, axis=-1)
+    beyond = np.maximum(distance - girth, 0) + 0.2 * distance + 0.1 * girth
+    weight = (beyond / beyond.min(1, keepdims=True)) ** -SHARPNESS
+    return weight / weight.sum(1, keepdims=True)
+
+
+def bend(bones: Bones, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the pixels of a box (left, top, right, bottom) come from.
+
+    Returns:
+        (h, w, 2) float32 x, y in the source; (h, w) float32 in [0, 1], how far the map can be believed: where other
+        bones hold a pixel here than there, or pull it apart, it is folded.
+    """
+    left, top, right, bottom = box
+    columns, rows = -(-(right - left) // STEP) + 1, -(-(bottom - top) // STEP) + 1
+    x, y = np.meshgrid(left + STEP * np.arange(columns), top + STEP * np.arange(rows))
+    points = np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
+    shares = hold(points, bones.here, bones.girth)
+    each = np.einsum("bij,nj->nbi", bones.matrix, points) + bones.offset
+    moved = np.einsum("nb,nbi->ni", shares, each)
+    same = np.minimum(shares, hold(moved, bones.there, bones.girth * bones.ratio)).sum(1)
+    area = np.linalg.det(np.einsum("nb,bij->nij", shares, bones.matrix)) / bones.ratio**2
+    held = np.clip(2.5 * np.minimum(same, area) - 0.75, 0, 1)
+    grid = np.column_stack([moved, held]).reshape(rows, columns, 3).astype(np.float32)
+    # Pixel (i, j) of the box lies at (i / STEP, j / STEP) of the grid.
+    u, v = np.meshgrid(
+        np.arange(right - left, dtype=np.float32) / STEP, np.arange(bottom - top, dtype=np.float32) / STEP
+    )
+    full = cv2.remap(grid, u, v, cv2.INTER_LINEAR)
+    return np.ascontiguousarray(full[..., :2]), np.ascontiguousarray(full[..., 2])
+
+
+def _target_box(
+    cover: np.ndarray, bones: Bones, size: tuple[int, int], person: float
+) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of the part of a window in which what a frame shows of a part may come to lie."""
+    left, top, width, height = cv2.boundingRect(cover)
+    if not width:
+        return None
+    reach = 0.0  # of the cover from the bones of the source
+    for x in (left, left + width):
+        reach = max(reach, min(abs(x - bones.there[..., 0].min()), abs(x - bones.there[..., 0].max())))
+    for y in (top, top + height):
+        reach = max(reach, min(abs(y - bones.there[..., 1].min()), abs(y - bones.there[..., 1].max())))
+    reach = reach / bones.ratio + 0.1 * person
+    low, high = bones.here.min((0, 1)) - reach, bones.here.max((0, 1)) + reach
+    low, high = np.maximum(np.floor(low), 0).astype(int), np.minimum(np.ceil(high), size).astype(int)
+    return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+def without_wall(picture: np.ndarray) -> np.ndarray:
     """RGB and matte (H, W, 4) uint8 in which the rim, pixels that the person covers in part and that so show the wall
     too, takes the colour of the person beside it: wholly where the person covers half of a pixel or less. In place."""
     matte = cv2.extractChannel(picture, 3)
@@ -218,55 +227,3 @@ def _without_wall(picture: np.ndarray) -> np.ndarray:
     near[:, 3] = own[:, 3]
     pixels[rim] = own + share * (near - own) + 0.5
     return picture
-
-
-def _beside_face(shape: tuple[int, int], middle: np.ndarray, place: Placement, person: float) -> np.ndarray:
-    """1 for the pixels (h, w) beside the source's face, whose middle is given in pixels of the box, else 0: it has an
-    arm's colours. But a hand may lie before it, on the bone and beyond."""
-    face = np.ones(shape, np.uint8)
-    tip = place.start + (place.last + 0.3 * place.reach) * place.along
-    centre, *axis = to_fixed(np.stack([middle, place.start - place.corner, tip - place.corner]), shape)
-    cv2.circle(face, centre, round(16 * FACE * person), 0, -1, cv2.LINE_8, 4)
-    cv2.line(face, *axis, 1, max(1, round(0.1 * person)), cv2.LINE_8, 4)
-    return face
-
-
-def _line(shape: tuple[int, int], line: Line, thickness: float) -> np.ndarray:
-    """A line as ones in a picture (H, W) uint8."""
-    drawn = np.zeros(shape, np.uint8)
-    cv2.line(drawn, *line, 1, max(1, round(thickness)), cv2.LINE_8, 4)
-    return drawn
-
-
-def _nearest(shape: tuple[int, int], lines: dict[int, Line], own: int, slack: float) -> np.ndarray:
-    """1 for the pixels (H, W) to which no line is nearer than the own one, falling to 0 where one is nearer by
-    ``slack`` pixels: a hand before an upper arm is no part of that."""
-
-    def distance(line: np.ndarray) -> np.ndarray:
-        return cv2.distanceTransform(1 - line, cv2.DIST_L2, cv2.DIST_MASK_3)
-
-    kept, drawn = np.ones(shape, np.float32), {k: _line(shape, line, 1) for k, line in lines.items()}
-    if drawn[own].any():  # else beyond the window's edge
-        mine = distance(drawn.pop(own))
-        for other in drawn.values():
-            if other.any():
-                kept *= np.clip((distance(other) - mine) * (1 / slack) + 1, 0, 1)
-    return kept
-
-
-def _touching(mask: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """False (H, W) for those pieces of a mask that do not touch a line, if one does; True elsewhere."""
-    count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
-    touching = pieces[(line > 0) & mask]
-    if not len(touching):
-        return np.ones(mask.shape, bool)
-    kept = np.zeros(count, bool)
-    kept[0] = kept[touching] = True
-    return kept[pieces]
-
-
-def _alike(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """How surely (H, W), 0 to 1, the pixels of a picture (H, W, 4) uint8 are of the likely ones of some colours."""
-    red, green, blue, _ = cv2.split(picture // (256 // BINS))
-    found = colours.reshape(-1).take((red.astype(np.intp) * BINS + green) * BINS + blue)
-    return cv2.blur(found, (3, 3))

@@ -19,6 +19,7 @@ STRIDE = 4  # pixels of the crop in a cell of the heat maps
 POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NAMES`
 SIZE = 256  # side of the crops that it is given, pixels
 REACH = 2  # cells around the highest one that a point is the mean of
+SURE = 0.2  # probability below which a point is taken to be missing
 LEAN = 0.9  # radians from which on somebody is turned upright
 
 
@@ -184,6 +185,8 @@ class Bundled:
         keypoints = np.insert(points[:17], 1, points[[1, 4]].mean(axis=0), axis=0)  # the neck
         keypoints[1, 2] = points[[1, 4], 2].min()
         presence = float(np.sort(found[:17, 2])[-8:].mean())
+        for part in (keypoints, points):
+            part[part[:, 2] < SURE, 2] = 0
         return Look(keypoints, points[17:], outline, presence, crop, self._following(keypoints, outline, crop))
 
     def _following(self, keypoints: np.ndarray, outline: np.ndarray, crop: Crop) -> Crop:

@@ -12,6 +12,7 @@ from pose_detector.cleaning import person_size
 from pose_detector.crop import Crop
 from pose_detector.look import Look, Looker
 
+TRIES = 4  # times that a crop is put right before it is believed
 PRESENT = 0.5  # presence below which the person is lost
 ELSEWHERE = 0.8  # body sizes between what both looks see, from which on they see two people
 STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.05, 0.08, 0.35  # shares of the side, and radians, that move no crop
@@ -38,7 +39,9 @@ def follow(frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker) -> I
                 look = None
         if look is None and given is not None:
             look = looker.look(frame, given)
-            if look.presence >= PRESENT:  # the first look's crop is a rough one
+            for _ in range(TRIES):  # the first look's crop is a rough one
+                if look.presence < PRESENT or steady(look.crop, look.following) is look.crop:
+                    break
                 look = looker.look(frame, look.following)
             if is_lost(look, seen):
                 look = None
