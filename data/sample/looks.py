@@ -6,8 +6,10 @@ import numpy as np
 
 from data.sample.pose import Body
 
-HAIR = ("bald", "short", "crop", "fringe", "bob", "long", "ponytail", "bun", "curly", "cap")
+HAIR = ("bald", "short", "crop", "fringe", "bob", "long", "ponytail", "bun", "curly", "cap", "open")
+HATS = ("none", "beanie", "cap", "brim", "hood")
 PATTERNS = ("plain", "stripes", "pinstripes", "checks", "plaid", "dots", "logo", "block", "zigzag", "speckle")
+MORE_PATTERNS = (*PATTERNS[1:], "flowers", "gradient", "blotches", "border")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,28 @@ class Cloth:
     second: tuple[float, float, float] = (0.9, 0.9, 0.9)
     pattern: str = "plain"
     scale: float = 0.06
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """A sheet of cloth or hair that hangs from the body; see `cloth.Sheet`.
+
+    kind: skirt, hair, trousers or sleeves. start: where it is fastened: height above the hips in units of hip to
+    shoulder (skirt), or share of the limb. length: metres (skirt, hair), or share of the limb. loose: metres to what is
+    under it. flare: metres by which the hem is farther out. fullness: share of cloth more than that, which lies in
+    folds. gap: angle left open, radians; turn: where, from the front. stiff: see `cloth.Sheet`.
+    """
+
+    kind: str
+    part: str = "bottom"
+    start: float = 0.3
+    length: float = 0.6
+    loose: float = 0.014
+    flare: float = 0.1
+    fullness: float = 0.0
+    gap: float = 0.0
+    turn: float = 0.0
+    stiff: float = 0.85
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,15 @@ class Look:
     sole: tuple[float, float, float] = (0.95, 0.95, 0.93)
     glasses: bool = False
     nose: float = 1.0  # factor on the width of the nose
+    hanging: tuple[Hanging, ...] = ()
+    folds: float = 0.0  # metres by which the folds of the top are deeper
+    sleeve_flare: float = 0.0  # extra width at the end of the sleeves, metres
+    front: Cloth | None = None  # what an open coat shows on the chest
+    front_width: float = 0.05  # half of it, metres
+    hat: str = "none"
+    hat_cloth: Cloth = Cloth()
+    boots: float = 0.0  # how far up the shin, 1 = to the knee
+    barefoot: bool = False
 
 
 # sRGB

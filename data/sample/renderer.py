@@ -206,6 +206,18 @@ def pattern_mix(cloth: Cloth, position: np.ndarray) -> np.ndarray:
         return (y > 1.20 if s > 0.05 else x > 0).astype(np.float32)
     if cloth.pattern == "zigzag":
         return square(y / s + np.abs(around % 1 - 0.5))
+    if cloth.pattern == "flowers":
+        row, column = np.floor(y / s), np.floor(around)
+        shift = 0.25 * np.sin(12.9 * row + 78.2 * column)
+        u, v = around - column - 0.5 + shift, y / s - row - 0.5 - shift
+        return (np.hypot(u, v) < 0.26 + 0.10 * np.cos(5 * np.arctan2(v, u))).astype(np.float32)
+    if cloth.pattern == "gradient":
+        return np.clip((y - 0.3) / (8 * s + 0.3), 0, 1)
+    if cloth.pattern == "blotches":
+        wave = np.sin(1.3 * y / s + 2 * np.sin(0.9 * x / s)) + np.sin(1.1 * z / s - 1.7 * np.sin(0.8 * y / s + 1.0))
+        return np.clip(4 * (wave + np.sin(1.5 * x / s)), 0, 1)
+    if cloth.pattern == "border":
+        return square(y / (5 * s), 0.15)
     speckle = np.sin(311 * x + 97 * y) * np.sin(173 * y + 211 * z) * np.sin(151 * z - 263 * x)
     return (speckle > 0.25).astype(np.float32)
 
@@ -292,10 +304,17 @@ def surface_colour(
         if name == "skin":
             colour[here], gloss[here] = to_linear(look.skin), 0.22
             continue
-        cloth = {"top": look.top, "bottom": look.bottom}.get(name)
+        cloth = {"top": look.top, "bottom": look.bottom, "hat": look.hat_cloth}.get(name)
         if cloth:
-            pattern = None if cloth.pattern == "plain" else interpolate(figure.pattern, corners[here], weights[here])
+            opened = name == "top" and look.front is not None
+            painted = opened or cloth.pattern != "plain"
+            pattern = interpolate(figure.pattern, corners[here], weights[here]) if painted else None
             colour[here], gloss[here] = _cloth_colour(cloth, pattern), 0.05
+            if opened:  # a strip from neck to hem, wider above the belt
+                x, y, z, radius = pattern.T
+                half = look.front_width * np.clip(0.6 + 1.2 * (y / figure.body.height - 0.58), 0.4, 1.1)
+                strip = np.flatnonzero((radius > 0.1) & (z > 0) & (np.abs(x) < half))
+                colour[here[strip]] = _cloth_colour(look.front, pattern[strip])
             continue
         rest = interpolate(figure.vertices, corners[here], weights[here])
         if name == "face":
