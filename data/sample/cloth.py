@@ -164,6 +164,9 @@ def hang(
     around *= sheet.across[:, None]
     too_long = [np.maximum(now - rest, 0) for now, rest in zip(threads(x), (down, around), strict=True)]
     anchor = x[pinned - 1].copy()
+    # the cloth around a leg stays around it
+    offset, distance, _ = _offsets(x[pinned:].reshape(-1, 3), starts, ends, radii)
+    sides = offset / np.maximum(distance, 1e-6)[..., None]
     before = x[pinned:].copy()
     pull = np.array([0, -GRAVITY, 0], np.float32) + np.asarray(force, np.float32)
     for step in range(STEPS):
@@ -183,8 +186,8 @@ def hang(
             offset = x[pinned:] - anchor
             length = np.sqrt(np.einsum("rcn,rcn->rc", offset, offset))
             x[pinned:] = anchor + offset * np.minimum(1, reach / np.maximum(length, 1e-6))[..., None]
-            push_out(x[pinned:], starts, ends, radii)
-    push_out(x[pinned:], starts, ends, radii)
+            push_out(x[pinned:], starts, ends, radii, sides)
+    push_out(x[pinned:], starts, ends, radii, sides)
     return x
 
 
@@ -212,23 +215,37 @@ def _keep_lengths(x: np.ndarray, lengths: np.ndarray, axis: int, pinned: int, le
             grid[j] -= 0.5 * move
 
 
-def push_out(points: np.ndarray, starts: np.ndarray, ends: np.ndarray, radii: np.ndarray) -> None:
-    """Move points (R, C, 3) in place out of the capsule in which they lie deepest, and above the floor."""
-    flat = points.reshape(-1, 3)
+def _offsets(flat: np.ndarray, starts: np.ndarray, ends: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of points (N, 3) from K capsules: offset (N, K, 3) from the nearest point of the axis, distance and radius
+    (N, K)."""
     axis = ends - starts
     square = np.maximum((axis * axis).sum(1), 1e-8)
-    t = np.clip((flat @ axis.T - (starts * axis).sum(1)) / square, 0, 1)  # (N, K)
-    radius = radii[:, 0] + t * (radii[:, 1] - radii[:, 0])
-    nearest = starts + t[..., None] * axis
-    offset = flat[:, None] - nearest
+    t = np.clip((flat @ axis.T - (starts * axis).sum(1)) / square, 0, 1)
+    offset = flat[:, None] - (starts + t[..., None] * axis)
     distance = np.sqrt(np.einsum("nkc,nkc->nk", offset, offset))
+    return offset, distance, radii[:, 0] + t * (radii[:, 1] - radii[:, 0])
+
+
+def push_out(
+    points: np.ndarray, starts: np.ndarray, ends: np.ndarray, radii: np.ndarray, sides: np.ndarray | None = None
+) -> None:
+    """Move points (R, C, 3) in place out of the capsule in which they lie deepest, and above the floor.
+
+    sides (R * C, K, 3): the side of each capsule on which they shall stay, unit vectors; without it the nearest one.
+    """
+    flat = points.reshape(-1, 3)
+    offset, distance, radius = _offsets(flat, starts, ends, radii)
     depth = radius - distance
     worst = depth.argmax(1)
     rows = np.arange(len(flat))
     inside = depth[rows, worst] > 0
     rows, worst = rows[inside], worst[inside]
-    way = offset[rows, worst] / np.maximum(distance[rows, worst], 1e-6)[:, None]
-    flat[rows] += way * depth[rows, worst][:, None]
+    before = offset[rows, worst]
+    way = before / np.maximum(distance[rows, worst], 1e-6)[:, None]
+    if sides is not None:
+        way = way + 1.2 * sides[rows, worst]
+        way /= np.maximum(np.sqrt(np.einsum("nc,nc->n", way, way)), 1e-6)[:, None]
+    flat[rows] += way * radius[rows, worst][:, None] - before
     flat[:, 1] = np.maximum(flat[:, 1], 0.004)
     points[...] = flat.reshape(points.shape)
 

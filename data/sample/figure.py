@@ -12,7 +12,7 @@ import numpy as np
 from data.sample import shapes
 from data.sample.cloth import Sheet, body_capsules, hang
 from data.sample.garments import sheets
-from data.sample.looks import Look, random_body, random_look
+from data.sample.looks import Look, any_cloth, colours, random_body, random_look, random_wardrobe
 from data.sample.mesh import Loft, Mesh, build, ellipsoid, tube
 from data.sample.pose import BONE, BONES, PARENT, SIDES, Body, Pose, arm_direction, forward, rest_joints
 
@@ -424,6 +424,40 @@ def keypoints_3d(figure: Figure, pose: Pose) -> np.ndarray:
         offset = origin + scale * np.array(local) - figure.joints[head]
         points[..., k, :] = positions[..., head, :] + rotations[..., head, :, :] @ offset
     return points
+
+
+def hands_and_feet_3d(figure: Figure, pose: Pose) -> np.ndarray:
+    """Ten more points in the world, (10, 3) metres, of one pose: where little finger and index begin and the middle of
+    the thumb, right and left; heel and tip of the toes, right and left."""
+    rotations, positions = forward(figure.joints, pose)
+    points = []
+    for side, sign in SIDES:
+        hand = shapes.hand_points(figure.body, figure.joints, side, sign)
+        points += [(f"{side}_hand", p) for p in hand]
+    for side, _ in SIDES:
+        heel, toe = shapes.foot_points(figure.body, figure.joints, side)
+        points += [(f"{side}_foot", heel), (f"{side}_toes", toe)]
+    return np.stack([
+        positions[BONE[name]] + rotations[BONE[name]] @ (point - figure.joints[BONE[name]]) for name, point in points
+    ])  # fmt: skip
+
+
+def dressed_figure(rng: np.random.Generator, detail: float = 0.5) -> Figure:
+    """As `random_figure`, from the larger wardrobe."""
+    body = random_body(rng)
+    return build_figure(body, random_wardrobe(rng, body), detail, int(rng.integers(1 << 30)) % 1000)
+
+
+def recolour(figure: Figure, rng: np.random.Generator) -> Figure:
+    """The same figure with other skin, hair, colours and patterns; nothing is built again."""
+    look = random_look(rng, figure.body)
+    kept = {k: getattr(look, k) for k in ("skin", "hair", "eyes", "lips", "sole", "beard", "glasses")}
+    kept |= colours(rng, look.skin)
+    if figure.look.hat == "hood":
+        kept["hat_cloth"] = kept["top"]
+    if figure.look.front is not None:
+        kept["front"] = any_cloth(rng, look.skin)
+    return replace(figure, look=replace(figure.look, **kept))
 
 
 def random_figure(rng: np.random.Generator, detail: float = 0.6) -> Figure:

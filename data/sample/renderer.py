@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.sample.figure import Figure, keypoints_3d, skin_mesh
+from data.sample.figure import Figure, hands_and_feet_3d, keypoints_3d, skin_mesh
 from data.sample.looks import Cloth
 from data.sample.pose import BONE, Pose, euler
 from data.sample.shapes import head_origin
@@ -534,6 +534,9 @@ def _flatten(table) -> list[tuple[tuple[str, ...], float]]:
 
 
 _SEEN_ON_FLAT = _flatten(_SEEN_ON)
+_HANDS_AND_FEET_ON = [((f"{side}_hand",), 0.045) for side in ("right", "left") for _ in range(3)] + [
+    ((f"{side}_foot", f"{side}_toes"), 0.085) for side in ("right", "left") for _ in range(2)
+]
 
 
 def project(figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
@@ -546,9 +549,21 @@ def project(figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
 def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
     """Which keypoints of figure number `index` of the layer are in the frame and not hidden, bool (18,)."""
     points = camera.project(keypoints_3d(figure, pose))
+    return _seen(layer, index, points, _SEEN_ON_FLAT, figure.body.height, camera)
+
+
+def hands_and_feet(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Camera) -> tuple[np.ndarray, ...]:
+    """The ten points of `figure.hands_and_feet_3d` as `project` and `visibility` give them: (10, 3) and bool (10,)."""
+    points = camera.project(hands_and_feet_3d(figure, pose))
+    visible = _seen(layer, index, points, _HANDS_AND_FEET_ON, figure.body.height, camera)
+    return np.column_stack([points[:, :2], np.ones(10)]).astype(np.float32), visible
+
+
+def _seen(layer: Layer, index: int, points: np.ndarray, seen_on: list, tall: float, camera: Camera) -> np.ndarray:
+    """Which points (K, 3) of a figure, `tall` metres high, are seen, bool (K,)."""
     height, width = layer.alpha.shape
-    seen = np.zeros(18, bool)
-    for k, (bones, slack) in enumerate(_SEEN_ON_FLAT):
+    seen = np.zeros(len(points), bool)
+    for k, (bones, slack) in enumerate(seen_on):
         x, y, depth = points[k]
         if not (-0.5 <= x < camera.width - 0.5 and -0.5 <= y < camera.height - 0.5):
             continue
@@ -562,7 +577,7 @@ def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Cam
             seen[k] = bool(np.all(near[near >= 0] == index) and np.any(near == index) and len(bones) == 1)
             continue
         adjacent = layer.bone[row, column] in [BONE[b] for b in bones]
-        seen[k] = adjacent and layer.depth[row, column] > depth - slack * figure.body.height / 1.75
+        seen[k] = adjacent and layer.depth[row, column] > depth - slack * tall / 1.75
     return seen
 
 

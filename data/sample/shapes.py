@@ -162,9 +162,10 @@ def trapezius(body: Body, joints: np.ndarray, side: str, sign: float, extra: flo
     return replace(loft, bones=((0.25, BONE["chest"]), (0.75, BONE[f"{side}_clavicle"])))
 
 
-def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, curl: float) -> list[Loft]:
-    """Palm, four fingers and a thumb; the palm faces the thigh, the thumb points forwards."""
-    origin, bone = joints[BONE[f"{side}_hand"]], BONE[f"{side}_hand"]
+def _hand_frame(body: Body, joints: np.ndarray, side: str, sign: float) -> tuple[Callable, np.ndarray, float]:
+    """A function that gives the point (3,) at a place of the hand (along, towards the thumb, out of the palm, in metres
+    for an average hand), the direction towards the thumb, and the size of the hand."""
+    origin = joints[BONE[f"{side}_hand"]]
     along = arm_direction(sign)
     across = np.array([0.0, 0.0, 1.0])  # towards the thumb
     palm = np.cross(across, along) * -sign  # out of the palm
@@ -173,6 +174,25 @@ def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, 
     def at(a: float, c: float, p: float = 0.0) -> np.ndarray:
         return origin + k * (a * along + c * across + p * palm)
 
+    return at, across, k
+
+
+def hand_points(body: Body, joints: np.ndarray, side: str, sign: float) -> np.ndarray:
+    """Where little finger and index begin, and the second joint of the thumb (3, 3), at rest."""
+    at, _, _ = _hand_frame(body, joints, side, sign)
+    return np.stack([at(0.078, -0.028), at(0.078, 0.028), at(0.052, 0.052, 0.014)])
+
+
+def foot_points(body: Body, joints: np.ndarray, side: str) -> np.ndarray:
+    """Heel, and tip of the big toe (2, 3), at rest."""
+    foot, toes, k = joints[BONE[f"{side}_foot"]], joints[BONE[f"{side}_toes"]], body.height / 1.75
+    return np.array([[foot[0], 0.022 * k, foot[2] - 0.060 * k], [foot[0], 0.024 * k, toes[2] + 0.078 * k]])
+
+
+def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, curl: float) -> list[Loft]:
+    """Palm, four fingers and a thumb; the palm faces the thigh, the thumb points forwards."""
+    at, across, k = _hand_frame(body, joints, side, sign)
+    bone = BONE[f"{side}_hand"]
     palm_rows = np.array(
         [[0, 0.022, 0.017, 0], [0.35, 0.034, 0.016, 0], [0.8, 0.040, 0.014, 0], [1, 0.038, 0.012, 0]]
     ) * [1, k, k, k]
