@@ -26,7 +26,7 @@ class Sheet:
     limb under it. closed: the last column is sewn to the first. pinned: how many rows follow the body. across: how long
     the threads around are, as a share of their length at rest. stiff: share of its length to which the cloth can be
     pushed together. obstacles: names of the capsules it meets; margin: metres that it
-    keeps from them besides.
+    keeps from limbs and head; trunk: from the naked trunk.
     """
 
     part: str
@@ -39,6 +39,7 @@ class Sheet:
     stiff: float
     obstacles: tuple[str, ...]
     margin: float = 0.0
+    trunk: float = 0.0
 
     def fine_shape(self) -> tuple[int, int]:
         """Rows and columns of the surface that is drawn: between every two points lies another one."""
@@ -89,8 +90,8 @@ class Capsule:
     radii: tuple[float, float]
 
 
-def body_capsules(body: Body, joints: np.ndarray, trunk: float, legs: float, arms: float) -> dict[str, Capsule]:
-    """The body as cloth meets it, by name; `trunk`, `legs`, `arms` are the thickness of what is worn below, metres."""
+def body_capsules(body: Body, joints: np.ndarray, legs: float, arms: float) -> dict[str, Capsule]:
+    """The body as cloth meets it, by name; `legs`, `arms`: thickness of what is worn there, metres."""
     h, hip = body.height, body.legs * body.height
     span = 0.817 * h - hip
     depth, limbs = 0.5 + 0.5 * body.girth, h * body.girth * body.muscle
@@ -101,7 +102,7 @@ def body_capsules(body: Body, joints: np.ndarray, trunk: float, legs: float, arm
         reach = max(width - thick, 0.0) * h
         y = hip + at * span
         ends = (np.array([s * reach, y, forwards]) for s in (-1, 1))
-        return Capsule(BONE[bone], *ends, (thick * h + trunk,) * 2)
+        return Capsule(BONE[bone], *ends, (thick * h,) * 2)
 
     belly = body.belly / h
     capsules = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.sample import shapes
 from data.sample.cloth import Sheet, body_capsules, hang
-from data.sample.garments import sheets
+from data.sample.garments import TRUNK, sheets
 from data.sample.looks import Look, any_cloth, colours, random_body, random_look, random_wardrobe
 from data.sample.mesh import Loft, Mesh, build, ellipsoid, tube
 from data.sample.pose import BONE, BONES, PARENT, SIDES, Body, Pose, arm_direction, forward, rest_joints
@@ -369,8 +369,8 @@ def _let_hang(
     """Put the skinned sheets of a posed figure where they come to hang, in place."""
     look = figure.look
     wide = any(h.kind == "trousers" for h in look.hanging)
-    worn = look.top_loose + 0.004, 0.012 + (0.02 if wide else look.bottom_loose if look.legs > 0.5 else 0.0), 0.012
-    capsules = body_capsules(figure.body, figure.joints, *worn)
+    legs = 0.02 if wide else look.bottom_loose if look.legs > 0.5 else 0.0
+    capsules = body_capsules(figure.body, figure.joints, 0.012 + legs, 0.012)
     for first, sheet in figure.sheets:
         shape = sheet.fine_shape()
         size = shape[0] * shape[1]
@@ -381,7 +381,8 @@ def _let_hang(
                 capsule = capsules[name]
                 ends = np.stack([capsule.start, capsule.end]) - figure.joints[capsule.bone]
                 start, end = ends @ rotations[capsule.bone].T + positions[capsule.bone]
-                met.append((start, end, [radius + sheet.margin for radius in capsule.radii]))
+                margin = sheet.trunk if name in TRUNK else sheet.margin
+                met.append((start, end, [radius + margin for radius in capsule.radii]))
         points = sheet.refine(hang(sheet, guess, met, figure.force, figure.spin, positions[0]))
         normal = sheet.normals(points).reshape(-1, 3)
         for side, sign in ((0, 1), (1, -1)):

@@ -7,7 +7,7 @@ from data.sample.cloth import Sheet, ring
 from data.sample.looks import Hanging, Look
 from data.sample.pose import BONE, BONES, SIDES, Body, arm_direction
 
-TRUNK = ("seat", "hips", "waist", "ribs", "chest", "bust")
+TRUNK = ("seat", "hips", "waist", "ribs", "chest", "bust", "shoulders")
 LEGS = tuple(f"{side}_{name}" for side, _ in SIDES for name in ("thigh", "shin", "foot"))
 ARMS = tuple(f"{side}_{name}" for side, _ in SIDES for name in ("upper_arm", "forearm", "hand"))
 
@@ -19,10 +19,10 @@ def sheets(body: Body, look: Look, joints: np.ndarray) -> list[Sheet]:
         if hanging.kind == "skirt":
             made.append(_skirt(body, look, joints, hanging))
         elif hanging.kind == "hair":
-            made.append(_hair(body, joints, hanging))
+            made.append(_hair(body, look, joints, hanging))
         else:
             make = {"trousers": _trouser_leg, "sleeves": _sleeve}[hanging.kind]
-            made += [make(body, joints, hanging, side, sign) for side, sign in SIDES]
+            made += [make(body, look, joints, hanging, side, sign) for side, sign in SIDES]
     return made
 
 
@@ -75,11 +75,11 @@ def _skirt(body: Body, look: Look, joints: np.ndarray, hanging: Hanging) -> Shee
     bone = np.where(height > hip + 0.25 * (0.817 * h - hip), BONE["waist"], bone)
     return Sheet(
         hanging.part, rest, trunk * (1 - below) + legs * below, bone, hanging.gap == 0, 2, across, hanging.stiff,
-        TRUNK + LEGS, 0.6 * hanging.loose,
+        TRUNK + LEGS, 0.004 if hanging.part == "bottom" else 0.012, look.top_loose + 0.7 * hanging.loose,
     )  # fmt: skip
 
 
-def _hair(body: Body, joints: np.ndarray, hanging: Hanging) -> Sheet:
+def _hair(body: Body, look: Look, joints: np.ndarray, hanging: Hanging) -> Sheet:
     """From around the back of the head, down the back and over the shoulders."""
     origin, s = shapes.head_origin(body, joints)
     rows, columns = int(np.clip(round(hanging.length / 0.04), 9, 18)), 26
@@ -97,13 +97,13 @@ def _hair(body: Body, joints: np.ndarray, hanging: Hanging) -> Sheet:
         weights[..., BONE[name]] = np.interp(-y, [0, 0.06, 0.24], knots)[:, None]
     bone = np.where(y > -0.12, BONE["head"], BONE["chest"])[:, None].repeat(columns, 1)
     pinned = int(np.searchsorted(-y, 0.03))
-    obstacles = ("skull", "jaw", "neck", "shoulders", *TRUNK, *ARMS)
-    return Sheet("hair", rest, weights, bone, False, pinned, np.ones(rows), 0.75, obstacles, 0.014)
+    obstacles = ("skull", "jaw", "neck", *TRUNK, *ARMS)
+    return Sheet("hair", rest, weights, bone, False, pinned, np.ones(rows), 0.75, obstacles, 0.012, look.top_loose + 0.014)
 
 
 def _tube(
     hanging: Hanging, joints: np.ndarray, names: tuple[str, str, str], radii: tuple[np.ndarray, np.ndarray], front,
-    columns: int, obstacles: tuple[str, ...],
+    columns: int, obstacles: tuple[str, ...], trunk: float,
 ) -> Sheet:  # fmt: skip
     """Around a limb of two bones, from `start` to `start + length` of it."""
     a, b, c = (joints[BONE[name]] for name in names)
@@ -125,15 +125,15 @@ def _tube(
     weights[..., BONE[names[0]]], weights[..., BONE[names[1]]] = (1 - second)[:, None], second[:, None]
     bone = np.where(second < 0.5, BONE[names[0]], BONE[names[1]])[:, None].repeat(columns, 1)
     across = 1 + hanging.fullness * t
-    return Sheet(hanging.part, rest, weights, bone, True, 2, across, hanging.stiff, obstacles)
+    return Sheet(hanging.part, rest, weights, bone, True, 2, across, hanging.stiff, obstacles, 0.0, trunk)
 
 
-def _trouser_leg(body: Body, joints: np.ndarray, hanging: Hanging, side: str, sign: float) -> Sheet:
+def _trouser_leg(body: Body, look: Look, joints: np.ndarray, hanging: Hanging, side: str, sign: float) -> Sheet:
     names = (f"{side}_thigh", f"{side}_shin", f"{side}_foot")
-    return _tube(hanging, joints, names, shapes.leg_radii(body), (0, 0, 1), 20, (*names, "seat"))
+    return _tube(hanging, joints, names, shapes.leg_radii(body), (0, 0, 1), 20, (*names, "seat"), 0.01)
 
 
-def _sleeve(body: Body, joints: np.ndarray, hanging: Hanging, side: str, sign: float) -> Sheet:
+def _sleeve(body: Body, look: Look, joints: np.ndarray, hanging: Hanging, side: str, sign: float) -> Sheet:
     names = (f"{side}_upper_arm", f"{side}_forearm", f"{side}_hand")
     front = -np.cross(arm_direction(sign), [0, 0, 1.0])
-    return _tube(hanging, joints, names, shapes.arm_radii(body), front, 16, (*names, *TRUNK, "shoulders"))
+    return _tube(hanging, joints, names, shapes.arm_radii(body), front, 16, (*names, *TRUNK), look.top_loose + 0.012)

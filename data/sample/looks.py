@@ -77,6 +77,8 @@ class Look:
     hat_cloth: Cloth = Cloth()
     boots: float = 0.0  # how far up the shin, 1 = to the knee
     barefoot: bool = False
+    neckline: float = 0.0  # depth in front, metres below the neck
+    strapless: bool = False  # shoulders painted as skin
 
 
 # sRGB
@@ -278,6 +280,10 @@ def random_wardrobe(rng: np.random.Generator, body: Body) -> Look:
         gap = 0.0 if closed else uniform(0.3, 1.5)
         length = tall * uniform(*((0.35, 0.6) if chance(0.35) else (0.6, 0.98)))
         hanging.append(skirt("top", length, chance(0.3), uniform(0.25, 0.4), loose=0.008, gap=gap))
+
+    if above != "coat" and chance(0.4):
+        changes["neckline"] = uniform(0.03, 0.2)
+    changes["strapless"] = above == "sleeveless" and chance(0.3)
 
     bare = changes.get("legs", look.legs) < 0.6 and below != "wide trousers"
     if bare and chance(0.35):

@@ -307,7 +307,8 @@ def surface_colour(
         cloth = {"top": look.top, "bottom": look.bottom, "hat": look.hat_cloth}.get(name)
         if cloth:
             opened = name == "top" and look.front is not None
-            painted = opened or cloth.pattern != "plain"
+            bare = name == "top" and (look.neckline > 0 or look.strapless)
+            painted = opened or bare or cloth.pattern != "plain"
             pattern = interpolate(figure.pattern, corners[here], weights[here]) if painted else None
             colour[here], gloss[here] = _cloth_colour(cloth, pattern), 0.05
             if opened:  # a strip from neck to hem, wider above the belt
@@ -315,6 +316,12 @@ def surface_colour(
                 half = look.front_width * np.clip(0.6 + 1.2 * (y / figure.body.height - 0.58), 0.4, 1.1)
                 strip = np.flatnonzero((radius > 0.1) & (z > 0) & (np.abs(x) < half))
                 colour[here[strip]] = _cloth_colour(look.front, pattern[strip])
+            if bare:
+                x, y, z, radius = pattern.T
+                throat = 0.825 * figure.body.height
+                deep = (z > 0) & (radius > 0.1) & (y > throat - look.neckline * (1 - (x / 0.09) ** 2))
+                free = np.flatnonzero(deep | (look.strapless & (y > throat - 0.115) & (radius > 0.04)))
+                colour[here[free]], gloss[here[free]] = to_linear(look.skin), 0.22
             continue
         rest = interpolate(figure.vertices, corners[here], weights[here])
         if name == "face":
