@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data.sample import shapes
-from data.sample.looks import Look, random_body, random_look
+from data.sample.cloth import Sheet, body_capsules, hang
+from data.sample.garments import TRUNK, sheets
+from data.sample.looks import Look, any_cloth, colours, random_body, random_look, random_wardrobe
 from data.sample.mesh import Loft, Mesh, build, ellipsoid, tube
 from data.sample.pose import BONE, BONES, PARENT, SIDES, Body, Pose, arm_direction, forward, rest_joints
 
@@ -21,7 +23,8 @@ class Figure:
 
     vertices, normals (V, 3) at rest; weights (V, bones); faces (F, 3); occlusion (V,); part (F,) index into `parts`;
     bone (F,) the bone that moves the triangle most; pattern (V, 4): position about the axis of the limb, and its
-    radius.
+    radius. sheets: the first vertex of each sheet that hangs, and the sheet; force (m/s^2) and spin (rad/s): how wind and
+    the motion of the body move them, see `cloth.hang`.
     """
 
     body: Body
@@ -35,7 +38,10 @@ class Figure:
     part: np.ndarray
     bone: np.ndarray
     pattern: np.ndarray
-    parts: tuple[str, ...] = field(default=("skin", "face", "hair", "top", "bottom", "shoe"))
+    parts: tuple[str, ...] = field(default=("skin", "face", "hair", "top", "bottom", "shoe", "hat"))
+    sheets: tuple[tuple[int, Sheet], ...] = ()
+    force: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    spin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,10 @@ def build_figure(body: Body, look: Look, detail: float = 1.0, seed: int = 0) -> 
     if lofts:
         locks = shapes.strands(strands * s, origin) if strands else None
         pieces.append(Piece("hair", lofts, 1.1 * 0.0062 * fine * s, 0.008 * s, locks, tuple(carve)))
-    return _merge(body, look, joints, pieces)
+    if look.hat != "none":
+        lofts, carve = shapes.hat(look.hat, origin, s)
+        pieces.append(Piece("hat", lofts, 1.1 * 0.0062 * fine * s, 0.006 * s, None, tuple(carve)))
+    return _with_sheets(_merge(body, look, joints, pieces), sheets(body, look, joints))
 
 
 def _skin(body: Body, look: Look, joints: np.ndarray, step: float, fine: float, seed: int) -> list[Piece]:
@@ -92,7 +101,8 @@ def _skin(body: Body, look: Look, joints: np.ndarray, step: float, fine: float, 
     )
     neck = replace(neck, bones=((0.1, BONE["chest"]), (0.45, BONE["neck"]), (1.0, BONE["head"])))
     slopes = [shapes.trapezius(body, joints, side, sign, -0.002) for side, sign in SIDES]
-    chest = shapes.torso(body, hip + 0.7 * (0.817 * h - hip), 9.0, -0.004, (0.02, 0.01))
+    bare = 0.7 if look.top_hem < 0.08 else 0.1  # a short top leaves the belly free
+    chest = shapes.torso(body, hip + bare * (0.817 * h - hip), 9.0, -0.004, (0.02, 0.01))
     pieces = [Piece("skin", [neck, *slopes, chest], step, 0.010 * h / 1.75)]
     for side, sign in SIDES:
         upper, fore = shapes.arm_radii(body)
@@ -114,7 +124,13 @@ def _skin(body: Body, look: Look, joints: np.ndarray, step: float, fine: float, 
             leg = [shapes.limb(joints, hip_joint, knee, thigh, 2 * begin)] if begin < 0.5 else []
             leg.append(shapes.limb(joints, knee, ankle, shin, max(2 * begin - 1, 0.0)))
             pieces.append(Piece("skin", leg, step, 0.008))
-        pieces.append(Piece("shoe", shapes.shoe(body, joints, side), 0.009 * fine, 0.006))
+        if look.boots > 0:
+            shin = shapes.leg_radii(body)[1]
+            knee, ankle = f"{side}_shin", f"{side}_foot"
+            shaft = shapes.limb(joints, knee, ankle, shin, 1 - look.boots, 0.97, 0.016, 0.006)
+            pieces.append(Piece("shoe", [shaft], step, 0.006))
+        foot = "skin" if look.barefoot else "shoe"
+        pieces.append(Piece(foot, shapes.shoe(body, joints, side, look.barefoot), 0.009 * fine, 0.006))
     return pieces
 
 
@@ -141,10 +157,11 @@ def _top(body: Body, look: Look, joints: np.ndarray, step: float, seed: int) -> 
     for side, sign in SIDES:
         lofts.append(shapes.trapezius(body, joints, side, sign, 0.8 * loose))
         if look.sleeves > 0.05:
-            lofts += shapes.arm(body, joints, side, look.sleeves, loose * (0.8 if look.sleeves > 0.6 else 1.0), 0.006)
+            wide = loose * (0.8 if look.sleeves > 0.6 else 1.0)
+            lofts += shapes.arm(body, joints, side, look.sleeves, wide, 0.006, look.sleeve_flare)
             radius = np.full(3, 0.0235 * h * body.girth + loose)
             lofts.append(ellipsoid(joints[BONE[f"{side}_upper_arm"]], radius, BONE[f"{side}_clavicle"]))
-    return Piece("top", lofts, step, 0.010, shapes.waves(0.11, min(0.0045, 0.25 * loose), seed))
+    return Piece("top", lofts, step, 0.010, shapes.waves(0.11, min(0.0045, 0.25 * loose) + look.folds, seed))
 
 
 def _trousers(body: Body, look: Look, joints: np.ndarray, step: float, seed: int) -> Piece:
@@ -209,6 +226,42 @@ def _merge(body: Body, look: Look, joints: np.ndarray, pieces: list[Piece]) -> F
         bone=bone.astype(np.int8),
         pattern=_pattern_position(joints, vertices, limb).astype(np.float32),
     )
+
+
+def _with_sheets(figure: Figure, hanging: list[Sheet]) -> Figure:
+    """The same figure with sheets, each with an outer and an inner side."""
+    vertices, normals, weights, faces = [figure.vertices], [figure.normals], [figure.weights], [figure.faces]
+    occlusion, part, bone, pattern, firsts = [figure.occlusion], [figure.part], [figure.bone], [figure.pattern], []
+    count = len(figure.vertices)
+    for sheet in hanging:
+        points, weight = sheet.refine(sheet.rest), np.maximum(sheet.refine(sheet.weights), 0)
+        weight /= weight.sum(-1, keepdims=True)
+        flat, weight = points.reshape(-1, 3), weight.reshape(-1, len(BONES))
+        normal = sheet.normals(points).reshape(-1, 3)
+        triangles = sheet.faces()
+        limb = _LIMB_OF[weight.argmax(1)] if sheet.closed and len(set(sheet.obstacles) & {"hips"}) == 0 else 0
+        position = _pattern_position(figure.joints, flat, np.broadcast_to(limb, len(flat)))
+        firsts.append((count, sheet))
+        rows, columns = sheet.fine_shape()
+        limb_below = sheet.bone[np.arange(rows)[:, None] // 2, (np.arange(columns) // 2)[None]].ravel()
+        for sign, light in ((1, 0.9), (-1, 0.35)):
+            vertices.append(flat)
+            normals.append(sign * normal)
+            weights.append(weight)
+            faces.append((triangles if sign > 0 else triangles[:, ::-1]) + count)
+            occlusion.append(np.full(len(flat), light))
+            part.append(np.full(len(triangles), figure.parts.index(sheet.part)))
+            bone.append(limb_below[triangles[:, 0]])
+            pattern.append(position)
+            count += len(flat)
+    grown = {
+        name: np.concatenate(value).astype(value[0].dtype)
+        for name, value in (
+            ("vertices", vertices), ("normals", normals), ("weights", weights), ("faces", faces),
+            ("occlusion", occlusion), ("part", part), ("bone", bone), ("pattern", pattern),
+        )
+    }  # fmt: skip
+    return replace(figure, **grown, sheets=tuple(firsts))
 
 
 # 0 trunk, 1 and 2 right and left arm, 3 and 4 right and left leg
@@ -304,7 +357,37 @@ def skin_mesh(figure: Figure, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         return v + 2 * _cross(axis, _cross(axis, v) + w * v)
 
     shift = 2 * (w * daxis - dw * axis + _cross(axis, daxis))
-    return turn(figure.vertices) + shift, turn(figure.normals)
+    vertices, turned = turn(figure.vertices) + shift, turn(figure.normals)
+    if figure.sheets:
+        _let_hang(figure, rotations, positions, vertices, turned)
+    return vertices, turned
+
+
+def _let_hang(
+    figure: Figure, rotations: np.ndarray, positions: np.ndarray, vertices: np.ndarray, normals: np.ndarray
+) -> None:
+    """Put the skinned sheets of a posed figure where they come to hang, in place."""
+    look = figure.look
+    wide = any(h.kind == "trousers" for h in look.hanging)
+    legs = 0.02 if wide else look.bottom_loose if look.legs > 0.5 else 0.0
+    capsules = body_capsules(figure.body, figure.joints, 0.012 + legs, 0.012)
+    for first, sheet in figure.sheets:
+        shape = sheet.fine_shape()
+        size = shape[0] * shape[1]
+        guess = vertices[first : first + size].reshape(*shape, 3)[::2, ::2]
+        met = []
+        for name in sheet.obstacles:
+            if name in capsules:
+                capsule = capsules[name]
+                ends = np.stack([capsule.start, capsule.end]) - figure.joints[capsule.bone]
+                start, end = ends @ rotations[capsule.bone].T + positions[capsule.bone]
+                margin = sheet.trunk if name in TRUNK else sheet.margin
+                met.append((start, end, [radius + margin for radius in capsule.radii]))
+        points = sheet.refine(hang(sheet, guess, met, figure.force, figure.spin, positions[0]))
+        normal = sheet.normals(points).reshape(-1, 3)
+        for side, sign in ((0, 1), (1, -1)):
+            here = slice(first + side * size, first + (side + 1) * size)
+            vertices[here], normals[here] = points.reshape(-1, 3), sign * normal
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -342,6 +425,40 @@ def keypoints_3d(figure: Figure, pose: Pose) -> np.ndarray:
         offset = origin + scale * np.array(local) - figure.joints[head]
         points[..., k, :] = positions[..., head, :] + rotations[..., head, :, :] @ offset
     return points
+
+
+def hands_and_feet_3d(figure: Figure, pose: Pose) -> np.ndarray:
+    """Ten more points in the world, (10, 3) metres, of one pose: where little finger and index begin and the middle of
+    the thumb, right and left; heel and tip of the toes, right and left."""
+    rotations, positions = forward(figure.joints, pose)
+    points = []
+    for side, sign in SIDES:
+        hand = shapes.hand_points(figure.body, figure.joints, side, sign)
+        points += [(f"{side}_hand", p) for p in hand]
+    for side, _ in SIDES:
+        heel, toe = shapes.foot_points(figure.body, figure.joints, side)
+        points += [(f"{side}_foot", heel), (f"{side}_toes", toe)]
+    return np.stack([
+        positions[BONE[name]] + rotations[BONE[name]] @ (point - figure.joints[BONE[name]]) for name, point in points
+    ])  # fmt: skip
+
+
+def dressed_figure(rng: np.random.Generator, detail: float = 0.5) -> Figure:
+    """As `random_figure`, from the larger wardrobe."""
+    body = random_body(rng)
+    return build_figure(body, random_wardrobe(rng, body), detail, int(rng.integers(1 << 30)) % 1000)
+
+
+def recolour(figure: Figure, rng: np.random.Generator) -> Figure:
+    """The same figure with other skin, hair, colours and patterns; nothing is built again."""
+    look = random_look(rng, figure.body)
+    kept = {k: getattr(look, k) for k in ("skin", "hair", "eyes", "lips", "sole", "beard", "glasses")}
+    kept |= colours(rng, look.skin)
+    if figure.look.hat == "hood":
+        kept["hat_cloth"] = kept["top"]
+    if figure.look.front is not None:
+        kept["front"] = any_cloth(rng, look.skin)
+    return replace(figure, look=replace(figure.look, **kept))
 
 
 def random_figure(rng: np.random.Generator, detail: float = 0.6) -> Figure:

@@ -4,7 +4,7 @@ World axes: x to the viewer's right, y up, z towards the viewer; a figure withou
 hand is at +x. Every function accepts any leading dimensions (frames), shown as `...`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
@@ -364,3 +364,68 @@ def random_stance(rng: np.random.Generator) -> Stance:
 def random_pose(rng: np.random.Generator, body: Body | None = None) -> Pose:
     """A random pose of a body (of average proportions if none is given), standing near the origin of the floor."""
     return solve(body or Body(), random_stance(rng))
+
+
+def turned(stance: Stance, angle: float) -> Stance:
+    """The same stance, turned about the vertical through the origin; a positive angle turns to the figure's left."""
+    spin = euler(0.0, angle, 0.0)
+    level = np.array([1.0, 0.0, 1.0])
+    place = (stance.place * level) @ spin.T + stance.place * (1 - level)
+    feet = stance.feet @ spin.T
+    return replace(stance, place=place, feet=feet, turn=stance.turn + angle, aim=stance.aim + angle)
+
+
+def dance_stance(rng: np.random.Generator) -> Stance:
+    """As `random_stance`, seen from all around, and with more that dancers do: crouching, kneeling, lunges, wide legs,
+    bending far, arms crossed before the body, behind it and over the head."""
+    stance = random_stance(rng)
+    kind = rng.random()
+    spin = euler(0.0, float(stance.turn), 0.0)
+
+    def put_feet(right: list[float], left: list[float], height: float) -> None:
+        stance.feet = (np.array([right, left]) + rng.normal(0, 0.04, (2, 3)) * [1, 0, 1]) @ spin.T
+        stance.aim = stance.turn + np.array([-0.3, 0.3]) + rng.normal(0, 0.2, 2)
+        stance.heel = np.zeros(2)
+        stance.place = np.array([0.0, height, 0.0])
+
+    if kind < 0.08:  # crouching
+        put_feet([-0.13, 0, rng.normal(0, 0.1)], [0.13, 0, rng.normal(0, 0.1)], -rng.uniform(0.3, 0.6))
+        stance.heel = rng.uniform(0, 0.8, 2)
+        stance.lean[0] = rng.uniform(0, 0.5)
+    elif kind < 0.13:  # on one knee
+        feet = [[-0.11, 0, 0.28], [0.11, 0, -0.40]]
+        back = 1
+        if rng.random() < 0.5:
+            feet, back = [[-0.11, 0, -0.40], [0.11, 0, 0.28]], 0
+        put_feet(*feet, -rng.uniform(0.36, 0.46))
+        stance.heel[back] = rng.uniform(0.9, 1.4)
+    elif kind < 0.17:  # on both
+        seated = rng.random() < 0.4
+        z, height = (-0.22, -0.6) if seated else (-0.40, -0.43)
+        put_feet([-0.12, 0, z], [0.12, 0, z], height + rng.normal(0, 0.02))
+        stance.heel = np.full(2, rng.uniform(0.9, 1.4))
+    elif kind < 0.24:  # wide
+        spread = rng.uniform(0.3, 0.6)
+        put_feet([-spread, 0, 0], [spread, 0, 0], -rng.uniform(0.05, 0.35))
+        stance.aim = stance.turn + np.array([-0.7, 0.7]) + rng.normal(0, 0.2, 2)
+    elif kind < 0.31:  # lunge
+        feet = [[-0.1, 0, rng.uniform(0.2, 0.5)], [0.1, 0, -rng.uniform(0.2, 0.5)]]
+        put_feet(*(feet if rng.random() < 0.5 else [[-0.1, 0, feet[1][2]], [0.1, 0, feet[0][2]]]), -rng.uniform(0, 0.3))
+        stance.heel = np.where(np.array(stance.feet @ spin)[:, 2] < 0, rng.uniform(0, 0.8), 0)
+    elif kind < 0.36:  # bending far
+        stance.lean = np.array([rng.uniform(0.3, 1.0), rng.normal(0, 0.15)])
+        stance.spine = np.array([rng.uniform(0.2, 0.8), *rng.normal(0, 0.3, 2)])
+
+    arms = rng.random()
+    if arms < 0.10:  # crossed before the body
+        high = rng.uniform(-0.6, 0.05)
+        stance.hands = np.array([[-rng.uniform(0.3, 0.6), high + rng.normal(0, 0.08), rng.uniform(0.25, 0.45)] for _ in "rl"])
+    elif arms < 0.15:  # behind the back
+        stance.hands = np.array([[rng.uniform(-0.2, 0.1), -rng.uniform(0.65, 0.85), -rng.uniform(0.2, 0.35)] for _ in "rl"])
+    elif arms < 0.22:  # over the head
+        stance.hands = np.array([[rng.uniform(-0.3, 0.5), rng.uniform(0.6, 0.98), rng.normal(0.1, 0.2)] for _ in "rl"])
+    elif arms < 0.27:  # hanging
+        stance.hands = np.array([0.15, -0.95, 0.06]) + rng.normal(0, 0.04, (2, 3))
+    if rng.random() < 0.45:
+        stance = turned(stance, rng.uniform(-np.pi, np.pi))
+    return stance

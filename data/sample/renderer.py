@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.sample.figure import Figure, keypoints_3d, skin_mesh
+from data.sample.figure import Figure, hands_and_feet_3d, keypoints_3d, skin_mesh
 from data.sample.looks import Cloth
 from data.sample.pose import BONE, Pose, euler
 from data.sample.shapes import head_origin
@@ -206,6 +206,18 @@ def pattern_mix(cloth: Cloth, position: np.ndarray) -> np.ndarray:
         return (y > 1.20 if s > 0.05 else x > 0).astype(np.float32)
     if cloth.pattern == "zigzag":
         return square(y / s + np.abs(around % 1 - 0.5))
+    if cloth.pattern == "flowers":
+        row, column = np.floor(y / s), np.floor(around)
+        shift = 0.25 * np.sin(12.9 * row + 78.2 * column)
+        u, v = around - column - 0.5 + shift, y / s - row - 0.5 - shift
+        return (np.hypot(u, v) < 0.26 + 0.10 * np.cos(5 * np.arctan2(v, u))).astype(np.float32)
+    if cloth.pattern == "gradient":
+        return np.clip((y - 0.3) / (8 * s + 0.3), 0, 1)
+    if cloth.pattern == "blotches":
+        wave = np.sin(1.3 * y / s + 2 * np.sin(0.9 * x / s)) + np.sin(1.1 * z / s - 1.7 * np.sin(0.8 * y / s + 1.0))
+        return np.clip(4 * (wave + np.sin(1.5 * x / s)), 0, 1)
+    if cloth.pattern == "border":
+        return square(y / (5 * s), 0.15)
     speckle = np.sin(311 * x + 97 * y) * np.sin(173 * y + 211 * z) * np.sin(151 * z - 263 * x)
     return (speckle > 0.25).astype(np.float32)
 
@@ -292,10 +304,24 @@ def surface_colour(
         if name == "skin":
             colour[here], gloss[here] = to_linear(look.skin), 0.22
             continue
-        cloth = {"top": look.top, "bottom": look.bottom}.get(name)
+        cloth = {"top": look.top, "bottom": look.bottom, "hat": look.hat_cloth}.get(name)
         if cloth:
-            pattern = None if cloth.pattern == "plain" else interpolate(figure.pattern, corners[here], weights[here])
+            opened = name == "top" and look.front is not None
+            bare = name == "top" and (look.neckline > 0 or look.strapless)
+            painted = opened or bare or cloth.pattern != "plain"
+            pattern = interpolate(figure.pattern, corners[here], weights[here]) if painted else None
             colour[here], gloss[here] = _cloth_colour(cloth, pattern), 0.05
+            if opened:  # a strip from neck to hem, wider above the belt
+                x, y, z, radius = pattern.T
+                half = look.front_width * np.clip(0.6 + 1.2 * (y / figure.body.height - 0.58), 0.4, 1.1)
+                strip = np.flatnonzero((radius > 0.1) & (z > 0) & (np.abs(x) < half))
+                colour[here[strip]] = _cloth_colour(look.front, pattern[strip])
+            if bare:
+                x, y, z, radius = pattern.T
+                throat = 0.825 * figure.body.height
+                deep = (z > 0) & (radius > 0.1) & (y > throat - look.neckline * (1 - (x / 0.09) ** 2))
+                free = np.flatnonzero(deep | (look.strapless & (y > throat - 0.115) & (radius > 0.04)))
+                colour[here[free]], gloss[here[free]] = to_linear(look.skin), 0.22
             continue
         rest = interpolate(figure.vertices, corners[here], weights[here])
         if name == "face":
@@ -515,6 +541,9 @@ def _flatten(table) -> list[tuple[tuple[str, ...], float]]:
 
 
 _SEEN_ON_FLAT = _flatten(_SEEN_ON)
+_HANDS_AND_FEET_ON = [((f"{side}_hand",), 0.045) for side in ("right", "left") for _ in range(3)] + [
+    ((f"{side}_foot", f"{side}_toes"), 0.085) for side in ("right", "left") for _ in range(2)
+]
 
 
 def project(figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
@@ -527,9 +556,21 @@ def project(figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
 def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Camera) -> np.ndarray:
     """Which keypoints of figure number `index` of the layer are in the frame and not hidden, bool (18,)."""
     points = camera.project(keypoints_3d(figure, pose))
+    return _seen(layer, index, points, _SEEN_ON_FLAT, figure.body.height, camera)
+
+
+def hands_and_feet(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Camera) -> tuple[np.ndarray, ...]:
+    """The ten points of `figure.hands_and_feet_3d` as `project` and `visibility` give them: (10, 3) and bool (10,)."""
+    points = camera.project(hands_and_feet_3d(figure, pose))
+    visible = _seen(layer, index, points, _HANDS_AND_FEET_ON, figure.body.height, camera)
+    return np.column_stack([points[:, :2], np.ones(10)]).astype(np.float32), visible
+
+
+def _seen(layer: Layer, index: int, points: np.ndarray, seen_on: list, tall: float, camera: Camera) -> np.ndarray:
+    """Which points (K, 3) of a figure, `tall` metres high, are seen, bool (K,)."""
     height, width = layer.alpha.shape
-    seen = np.zeros(18, bool)
-    for k, (bones, slack) in enumerate(_SEEN_ON_FLAT):
+    seen = np.zeros(len(points), bool)
+    for k, (bones, slack) in enumerate(seen_on):
         x, y, depth = points[k]
         if not (-0.5 <= x < camera.width - 0.5 and -0.5 <= y < camera.height - 0.5):
             continue
@@ -543,7 +584,7 @@ def visibility(layer: Layer, index: int, figure: Figure, pose: Pose, camera: Cam
             seen[k] = bool(np.all(near[near >= 0] == index) and np.any(near == index) and len(bones) == 1)
             continue
         adjacent = layer.bone[row, column] in [BONE[b] for b in bones]
-        seen[k] = adjacent and layer.depth[row, column] > depth - slack * figure.body.height / 1.75
+        seen[k] = adjacent and layer.depth[row, column] > depth - slack * tall / 1.75
     return seen
 
 

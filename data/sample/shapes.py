@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from data.sample.looks import HAIR
+from data.sample.looks import HAIR, HATS
 from data.sample.mesh import Loft, ellipsoid, tube
 from data.sample.pose import BONE, Body, arm_direction, rest_joints
 
@@ -125,9 +125,14 @@ def _with_cuff(tube_to_end: Loft, cuff: float) -> Loft:
     return replace(tube_to_end, caps=(tube_to_end.caps[0], cuff))
 
 
-def arm(body: Body, joints: np.ndarray, side: str, until: float, extra: float, cuff: float) -> list[Loft]:
-    """A sleeve down to `until` (0.5 = elbow, 1 = wrist), `extra` metres thicker than the skin."""
+def arm(
+    body: Body, joints: np.ndarray, side: str, until: float, extra: float, cuff: float, flare: float = 0.0
+) -> list[Loft]:
+    """A sleeve down to `until` (0.5 = elbow, 1 = wrist), `extra` metres thicker than the skin and `flare` more at its
+    end."""
     upper, fore = arm_radii(body)
+    upper[:, 1] += flare * np.minimum(0.5 * upper[:, 0] / max(until, 0.1), 1)
+    fore[:, 1] += flare * np.minimum((0.5 + 0.5 * fore[:, 0]) / max(until, 0.1), 1)
     shoulder, elbow, wrist = (f"{side}_{name}" for name in ("upper_arm", "forearm", "hand"))
     if until <= 0.5:
         return [_with_cuff(limb(joints, shoulder, elbow, upper, 0, until * 2, extra), cuff)]
@@ -157,9 +162,10 @@ def trapezius(body: Body, joints: np.ndarray, side: str, sign: float, extra: flo
     return replace(loft, bones=((0.25, BONE["chest"]), (0.75, BONE[f"{side}_clavicle"])))
 
 
-def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, curl: float) -> list[Loft]:
-    """Palm, four fingers and a thumb; the palm faces the thigh, the thumb points forwards."""
-    origin, bone = joints[BONE[f"{side}_hand"]], BONE[f"{side}_hand"]
+def _hand_frame(body: Body, joints: np.ndarray, side: str, sign: float) -> tuple[Callable, np.ndarray, float]:
+    """A function that gives the point (3,) at a place of the hand (along, towards the thumb, out of the palm, in metres
+    for an average hand), the direction towards the thumb, and the size of the hand."""
+    origin = joints[BONE[f"{side}_hand"]]
     along = arm_direction(sign)
     across = np.array([0.0, 0.0, 1.0])  # towards the thumb
     palm = np.cross(across, along) * -sign  # out of the palm
@@ -168,6 +174,25 @@ def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, 
     def at(a: float, c: float, p: float = 0.0) -> np.ndarray:
         return origin + k * (a * along + c * across + p * palm)
 
+    return at, across, k
+
+
+def hand_points(body: Body, joints: np.ndarray, side: str, sign: float) -> np.ndarray:
+    """Where little finger and index begin, and the second joint of the thumb (3, 3), at rest."""
+    at, _, _ = _hand_frame(body, joints, side, sign)
+    return np.stack([at(0.078, -0.028), at(0.078, 0.028), at(0.052, 0.052, 0.014)])
+
+
+def foot_points(body: Body, joints: np.ndarray, side: str) -> np.ndarray:
+    """Heel, and tip of the big toe (2, 3), at rest."""
+    foot, toes, k = joints[BONE[f"{side}_foot"]], joints[BONE[f"{side}_toes"]], body.height / 1.75
+    return np.array([[foot[0], 0.022 * k, foot[2] - 0.060 * k], [foot[0], 0.024 * k, toes[2] + 0.078 * k]])
+
+
+def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, curl: float) -> list[Loft]:
+    """Palm, four fingers and a thumb; the palm faces the thigh, the thumb points forwards."""
+    at, across, k = _hand_frame(body, joints, side, sign)
+    bone = BONE[f"{side}_hand"]
     palm_rows = np.array(
         [[0, 0.022, 0.017, 0], [0.35, 0.034, 0.016, 0], [0.8, 0.040, 0.014, 0], [1, 0.038, 0.012, 0]]
     ) * [1, k, k, k]
@@ -185,7 +210,8 @@ def hand(body: Body, joints: np.ndarray, side: str, sign: float, spread: float, 
     return [*lofts, tube(root, middle, (0.015 * k, 0.0115 * k), bone), tube(middle, tip, (0.0115 * k, 0.009 * k), bone)]
 
 
-def shoe(body: Body, joints: np.ndarray, side: str) -> list[Loft]:
+def shoe(body: Body, joints: np.ndarray, side: str, bare: bool = False) -> list[Loft]:
+    """A shoe, or a bare foot."""
     foot, toes = joints[BONE[f"{side}_foot"]], joints[BONE[f"{side}_toes"]]
     k = body.height / 1.75
     x, z = foot[0], foot[2]
@@ -204,11 +230,14 @@ def shoe(body: Body, joints: np.ndarray, side: str) -> list[Loft]:
     knots = ((ball - 0.08, bones[0]), (ball + 0.08, bones[1]))
     # depth of this loft points downwards: side x along z = -y, so heights are mirrored
     rows[:, 3] *= -1
+    if bare:
+        rows[:, 1:3] *= 0.86
+        tip = tip - np.array([0, 0, 0.012 * k])
     sole = Loft(heel, tip, rows, knots, (0.030 * k, 0.035 * k))
     collar = tube(
         foot - np.array([0, 0.02 * k, 0.004]),
         foot + np.array([0, 0.022 * k, -0.008]),
-        (0.040 * k, 0.034 * k),
+        (0.034 * k, 0.029 * k) if bare else (0.040 * k, 0.034 * k),
         bones[0],
         0.006,
     )
@@ -309,6 +338,8 @@ def hair(style: str, origin: np.ndarray, s: float) -> tuple[list[Loft], list[tup
             for a in np.linspace(0, 2 * np.pi, 9)[:-1] + b
         ]
         return [cap, nape, *around], [face(0.066, 0.100, 0.55)], 0.009
+    if style == "open":  # the rest of it is a sheet
+        return [cap, nape, *side], [face(0.066, 0.092, 0.45)], 0.003
     if style == "cap":
         peak = Loft(
             origin + s * np.array([0, 0.062, 0.060]),
@@ -321,6 +352,39 @@ def hair(style: str, origin: np.ndarray, s: float) -> tuple[list[Loft], list[tup
         band = (np.array([0.0, -1.0, 0.0]), -(origin[1] + s * 0.042))
         return [crown, peak], [band], 0.0
     return [], [], 0.0
+
+
+def hat(style: str, origin: np.ndarray, s: float) -> tuple[list[Loft], list[tuple]]:
+    """Lofts of a hat, and half spaces that are cut away. Raises ValueError for a style that is not in `looks.HATS`."""
+    if style not in HATS[1:]:
+        raise ValueError(f"unknown hat {style!r}; known are {', '.join(HATS)}")
+    bone = BONE["head"]
+
+    def at(x: float, y: float, z: float) -> np.ndarray:
+        return origin + s * np.array([x, y, z])
+
+    def below(y: float, slope: float = 0.0) -> tuple:
+        """Cut away what lies under a plane at height y over the eyes, which falls towards the nape."""
+        normal = np.array([0.0, -1.0, slope]) / np.hypot(1.0, slope)
+        return normal, float(normal @ at(0, y, 0))
+
+    crown = ellipsoid(at(0, 0.045, -0.014), s * np.array([0.090, 0.106, 0.110]), bone)
+    if style == "beanie":
+        high = ellipsoid(at(0, 0.075, -0.024), s * np.array([0.084, 0.088, 0.098]), bone)
+        return [crown, high], [below(0.040, 0.25)]
+    if style == "cap":
+        rows = np.array([[0, 0.072, 0.008, 0], [0.7, 0.066, 0.007, 0], [1, 0.045, 0.006, 0]]) * [1, s, s, s]
+        peak = Loft(at(0, 0.062, 0.060), at(0, 0.046, 0.160), rows, ((0.0, bone),), (0.01, 0.012))
+        return [crown, peak], [below(0.038)]
+    if style == "brim":
+        brim = tube(at(0, 0.052, -0.010), at(0, 0.060, -0.010), s * np.array([0.175, 0.185]), bone, 0.008 * s, 1.08)
+        top = tube(at(0, 0.06, -0.012), at(0, 0.140, -0.014), s * np.array([0.094, 0.086]), bone, 0.03 * s, 1.12)
+        return [top, brim], []
+    hood = ellipsoid(at(0, 0.022, -0.030), s * np.array([0.100, 0.122, 0.112]), bone)
+    cape = tube(at(0, -0.05, -0.055), at(0, -0.17, -0.06), s * np.array([0.085, 0.10]), BONE["neck"], None, 0.8)
+    cape = replace(cape, bones=((0.0, bone), (0.8, BONE["neck"]), (1.0, BONE["chest"])))
+    normal = np.array([0.0, 0.10, 1.0]) / np.hypot(0.10, 1.0)
+    return [hood, cape], [(normal, float(normal @ at(0, 0.0, 0.030)))]
 
 
 def waves(scale: float, amplitude: float, seed: float) -> Displacement:
