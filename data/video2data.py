@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data import background, report, skeleton, video
-from data.annotations import Annotations, atomic_path, fingerprint, image_name
+from data.annotations import Annotations, fingerprint, image_name
+from data.files import atomic_path, replace_folder, staging
 from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
@@ -94,8 +94,8 @@ def prepare(
         print(f"pose network: {weights.name} ({reason})")
         detector = load_detector(weights)
     with ExitStack() as stack:
-        images = stack.enter_context(_staging(config.images_dir)) if training else None
-        poses = stack.enter_context(_staging(config.poses_dir)) if config.save_poses else None
+        images = stack.enter_context(staging(config.images_dir)) if training else None
+        poses = stack.enter_context(staging(config.poses_dir)) if config.save_poses else None
         detections, times, glimpses = detect(path, size, detector, config.pose_batch, images, info.frames)
         if len(times) < 2:
             raise InputError(f"{path}: only one frame can be decoded; export the video again")
@@ -130,7 +130,7 @@ def prepare(
             print(f"written: {config.preview_video}")
         if poses is not None:
             write_poses(poses, path.stem, detections, size, info.stored)
-            _replace_folder(config.poses_dir, poses)
+            replace_folder(config.poses_dir, poses)
             print(f"written: {config.poses_dir}")
         unseen = None
         if images is not None:
@@ -138,7 +138,7 @@ def prepare(
             # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
             # in between leaves no pictures of one video beside poses of another.
             goal.unlink(missing_ok=True)
-            _replace_folder(config.images_dir, images)
+            replace_folder(config.images_dir, images)
             with atomic_path(config.background_image) as temporary:
                 cv2.imwrite(str(temporary), plate[..., ::-1])
         annotations.save(goal)
@@ -267,28 +267,6 @@ def _write_image(path: Path, frame: np.ndarray) -> None:
 
 def _read_image(folder: Path, number: int) -> np.ndarray:
     return cv2.imread(str(folder / image_name(number)))[..., ::-1]
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, gone afterwards unless it was moved."""
-    new = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
-    new.mkdir(parents=True)
-    try:
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _replace_folder(folder: Path, new: Path) -> None:
-    """Put `new` in the place of `folder`, so that nothing of an earlier, longer video stays."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data import pictures
 from data.annotations import Annotations, image_name
 from data.video import resize
 from main import appearance, painting, shadow, window
@@ -201,21 +202,21 @@ class Pairs(Dataset):
         else:
             sources = self.bank[self.sources[item][:, 0]]
         x, y = origin
-        keypoints, references, pictures = [], [], []
+        keypoints, references, shown = [], [], []
         for index in (self.before[item], self.queries[item]):
             pose, person = window.shift(clip.poses[index], origin), float(clip.sizes[index])
             if self.augment:
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
             references.append(painting.paint_references(pose, person, self.size, sources, clip.texture))
-            pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
+            shown.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         shades = [values[item] for values in self.shades]
         light = shadow.cast(clip.shadows, clip.poses[index], person, self.bank[shades[0]], shades[1])
         plate = shadow.shade(clip.plate, light)[y : y + height, x : x + width].transpose(2, 0, 1)
         return {
             "keypoints": torch.from_numpy(np.stack(keypoints)),
             "references": torch.from_numpy(np.stack(references)),
-            "pictures": torch.from_numpy(np.stack(pictures)),
+            "pictures": torch.from_numpy(np.stack(shown)),
             "plate": torch.from_numpy(plate.copy()),
         }
 
@@ -243,11 +244,11 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
 
 def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY) -> np.ndarray:
     """(H, W, 3) uint8 RGB; raises InputError if it is missing or not of ``size`` (width, height)."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = pictures.read(path)
     if picture is None:
         raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
     if picture.shape[1::-1] != tuple(size):
         raise InputError(
             f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from data import pictures
 from data.annotations import Annotations
+from data.files import replace_folder, staging
 from main import checkpoint
 from main.config import Config, run_step
 from main.dataset import Clip, load_clip
-from main.device import prepare_device
+from main.device import network_type, prepare_device
 from main.networks.generator import Generator
 from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 from pose_detector.errors import InputError
@@ -45,18 +44,16 @@ def main(cfg: Config) -> None:
     device = prepare_device(cfg.device, cfg.threads)
     generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device)
+    dtype = network_type(device, cfg.precision)
+    prepare_generator(generator, device, dtype)
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
-    fresh = cfg.vis_dir.with_name("vis.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
-    (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
-    shutil.rmtree(cfg.vis_dir, ignore_errors=True)
-    os.replace(fresh, cfg.vis_dir)
+    with staging(cfg.vis_dir) as fresh:
+        render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
+        (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
+        replace_folder(cfg.vis_dir, fresh)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
 
 
@@ -67,7 +64,7 @@ def render_pictures(
     torch has threads, which are shared among them.
 
     Raises:
-        InputError: a picture could not be written.
+        OSError: a picture could not be written.
     """
     cores = torch.get_num_threads()
     streams = min(cores, MOST_STREAMS)
@@ -78,7 +75,7 @@ def render_pictures(
         for t, picture in zip(frames, render(generator, clip, plan, device, frames), strict=True):
             if stop.is_set():
                 return
-            write(folder / f"{numbers[t]:06d}.png", picture)
+            pictures.write(folder / f"{numbers[t]:06d}.png", picture)
             with bar.get_lock():
                 bar.update()
 
@@ -90,13 +87,6 @@ def render_pictures(
         finally:
             stop.set()
             torch.set_num_threads(cores)
-
-
-def write(path: Path, picture: np.ndarray) -> None:
-    """A picture (H, W, 3) uint8 RGB as PNG. Raises InputError if the disk does not take it."""
-    # No parameters: OpenCV's own choice is its fastest. Any level, even the lowest, takes twice as long.
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise InputError(f"{path} could not be written; is the disk full?")
 
 
 if __name__ == "__main__":

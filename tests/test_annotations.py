@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from data.annotations import Annotations, atomic_path, check_same_video, fingerprint
+from data.annotations import Annotations, check_same_video, fingerprint
+from data.files import atomic_path
 from pose_detector.errors import InputError
 
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def small(path: Path, **settings) -> Config:
     config = Config(
         workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
-        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu",
+        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
     )  # fmt: skip
     return replace(config, **settings)
 
@@ -107,6 +107,7 @@ def test_an_earlier_run_is_kept_aside(tmp_path):
 
 def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_path):
     config = small(workspace(tmp_path))
+    config = replace(config, batch_size=2)  # of each
     settings = [f"--{name}={value}" for name, value in config.as_dict().items() if value != getattr(Config(), name)]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -121,9 +122,12 @@ def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_p
             assert now[name] == pytest.approx(before[name], rel=5e-3), name
 
 
-def test_a_batch_that_processes_cannot_share_is_refused():
-    with pytest.raises(InputError, match="--batch_size"):
-        Group(rank=0, size=3).share(4)
+def test_more_processes_than_pairs_are_refused():
+    pairs = make_pairs(2)
+    assert train.batch_size(pairs, Config(batch_size=4), Group(size=3)) == 4
+    assert train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) // 2)) == 2
+    with pytest.raises(InputError, match="start fewer"):
+        train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) + 1))
 
 
 def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
@@ -153,7 +157,7 @@ def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypa
 
     def exploding(trainer, batch):
         terms = real_step(trainer, batch)
-        return {**terms, "pixel": float("nan")} if trainer.epoch == 1 else terms
+        return {**terms, "pixel": torch.tensor(float("nan"))} if trainer.epoch == 1 else terms
 
     monkeypatch.setattr(train, "train_step", exploding)
     with pytest.raises(InputError, match="diverged"):
