@@ -16,6 +16,7 @@ import filelock
 from pose_detector.errors import InputError
 
 _WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts where another program holds a file
+_WORK = ".work.txt"
 _IN_USE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION
 
 
@@ -37,22 +38,26 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staging(folder: Path, keep: bool = False) -> Iterator[Path]:
+def staging(folder: Path, work: str = "") -> Iterator[Path]:
     """A folder beside `folder` to fill and then hand to `replace_folder`; gone afterwards unless it was moved.
 
     Args:
         folder: what it shall replace. If a kill during `replace_folder` took it away, it is put back first.
-        keep: go on with what an interrupted run left there, and leave it there if this one is interrupted too.
+        work: what is to be done, in words that tell it from all other work. What an interrupted run left of the same
+            work is there again, to go on with; and what this one leaves when it is interrupted stays.
     """
     recover(folder)
     new = _beside(folder, "part")
-    if not keep:
+    note = new / _WORK
+    if not (work and note.is_file() and note.read_text(encoding="utf-8") == work):
         shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
-    new.mkdir(parents=True, exist_ok=keep)
+    new.mkdir(parents=True, exist_ok=True)
+    if work:
+        note.write_text(work, encoding="utf-8")
     try:
         yield new
     finally:
-        if not keep:
+        if not work:
             shutil.rmtree(new, ignore_errors=True)
 
 
@@ -66,7 +71,7 @@ def replace_folder(folder: Path, new: Path) -> None:
     """
     recover(folder)
     old = _beside(folder, "old")
-    shutil.rmtree(old, ignore_errors=True)
+    (new / _WORK).unlink(missing_ok=True)
     if folder.exists():
         move(folder, old)
     try:

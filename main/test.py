@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from data import pictures
-from data.annotations import Annotations
-from data.files import replace_folder, staging
+from data.annotations import Annotations, fingerprint
+from data.files import atomic_path, replace_folder, staging
 from main import checkpoint
 from main.config import Config, run_step
 from main.dataset import Clip, load_clip
@@ -22,6 +22,7 @@ from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 from pose_detector.errors import InputError
 
 MOST_STREAMS = 8  # stretches of the dance that are rendered at a time, one a core
+LONGEST = 300  # frames of a stretch; one that was interrupted is rendered again from its beginning
 
 
 def main(cfg: Config) -> None:
@@ -50,7 +51,9 @@ def main(cfg: Config) -> None:
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
-    with staging(cfg.vis_dir) as fresh:
+    decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
+    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, {torch.get_num_threads()} threads"
+    with staging(cfg.vis_dir, work) as fresh:
         render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
         (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
         replace_folder(cfg.vis_dir, fresh)
@@ -61,28 +64,34 @@ def render_pictures(
     generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
 ) -> None:
     """Render a dance into a folder, one PNG a frame under the frame's number; stretches of it side by side, as many as
-    torch has threads, which are shared among them.
+    torch has threads, which are shared among them. Stretches whose pictures are all there are left out.
 
     Raises:
         OSError: a picture could not be written.
     """
     cores = torch.get_num_threads()
     streams = min(cores, MOST_STREAMS)
-    parts = stretches(len(plan), 4 * streams)  # more than are rendered at a time, so that all end together
+    # More than are rendered at a time, so that all end together.
+    parts = stretches(len(plan), max(4 * streams, -(-len(plan) // LONGEST)))
+    paths = [folder / f"{number:06d}.png" for number in numbers]
+    left = [frames for frames in parts if not all(paths[t].is_file() for t in frames)]
     stop = threading.Event()
 
     def work(frames: range) -> None:
         for t, picture in zip(frames, render(generator, clip, plan, device, frames), strict=True):
             if stop.is_set():
                 return
-            pictures.write(folder / f"{numbers[t]:06d}.png", picture)
+            with atomic_path(paths[t]) as temporary:
+                pictures.write(temporary, picture)
             with bar.get_lock():
                 bar.update()
 
     torch.set_num_threads(max(1, cores // min(streams, len(parts))))
-    with tqdm(total=len(plan), unit="frame", desc="rendering") as bar, ThreadPoolExecutor(streams) as pool:
+    done = len(plan) - sum(map(len, left))
+    bar = tqdm(total=len(plan), initial=done, unit="frame", desc="rendering")
+    with bar, ThreadPoolExecutor(streams) as pool:
         try:
-            for job in as_completed([pool.submit(work, frames) for frames in parts]):
+            for job in as_completed([pool.submit(work, frames) for frames in left]):
                 job.result()
         finally:
             stop.set()

@@ -426,7 +426,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
                 group.wait()
     except KeyboardInterrupt:
         if group.first:
-            path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
+            path = checkpoint.path_of(folder, trainer.epoch + 1)
+            save(trainer, path, annotations.fingerprint)
             say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
         raise
     if group.first:
@@ -463,13 +464,13 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
     epoch = trainer.epoch if whole else trainer.epoch + 1
     better = scores["ssim"] > trainer.best
     trainer.best = max(trainer.best, scores["ssim"])
-    path = save(trainer, folder, fingerprint, epoch)
-    if better:
-        with atomic_path(folder / checkpoint.BEST) as temporary:
-            shutil.copyfile(path, temporary)
-    checkpoint.prune(folder, trainer.config.keep_checkpoints)
     with atomic_path(folder / "samples" / f"epoch-{epoch:04d}.jpg") as temporary:
         pictures.write(temporary, np.vstack(rows))
+    # The epoch's own checkpoint comes last: with it the epoch counts as done, and what is not there then never comes.
+    if better:
+        save(trainer, folder / checkpoint.BEST, fingerprint)
+    save(trainer, checkpoint.path_of(folder, epoch), fingerprint)
+    checkpoint.prune(folder, trainer.config.keep_checkpoints)
     terms = " ".join(f"{name} {value:.4f}" for name, value in trainer.history.items())
     say(
         folder,
@@ -481,11 +482,9 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
         file.write(json.dumps(record) + "\n")
 
 
-def save(trainer: Trainer, folder: Path, fingerprint: str, epoch: int) -> Path:
-    """Write the checkpoint of an epoch."""
-    path = checkpoint.path_of(folder, epoch)
+def save(trainer: Trainer, path: Path, fingerprint: str) -> None:
+    """Write a checkpoint."""
     checkpoint.save({**trainer.state(), "fingerprint": fingerprint}, path)
-    return path
 
 
 def set_aside(folder: Path) -> Path:
