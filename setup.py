@@ -1,5 +1,7 @@
 """Compiles pafprocess; everything else is in pyproject.toml."""
 
+import sys
+
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import setup
 
@@ -9,7 +11,7 @@ setup(
             "pose_detector.pafprocess._pafprocess",
             ["pose_detector/pafprocess/pafprocess.cpp"],
             cxx_std=17,
-            extra_compile_args=["-O3"],
+            extra_compile_args=["/O2"] if sys.platform == "win32" else ["-O3"],
         )
     ]
 )

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from data import pictures
 from data.annotations import Annotations
 from main import appearance, checkpoint, painting, window
 from main.config import Config, run_step
 from main.dataset import load_clip
-from main.device import prepare_device
+from main.device import network_type, prepare_device
 from main.networks.generator import REFERENCES, Generator
 from main.rendering import make_plan, prepare_generator, render
-from main.test import render_pictures, write
+from main.test import render_pictures
 from pose_detector.errors import InputError
 
 FRAMES = 200
@@ -62,7 +63,7 @@ def main(cfg: Config) -> None:
     state = checkpoint.load(path)
     generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device)
+    prepare_generator(generator, device, network_type(device, cfg.precision))
     clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
     plan = make_plan(clip, dance.keypoints[:FRAMES])
     size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
@@ -75,7 +76,7 @@ def main(cfg: Config) -> None:
     sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
     brush = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
     with tempfile.TemporaryDirectory() as folder:
-        writing = milliseconds(lambda: write(Path(folder) / "picture.png", picture))
+        writing = milliseconds(lambda: pictures.write(Path(folder) / "picture.png", picture))
     print(
         f"frames {clip.size[0]}x{clip.size[1]}, window {size[0]}x{size[1]}, {torch.get_num_threads()} threads, {device}"
     )
@@ -88,4 +89,4 @@ def main(cfg: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_step(main, "What the generator costs, and how fast step 4 renders.")
+    run_step(main, "What the generator costs, and how fast step 4 renders.", writes=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
-from data import fit_report, pose_range
-from data.annotations import Annotations, atomic_path, check_same_video
+from data import fit_report, pictures, pose_range
+from data.annotations import Annotations, check_same_video
+from data.files import atomic_path
 from data.normalize import normalise
 from data.video import read_frames, write_video
 from main.config import Config, run_step
@@ -51,7 +51,7 @@ def main(config: Config) -> None:
     )
     normal.save(config.norm_test_annotations)
     with atomic_path(config.norm_plot) as temporary:
-        cv2.imwrite(str(temporary), fit_report.plot(normal, report, strange)[..., ::-1])
+        pictures.write(temporary, fit_report.plot(normal, report, strange))
     write_preview(config, dance, normal)
     for line in fit_report.summary(normal, report, strange, target):
         print(line)
@@ -76,7 +76,7 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
 
 def write_preview(config: Config, dance: Annotations, normal: Annotations) -> None:
     """The dance beside the normalised skeleton, as a video that one looks at before training for hours."""
-    plate = cv2.imread(str(config.background_image)) if config.background_image.exists() else None
+    plate = pictures.read(config.background_image)
     if plate is None or plate.shape[1::-1] != normal.frame_size:
         plate = np.full((normal.frame_size[1], normal.frame_size[0], 3), 128, np.uint8)
     step = -(-normal.total_frames // _PREVIEW)
@@ -85,8 +85,8 @@ def write_preview(config: Config, dance: Annotations, normal: Annotations) -> No
     if config.test_video_path.exists():
         video = read_frames(config.test_video_path, dance.frame_size)
         frames = (frame for i, _, frame in video if i % step == 0)
-    pictures = fit_report.preview(dance, normal, plate[..., ::-1], frames, chosen)
-    write_video(config.norm_preview, pictures, dance.fps / step, dance.times[::step], preset="veryfast", crf=23)
+    shown = fit_report.preview(dance, normal, plate, frames, chosen)
+    write_video(config.norm_preview, shown, dance.fps / step, dance.times[::step], preset="veryfast", crf=23)
 
 
 if __name__ == "__main__":

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from data.files import atomic_path
 from pose_detector.errors import InputError
 from pose_detector.look import EXTRA_NAMES
 
 FORMAT_VERSION = 2
-
-
-@contextlib.contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path`, with its suffix, that replaces `path` on success and is removed on failure."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def image_name(number: int) -> str:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import video
+from data import pictures, video
 from data.annotations import image_name, mask_name
 from data.pose_files import Detection
 from pose_detector.look import EXTRA_NAMES, Looker
@@ -24,10 +24,7 @@ Detect = Callable[[Iterable[Sequence[np.ndarray]]], Generator[list[Detection]]]
 
 GLIMPSES = 20  # frames in which it is looked whether the camera moves
 LONGEST = 1920  # pixels of a frame's longer side beyond which a closer look sees nothing more
-# 51.8 dB on a real clip in half the bytes and a tenth of the time of PNG.
-_JPEG = [
-    cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-]  # fmt: skip
+JPEG_QUALITY = 98  # 51.8 dB on a real clip in half the bytes and a tenth of the time of PNG
 
 
 class Writer:
@@ -46,18 +43,12 @@ class Writer:
                 future.result()
 
     def write(self, path: Path, picture: np.ndarray) -> None:
-        """(H, W, 3) uint8 RGB or (H, W) uint8, in the format of the suffix. Raises OSError, of an earlier one too."""
-        self._pending.append(self._pool.submit(_encode, path, picture))
+        """As `pictures.write`. Raises OSError, of an earlier one too."""
+        quality = JPEG_QUALITY if path.suffix == ".jpg" else None
+        self._pending.append(self._pool.submit(pictures.write, path, picture, quality))
         while len(self._pending) > self._most or (self._pending and self._pending[0].done()):
             first: Future = self._pending.pop(0)
             first.result()
-
-
-def _encode(path: Path, picture: np.ndarray) -> None:
-    options = _JPEG if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    good, data = cv2.imencode(path.suffix, picture[..., ::-1] if picture.ndim == 3 else picture, options)
-    assert good, path
-    path.write_bytes(data)
 
 
 def precomputed(poses: Sequence[Detection]) -> Detect:
@@ -179,4 +170,4 @@ def to_scale(points: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def read_masks(folder: Path, numbers: Iterable[int]) -> Iterator[np.ndarray]:
     """Outlines (H, W) uint8 of these frames, as `look_closely` wrote them."""
     for number in numbers:
-        yield cv2.imread(str(folder / mask_name(number)), cv2.IMREAD_GRAYSCALE)
+        yield pictures.read(folder / mask_name(number), grey=True)

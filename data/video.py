@@ -18,7 +18,7 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from data.annotations import atomic_path
+from data.files import atomic_path
 from pose_detector.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import background, report, video
-from data.annotations import Annotations, atomic_path, fingerprint, image_name, mask_name
+from data import background, pictures, report, video
+from data.annotations import Annotations, fingerprint, image_name, mask_name
 from data.detecting import Detect, find_people, look_closely, precomputed, read_masks
+from data.files import atomic_path, replace_folder, staging
 from data.pose_files import poses_fingerprint, read_poses, write_poses
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
@@ -115,9 +114,9 @@ def prepare(config: Config, networks: Networks) -> None:
     info = source.info
     print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, {info.frames} frames")
     with ExitStack() as stack:
-        images = stack.enter_context(_staging(config.images_dir)) if training else None
-        masks = stack.enter_context(_staging(config.masks_dir)) if training else None
-        poses = stack.enter_context(_staging(config.poses_dir)) if config.save_poses else None
+        images = stack.enter_context(staging(config.images_dir)) if training else None
+        masks = stack.enter_context(staging(config.masks_dir)) if training else None
+        poses = stack.enter_context(staging(config.poses_dir)) if config.save_poses else None
         if source.given:
             print(f"first look: poses from {source.given}")
             detector = precomputed(read_poses(source.given, info.frames, info.stored, source.size))
@@ -160,7 +159,7 @@ def prepare(config: Config, networks: Networks) -> None:
             _write_preview(config, source, annotations, tracks, chosen)
         if poses is not None:
             write_poses(poses, source.path.stem, detections, source.size, info.stored)
-            _replace_folder(config.poses_dir, poses)
+            replace_folder(config.poses_dir, poses)
             print(f"written: {config.poses_dir}")
         others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
         dancer = background.hold(annotations.keypoints, round(_HOLD * fps))
@@ -232,7 +231,7 @@ def _publish(
     (H, W) bool."""
     sample = background.sample_indices(len(dancer), source.size)
     plate, unseen = background.background_plate(
-        (_read_image(images, i) for i in sample),
+        (pictures.read(images / image_name(i)) for i in sample),
         dancer[sample],
         [crowd(others, i) for i in sample],
         list(read_masks(masks, sample)),
@@ -240,10 +239,10 @@ def _publish(
     # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
     # in between leaves no pictures of one video beside poses of another.
     source.goal.unlink(missing_ok=True)
-    _replace_folder(config.images_dir, images)
-    _replace_folder(config.masks_dir, masks)
+    replace_folder(config.images_dir, images)
+    replace_folder(config.masks_dir, masks)
     with atomic_path(config.background_image) as temporary:
-        cv2.imwrite(str(temporary), plate[..., ::-1])
+        pictures.write(temporary, plate)
     return unseen
 
 
@@ -281,32 +280,6 @@ def _is_done(config: Config, source: Source) -> bool:
         (config.images_dir / image_name(i)).is_file() and (config.masks_dir / mask_name(i)).is_file()
         for i in old.frame_numbers
     )
-
-
-def _read_image(folder: Path, number: int) -> np.ndarray:
-    return cv2.imread(str(folder / image_name(number)))[..., ::-1]
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, gone afterwards unless it was moved."""
-    new = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
-    new.mkdir(parents=True)
-    try:
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _replace_folder(folder: Path, new: Path) -> None:
-    """Put `new` in the place of `folder`, so that nothing of an earlier, longer video stays."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

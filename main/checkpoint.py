@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from data.annotations import atomic_path
+from data.files import atomic_path
 from main.config import Config
 from main.networks.generator import REACH, Generator
 from pose_detector.errors import InputError
@@ -31,9 +32,11 @@ def adopt(config: Config, state: dict[str, Any]) -> Config:
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values; a kill leaves the old file or the new one."""
+    """Write tensors and plain values; a kill leaves the old file or the new one. Raises OSError if the disk is full."""
+    buffer = io.BytesIO()  # torch itself says of a full disk no more than a RuntimeError
+    torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
     with atomic_path(path) as temporary:
-        torch.save({"format_version": FORMAT_VERSION, **state}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -44,8 +47,13 @@ def load(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path} is missing; make a checkpoint with: python main/train.py")
+    return parse(path.read_bytes(), path)
+
+
+def parse(data: bytes, path: Path) -> dict[str, Any]:
+    """The content of a checkpoint file; raises InputError as :func:`load`."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling raises on foreign bytes is not bounded
         raise InputError(
             f"{path} is damaged or no checkpoint; choose another with --checkpoint, or train again"

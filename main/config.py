@@ -6,7 +6,9 @@ Change a default here, or give it on the command line of any step (``--epochs 40
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from typing import Literal
 
 import tyro
 
+from data.files import only_run
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +39,7 @@ class Config:
     # ---- All steps --------------------------------------------------------------------------------------------------
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps"; auto: the first GPU, else the CPU
     quality: Literal["normal", "high"] = "normal"  # high: at the train video's own resolution; for a GPU
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the networks, steps 3, 4; auto: the device's best
     seed: int = 0  # of every random number
     threads: int = 0  # CPU threads of torch; 0: as torch chooses
 
@@ -66,7 +70,7 @@ class Config:
     max_minutes: float = 0.0  # stop training, saved and usable, after so many minutes; 0: no limit
     continue_train: bool = False  # go on from the newest checkpoint in output/model_dump, if it is of this person
     keep_checkpoints: int = 5  # how many of the newest stay; the best one always does
-    batch_size: int = 4  # pairs of successive frames in a step
+    batch_size: int = 4  # pairs of successive frames in a step, of each process
     learning_rate: float = 4e-4  # of Adam, generator; falls linearly to 0 over the second half of the epochs
     discriminator_rate: float = 1e-4  # of Adam, discriminator
     crop: int = 128  # side in pixels, a multiple of 32, of what a step sees of the person's window; high quality: twice
@@ -193,24 +197,60 @@ def parse(description: str, argv: list[str] | None = None) -> Config:
         raise
 
 
-def run_step(step: Callable[[Config], None], description: str) -> None:
-    """Run a step script: its settings from the command line; an :class:`InputError`, or a device without enough memory,
-    as one line and status 2."""
+def run_step(step: Callable[[Config], None], description: str, writes: bool = True) -> None:
+    """Run a step script with its settings from the command line. What a user can mend ends it with one line and status
+    2: an :class:`InputError`, a disk that is full or not to be written to, a device without enough memory.
+
+    Args:
+        step: what to run.
+        description: of it, for --help.
+        writes: whether it changes the workspace; only one run at a time may.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old console lacks letters of names, and blocks of bars
     config = parse(description)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
     try:
-        step(config)
+        with only_run(config.workspace) if writes and first else contextlib.nullcontext():
+            step(config)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        reason = str(error)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's; not every step needs torch
+    except (OSError, RuntimeError, MemoryError) as error:
+        reason = explain(error)
+        if reason is None:
             raise
-        print(
-            f"error: the memory of {config.device!r} does not suffice; try half of --batch_size (step 3) or of "
-            "--pose_batch (step 1), --quality normal, or --device cpu",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+    else:
+        return
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+_DISK = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file-size limit is reached; raise it (ulimit -f)",
+    errno.EROFS: "the disk is read-only; give a --workspace elsewhere",
+    errno.EACCES: "no permission; give a --workspace that you may write to",
+    errno.EPERM: "no permission; give a --workspace that you may write to",
+}
+_FULL = re.compile(
+    r"out of memory|alloc_failed|not enough memory|can't allocate memory|cudnn_status_not_initialized", re.IGNORECASE
+)
+
+
+def explain(error: OSError | RuntimeError | MemoryError) -> str | None:
+    """One line that says what to do about an error of the machine; None: it is not one that a user can mend."""
+    if isinstance(error, OSError):
+        reason = _DISK.get(error.errno)
+        return reason and f"{error.filename or 'a file'} cannot be written: {reason}, and run this again"
+    if not (isinstance(error, MemoryError) or _FULL.search(f"{type(error).__name__} {error}")):
+        return None
+    where = "the GPU" if re.search("cuda|cudnn|cublas|mps|hip", str(error), re.IGNORECASE) else "this computer"
+    return (
+        f"the memory of {where} does not suffice; try half of --batch_size (step 3) or of --pose_batch (step 1), "
+        "--quality normal, or --device cpu"
+    )

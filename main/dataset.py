@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data import pictures
 from data.annotations import Annotations, image_name, mask_name
 from data.video import resize
 from main import appearance, painting, shadow, window
@@ -94,7 +95,7 @@ def load_clip(
     def keep(i: int) -> None:
         number = annotations.frame_numbers[rows[i]]
         picture = read_picture(images_dir / image_name(number), annotations.frame_size)
-        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, channels=1)
+        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True)
         frames[i, ..., :3] = picture = even_exposure(resize(picture, size), plate)
         frames[i, ..., 3] = matte(picture, plate, resize(outline, size), sizes[i])
 
@@ -200,21 +201,21 @@ class Pairs(Dataset):
         else:
             sources = self.bank[self.sources[item][:, 0]]
         x, y = origin
-        keypoints, references, pictures = [], [], []
+        keypoints, references, shown = [], [], []
         for index in (self.before[item], self.queries[item]):
             pose, person = window.shift(clip.poses[index], origin), float(clip.sizes[index])
             if self.augment:
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
             references.append(painting.paint_references(pose, person, self.size, sources, clip.texture))
-            pictures.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
+            shown.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         shades = [values[item] for values in self.shades]
         light = shadow.cast(clip.shadows, clip.poses[index], person, self.bank[shades[0]], shades[1])
         plate = shadow.shade(clip.plate, light)[y : y + height, x : x + width].transpose(2, 0, 1)
         return {
             "keypoints": torch.from_numpy(np.stack(keypoints)),
             "references": torch.from_numpy(np.stack(references)),
-            "pictures": torch.from_numpy(np.stack(pictures)),
+            "pictures": torch.from_numpy(np.stack(shown)),
             "plate": torch.from_numpy(plate.copy()),
         }
 
@@ -240,14 +241,13 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     return noisy
 
 
-def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY, channels: int = 3) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, or (H, W) with one channel; raises InputError if it is missing or not of ``size`` (width,
-    height)."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
+def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY, grey: bool = False) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; InputError if it is missing or not of ``size`` (width, height)."""
+    picture = pictures.read(path, grey)
     if picture is None:
         raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
     if picture.shape[1::-1] != tuple(size):
         raise InputError(
             f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if channels == 3 else picture
+    return picture

@@ -1,4 +1,4 @@
-"""Training in several processes at once, as `torchrun` starts them: each takes its share of every batch, gradients are
+"""Training in several processes at once, as `torchrun` starts them: each takes its own batch, gradients are
 averaged, and the first process alone writes.
 
 Gradients are averaged by hand: the networks are small, and the generator runs twice before each backward pass.
@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from main.device import prepare_device
 from pose_detector.errors import InputError
 
 
@@ -24,6 +27,7 @@ class Group:
 
     rank: int = 0  # this one's number
     size: int = 1
+    local: int = 0  # its number among those of the same computer
 
     @property
     def first(self) -> bool:
@@ -55,28 +59,48 @@ class Group:
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def share(self, batch_size: int) -> int:
-        """This process's part of a batch. Raises InputError if it cannot be shared evenly."""
-        if batch_size % self.size:
-            raise InputError(f"{self.size} processes cannot share a batch of {batch_size}; set --batch_size")
-        return batch_size // self.size
+    def broadcast(self, data: bytes, device: torch.device) -> bytes:
+        """What the first process gives; every one gets it. The others' own is left out of account."""
+        if self.size == 1:
+            return data
+        length = torch.tensor([len(data)], device=device)
+        dist.broadcast(length, 0)
+        content = torch.empty(int(length), dtype=torch.uint8, device=device)
+        if self.first:
+            content.copy_(torch.from_numpy(np.frombuffer(data, np.uint8).copy()))
+        dist.broadcast(content, 0)
+        return content.cpu().numpy().tobytes()
 
 
 ALONE = Group()
 
 
 @contextmanager
-def join(device: torch.device) -> Iterator[tuple[Group, torch.device]]:
-    """The group that `torchrun` made, or a group of one, and this process's own device."""
+def join(name: str, threads: int = 0) -> Iterator[tuple[Group, torch.device]]:
+    """The group that `torchrun` made, or a group of one, and this process's own device.
+
+    Args:
+        name: of the device, as :func:`main.device.choose_device` takes it; of several GPUs each process gets its own.
+        threads: CPU threads of torch; 0: as it chooses.
+
+    Raises:
+        InputError: there are more processes than GPUs.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ALONE, device
+        yield ALONE, prepare_device(name, threads)
         return
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= count:
+            raise InputError(f"{local + 1} processes on a computer with {count} GPUs; start one for each")
+        name = f"cuda:{local}"
+        torch.cuda.set_device(local)  # before anything else: every process would take memory of the first GPU
+    device = prepare_device(name, threads)
+    nccl = device.type == "cuda" and dist.is_nccl_available()  # Windows has none
+    # One process prepares the clip while others wait, and a long clip takes more than the usual 10 minutes.
+    dist.init_process_group("nccl" if nccl else "gloo", timeout=timedelta(hours=12))
     try:
-        yield Group(dist.get_rank(), size), device
+        yield Group(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0"))), device
     finally:
         dist.destroy_process_group()

@@ -151,4 +151,4 @@ def main(cfg: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_step(main, "Compare the rendered frames with a video of what they should show.")
+    run_step(main, "Compare the rendered frames with a video of what they should show.", writes=False)

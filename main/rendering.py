@@ -13,7 +13,7 @@ from torch import Tensor
 
 from main import appearance, painting, shadow, window
 from main.dataset import Clip, rescale
-from main.device import forward_type
+from main.device import convert_convolutions, forward_type
 from main.networks.generator import Generator
 
 WARM_UP = 6  # frames; after three, no value differs by more than 1/255 from what follows another beginning
@@ -71,6 +71,7 @@ def render(
     Yields:
         (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
     """
+    dtype = generator.out.weight.dtype
     room = clip.plate if clip.room is None else clip.room
     same = room.shape == clip.plate.shape
     frames = range(len(plan)) if frames is None else frames
@@ -91,7 +92,7 @@ def render(
             frame = shadow.shade(room, light)
             plate = to_tensor(frame if same else shadow.shade(clip.plate, light), device)
             before = previous[here] if started else torch.zeros_like(previous[here])
-            with forward_type(device):
+            with forward_type(device, dtype):
                 rendering = generator(
                     torch.from_numpy(pose).to(device)[None],
                     torch.from_numpy(references).to(device)[None].float() / 255,
@@ -142,10 +143,11 @@ def put(frame: np.ndarray, person: np.ndarray, origin: tuple[int, int], scale: n
     part[:] = np.clip(np.rint(part * np.clip(person[..., 3:], 0, 1) + 255 * person[..., :3]), 0, 255)
 
 
-def prepare_generator(generator: Generator, device: torch.device) -> Generator:
-    """Ready to :func:`render`: in evaluation mode, on the device, its weights in the order that suits CPUs."""
+def prepare_generator(generator: Generator, device: torch.device, dtype: torch.dtype = torch.float32) -> Generator:
+    """Ready to :func:`render`: in evaluation mode, on the device, its weights in the order that suits CPUs and in the
+    number format in which it shall compute; what it composes stays in float32."""
     keep_freed_memory()
-    return generator.to(device=device, memory_format=torch.channels_last).eval()
+    return convert_convolutions(generator.to(device=device, memory_format=torch.channels_last).eval(), dtype)
 
 
 def keep_freed_memory() -> None:

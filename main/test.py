@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from data.annotations import Annotations
+from data import pictures
+from data.annotations import Annotations, fingerprint
+from data.files import atomic_path, replace_folder, staging
 from main import checkpoint
 from main.config import Config, run_step
 from main.dataset import Clip, load_clip
-from main.device import prepare_device
+from main.device import network_type, prepare_device
 from main.networks.generator import Generator
 from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 from pose_detector.errors import InputError
 
 MOST_STREAMS = 8  # stretches of the dance that are rendered at a time, one a core
+LONGEST = 300  # frames of a stretch; one that was interrupted is rendered again from its beginning
 
 
 def main(cfg: Config) -> None:
@@ -45,18 +45,18 @@ def main(cfg: Config) -> None:
     device = prepare_device(cfg.device, cfg.threads)
     generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device)
+    dtype = network_type(device, cfg.precision)
+    prepare_generator(generator, device, dtype)
     clip = load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank)
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
-    fresh = cfg.vis_dir.with_name("vis.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
-    (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
-    shutil.rmtree(cfg.vis_dir, ignore_errors=True)
-    os.replace(fresh, cfg.vis_dir)
+    decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
+    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, {torch.get_num_threads()} threads"
+    with staging(cfg.vis_dir, work) as fresh:
+        render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
+        (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
+        replace_folder(cfg.vis_dir, fresh)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
 
 
@@ -64,39 +64,38 @@ def render_pictures(
     generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
 ) -> None:
     """Render a dance into a folder, one PNG a frame under the frame's number; stretches of it side by side, as many as
-    torch has threads, which are shared among them.
+    torch has threads, which are shared among them. Stretches whose pictures are all there are left out.
 
     Raises:
-        InputError: a picture could not be written.
+        OSError: a picture could not be written.
     """
     cores = torch.get_num_threads()
     streams = min(cores, MOST_STREAMS)
-    parts = stretches(len(plan), 4 * streams)  # more than are rendered at a time, so that all end together
+    # More than are rendered at a time, so that all end together.
+    parts = stretches(len(plan), max(4 * streams, -(-len(plan) // LONGEST)))
+    paths = [folder / f"{number:06d}.png" for number in numbers]
+    left = [frames for frames in parts if not all(paths[t].is_file() for t in frames)]
     stop = threading.Event()
 
     def work(frames: range) -> None:
         for t, picture in zip(frames, render(generator, clip, plan, device, frames), strict=True):
             if stop.is_set():
                 return
-            write(folder / f"{numbers[t]:06d}.png", picture)
+            with atomic_path(paths[t]) as temporary:
+                pictures.write(temporary, picture)
             with bar.get_lock():
                 bar.update()
 
     torch.set_num_threads(max(1, cores // min(streams, len(parts))))
-    with tqdm(total=len(plan), unit="frame", desc="rendering") as bar, ThreadPoolExecutor(streams) as pool:
+    done = len(plan) - sum(map(len, left))
+    bar = tqdm(total=len(plan), initial=done, unit="frame", desc="rendering")
+    with bar, ThreadPoolExecutor(streams) as pool:
         try:
-            for job in as_completed([pool.submit(work, frames) for frames in parts]):
+            for job in as_completed([pool.submit(work, frames) for frames in left]):
                 job.result()
         finally:
             stop.set()
             torch.set_num_threads(cores)
-
-
-def write(path: Path, picture: np.ndarray) -> None:
-    """A picture (H, W, 3) uint8 RGB as PNG. Raises InputError if the disk does not take it."""
-    # No parameters: OpenCV's own choice is its fastest. Any level, even the lowest, takes twice as long.
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise InputError(f"{path} could not be written; is the disk full?")
 
 
 if __name__ == "__main__":

@@ -11,22 +11,31 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Subset, default_collate
 from tqdm import tqdm
 
-from data.annotations import Annotations, atomic_path, check_same_video
+from data import pictures
+from data.annotations import Annotations, check_same_video
+from data.files import atomic_path, move
 from main import checkpoint, distributed, losses, metrics, window
 from main.config import Config, run_step
-from main.dataset import Pairs, load_clip, split
-from main.device import forward_type, prepare_device
+from main.dataset import Clip, Pairs, load_clip, split
+from main.device import forward_type, network_type
 from main.distributed import ALONE, Group
 from main.networks.discriminator import Discriminator
 from main.networks.generator import Generator, Rendering
@@ -34,6 +43,11 @@ from main.networks.labels import draw_skeleton
 from main.networks.perceptual import PoseFeatures, VGGFeatures
 from pose_detector import weights
 from pose_detector.errors import InputError
+
+READ_EVERY = 20  # steps: to read the terms of the loss, a GPU has to finish all that it was given
+MOST_LOADERS = 8  # threads that prepare batches beside a GPU
+
+Batch = dict[str, Tensor]
 
 
 @dataclass
@@ -48,6 +62,7 @@ class Trainer:
     perceptual: losses.PerceptualLoss | None
     config: Config
     device: torch.device
+    dtype: torch.dtype = torch.float32  # in which the networks compute; the weights stay in float32
     group: Group = ALONE
     step: int = 0
     epoch: int = 0  # finished ones
@@ -91,7 +106,7 @@ class Trainer:
         torch.set_rng_state(state["rng"])
 
 
-def render_pair(generator: Generator, batch: dict[str, Tensor]) -> tuple[Tensor, Rendering]:
+def render_pair(generator: Generator, batch: Batch) -> tuple[Tensor, Rendering]:
     """Render frame t - 1 with nothing before it, without gradient, then frame t after it."""
     blank = torch.zeros_like(batch["plate"])
     with torch.no_grad():
@@ -99,69 +114,67 @@ def render_pair(generator: Generator, batch: dict[str, Tensor]) -> tuple[Tensor,
     return before, generator(batch["keypoints"][:, 1], batch["references"][:, 1], batch["plate"], before)
 
 
-def render_first(generator: Generator, batch: dict[str, Tensor]) -> Rendering:
+def render_first(generator: Generator, batch: Batch) -> Rendering:
     """Render frame t as the first of a video, with nothing before it."""
     blank = torch.zeros_like(batch["plate"])
     return generator(batch["keypoints"][:, 1], batch["references"][:, 1], batch["plate"], blank)
 
 
-def train_step(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, float]:
-    """One step of generator and judge. Returns the terms of the loss, unweighted."""
-    cfg = trainer.config
-    size = batch["plate"].shape[-2:]
+def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
+    """One step of generator and judge. Returns the terms of the loss, unweighted, of this process's share."""
+    cfg, judge = trainer.config, trainer.discriminator
     real_before, real = batch["pictures"].unbind(1)
-    with forward_type(trainer.device):
+    skeleton = draw_skeleton(batch["keypoints"][:, 1], batch["plate"].shape[-2:])
+    with forward_type(trainer.device, trainer.dtype):
         if trainer.step % 3 == 0:  # without these, the first frame of a video, and all that follow it, would be poor
             before, rendering = real_before, render_first(trainer.generator, batch)
         else:
             before, rendering = render_pair(trainer.generator, batch)
         fake = rendering.picture
-        skeleton = draw_skeleton(batch["keypoints"][:, 1], size)
-        judge = trainer.discriminator.requires_grad_(False)
-        judged_real = judge(torch.cat([skeleton, real, real_before], 1))
+        judge.requires_grad_(False)
         judged_fake = judge(torch.cat([skeleton, fake, before], 1))
+        # Once for both: the judge does not change until its own step. After the frozen pass, from which autocast keeps
+        # no converted weights.
+        judge.requires_grad_(True)
+        judged_real = judge(torch.cat([skeleton, real, real_before], 1))
 
-        attention = losses.attention(batch["keypoints"][:, 1], real, batch["plate"])
-        terms = {
-            "pixel": (attention * (fake - real).abs()).mean(),
-            "preview": losses.preview_loss(rendering.previews, real),
-            "adversarial": losses.adversarial_loss(judged_fake),
-            "matching": losses.feature_matching_loss(judged_real, judged_fake),
-        }
-        total = (
-            cfg.weight_pixel * (terms["pixel"] + terms["preview"])
-            + cfg.weight_adversarial * terms["adversarial"]
-            + cfg.weight_feature_matching * terms["matching"]
-        )
-        terms["ssim"], terms["detail"] = losses.ssim_loss(fake, real), losses.detail_loss(fake, real)
-        total = total + cfg.weight_ssim * terms["ssim"] + cfg.weight_detail * terms["detail"]
-        if trainer.perceptual is not None:
-            terms["perceptual"] = trainer.perceptual(fake, real)
-            total = total + cfg.weight_perceptual * terms["perceptual"]
+    attention = losses.attention(batch["keypoints"][:, 1], real, batch["plate"])
+    terms = {
+        "pixel": (attention * (fake - real).abs()).mean(),
+        "preview": losses.preview_loss(rendering.previews, real),
+        "adversarial": losses.adversarial_loss(judged_fake),
+        "matching": losses.feature_matching_loss(judged_real, judged_fake),
+        "ssim": losses.ssim_loss(fake, real),
+        "detail": losses.detail_loss(fake, real),
+    }
+    total = (
+        cfg.weight_pixel * (terms["pixel"] + terms["preview"])
+        + cfg.weight_adversarial * terms["adversarial"]
+        + cfg.weight_feature_matching * terms["matching"]
+        + cfg.weight_ssim * terms["ssim"]
+        + cfg.weight_detail * terms["detail"]
+    )
+    if trainer.perceptual is not None:
+        terms["perceptual"] = trainer.perceptual(fake, real)
+        total = total + cfg.weight_perceptual * terms["perceptual"]
     trainer.generator_optimizer.zero_grad(set_to_none=True)
     total.backward()
     trainer.group.average_gradients(trainer.generator.parameters())
     trainer.generator_optimizer.step()
 
-    judge.requires_grad_(True)
-    with forward_type(trainer.device):
-        terms["judge"] = losses.discriminator_loss(
-            judge(torch.cat([skeleton, real, real_before], 1)),
-            judge(torch.cat([skeleton, fake.detach(), before], 1)),
-        )
+    with forward_type(trainer.device, trainer.dtype):
+        judged_fake = judge(torch.cat([skeleton, fake.detach(), before], 1))
+    terms["judge"] = losses.discriminator_loss(judged_real, judged_fake)
     trainer.discriminator_optimizer.zero_grad(set_to_none=True)
     terms["judge"].backward()
-    trainer.group.average_gradients(trainer.discriminator.parameters())
+    trainer.group.average_gradients(judge.parameters())
     trainer.discriminator_optimizer.step()
 
     trainer.step += 1
     trainer.epoch_step += 1
     decay = min(cfg.ema, (1 + trainer.step) / (10 + trainer.step))
-    with torch.no_grad():
-        for average, value in zip(trainer.averaged.parameters(), trainer.generator.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
-    values = trainer.group.mean(torch.stack([term.detach().float() for term in terms.values()]))
-    return dict(zip(terms, values.tolist(), strict=True))
+    get_ema_multi_avg_fn(decay)(list(trainer.averaged.parameters()), list(trainer.generator.parameters()), None)
+    return {name: term.detach().float() for name, term in terms.items()}
 
 
 def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
@@ -177,7 +190,7 @@ def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
             group["lr"] = rate * factor
 
 
-def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     """Onto the device; pictures from uint8 to [0, 1]."""
     moved = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
     return {name: value.float() / 255 if value.dtype == torch.uint8 else value for name, value in moved.items()}
@@ -192,7 +205,7 @@ def validate(trainer: Trainer, loader: DataLoader) -> tuple[dict[str, float], li
     every = max(1, len(loader.dataset) // 6)
     for batch in loader:
         batch = to_device(batch, trainer.device)
-        with forward_type(trainer.device):
+        with forward_type(trainer.device, trainer.dtype):
             _, rendering = render_pair(trainer.averaged, batch)
         size = batch["plate"].shape[-2:]
         strips = [draw_skeleton(batch["keypoints"][:, 1], size), batch["pictures"][:, 1], rendering.picture]
@@ -209,54 +222,104 @@ def to_uint8(pictures: Tensor) -> np.ndarray:
     return (pictures.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def loader_of(pairs: Pairs, trainer: Trainer) -> DataLoader:
-    """What is left of the epoch under way, this process's share of every batch; the order depends on seed and epoch
-    alone."""
-    cfg, epoch = trainer.config, trainer.epoch
-    pairs.epoch = epoch
-    order = np.random.default_rng([cfg.seed, epoch]).permutation(len(pairs))
-    size = min(cfg.batch_size, len(pairs))
-    batches = order[: len(order) // size * size].reshape(-1, size)[trainer.epoch_step :]
-    # Beside a GPU the workers' cores are idle; on a CPU they would be taken from the networks.
-    workers = min(8, os.cpu_count() or 1) if trainer.device.type != "cpu" else 0
-    return DataLoader(
-        pairs,
-        trainer.group.share(size),
-        sampler=batches[:, trainer.group.rank :: trainer.group.size].flatten().tolist(),
-        num_workers=workers,
-        pin_memory=trainer.device.type == "cuda",
-    )
+def batches_of(pairs: Pairs, trainer: Trainer) -> Iterator[Batch]:
+    """What is left of the epoch under way, this process's batches; the order depends on seed and epoch alone."""
+    cfg, group = trainer.config, trainer.group
+    pairs.epoch = trainer.epoch
+    order = np.random.default_rng([cfg.seed, trainer.epoch]).permutation(len(pairs))
+    size = batch_size(pairs, cfg, group)
+    whole = len(order) // (size * group.size)
+    mine = order[: whole * size * group.size].reshape(whole, -1)[trainer.epoch_step :, group.rank :: group.size]
+    # Beside a GPU the cores are idle; on a CPU they would be taken from the networks.
+    threads = min(MOST_LOADERS, os.cpu_count() or 1) if trainer.device.type != "cpu" else 0
+    return load_batches(pairs, mine, threads, pin=trainer.device.type == "cuda")
 
 
-def train_one_epoch(trainer: Trainer, loader: DataLoader, bar: tqdm, steps_an_epoch: int, deadline: float) -> bool:
-    """All batches of the loader, or until ``deadline`` (of time.monotonic). Mean terms go to ``trainer.history``.
+def batch_size(pairs: Pairs, cfg: Config, group: Group) -> int:
+    """Pairs that each process takes in a step: the setting, or what a short clip has.
+
+    Raises:
+        InputError: there are more processes than pairs.
+    """
+    size = min(cfg.batch_size, len(pairs) // group.size)
+    if not size:
+        raise InputError(f"{group.size} processes cannot share {len(pairs)} pairs of frames; start fewer")
+    return size
+
+
+def load_batches(pairs: Pairs, items: np.ndarray, threads: int, pin: bool = False) -> Iterator[Batch]:
+    """Batches of the items, (batches, size) indices, in order.
+
+    Args:
+        pairs: the items.
+        items: which ones.
+        threads: how many prepare batches ahead; 0: none is prepared before it is asked for. They are threads, since
+            processes would need the whole clip each wherever they cannot be forked (Windows, macOS, Python 3.14).
+        pin: put them where a GPU can fetch them by itself.
+    """
+
+    def make(row: np.ndarray) -> Batch:
+        batch = default_collate([pairs[i] for i in row.tolist()])
+        return {name: value.pin_memory() for name, value in batch.items()} if pin else batch
+
+    if not threads:
+        yield from map(make, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
+    try:
+        rest = iter(items)
+        ahead = deque(pool.submit(make, row) for row in islice(rest, 2 * threads))
+        while ahead:
+            batch = ahead.popleft().result()
+            ahead.extend(pool.submit(make, row) for row in islice(rest, 1))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def train_one_epoch(
+    trainer: Trainer, batches: Iterator[Batch], bar: tqdm, steps_an_epoch: int, deadline: float
+) -> bool:
+    """All of the batches, or until ``deadline`` (of time.monotonic). Mean terms go to ``trainer.history``.
 
     Returns:
-        whether the loader was finished.
+        whether all were taken.
 
     Raises:
         InputError: a term is not finite any more.
     """
-    totals: dict[str, float] = {}
+    totals: Tensor | None = None
     steps = 0
-    for batch in loader:
-        set_rates(trainer, steps_an_epoch)
-        terms = train_step(trainer, to_device(batch, trainer.device))
-        if not all(math.isfinite(term) for term in terms.values()):
-            found = ", ".join(f"{name} {term:.3g}" for name, term in terms.items())
+    whole = True
+
+    def read() -> None:
+        means = trainer.group.mean(totals / steps).tolist()
+        trainer.history = dict(zip(names, means, strict=True))
+        if not all(map(math.isfinite, means)):
+            found = ", ".join(f"{name} {mean:.3g}" for name, mean in trainer.history.items())
             raise InputError(
-                f"training diverged at step {trainer.step} ({found}); the last good checkpoint stays: go on from it "
+                f"training diverged by step {trainer.step} ({found}); the last good checkpoint stays: go on from it "
                 "with --continue_train and half the --learning_rate"
             )
-        steps += 1
-        for name, term in terms.items():
-            totals[name] = totals.get(name, 0.0) + term
-        trainer.history = {name: total / steps for name, total in totals.items()}
-        bar.update()
         bar.set_postfix(epoch=trainer.epoch + 1, pixel=f"{trainer.history['pixel']:.4f}", refresh=False)
-        if trainer.group.any(time.monotonic() > deadline, trainer.device):
-            return False
-    return True
+
+    for batch in batches:
+        set_rates(trainer, steps_an_epoch)
+        terms = train_step(trainer, to_device(batch, trainer.device))
+        names, values = list(terms), torch.stack(list(terms.values()))
+        totals = values if totals is None else totals + values
+        steps += 1
+        bar.update()
+        if steps % READ_EVERY == 0:
+            read()
+        # A group asks at times only, as its processes have to wait for each other.
+        if trainer.group.size == 1 or steps % READ_EVERY == 0:
+            whole = not trainer.group.any(time.monotonic() > deadline, trainer.device)
+            if not whole:
+                break
+    if steps:
+        read()
+    return whole
 
 
 def build_trainer(cfg: Config, device: torch.device, group: Group = ALONE) -> Trainer:
@@ -266,26 +329,28 @@ def build_trainer(cfg: Config, device: torch.device, group: Group = ALONE) -> Tr
     scales = cfg.discriminator_scales + cfg.enlarged - 1
     discriminator = Discriminator(9, cfg.discriminator_channels, scales)
     discriminator.to(device, memory_format=torch.channels_last)
-    perceptual = None
+    perceptual, dtype = None, network_type(device, cfg.precision)
     if cfg.weight_perceptual and cfg.perceptual != "none":
         features = VGGFeatures() if cfg.perceptual == "vgg19" else PoseFeatures(weights.load_network(weights.BUNDLED))
-        perceptual = losses.PerceptualLoss(features, features.weights).to(device, memory_format=torch.channels_last)
+        perceptual = losses.PerceptualLoss(features, features.weights, dtype)
+        perceptual.to(device, memory_format=torch.channels_last)
     return Trainer(
         generator,
         discriminator,
         copy.deepcopy(generator).requires_grad_(False),
-        torch.optim.Adam(generator.parameters(), cfg.learning_rate, betas=(0.5, 0.999)),
-        torch.optim.Adam(discriminator.parameters(), cfg.discriminator_rate, betas=(0.5, 0.999)),
+        torch.optim.Adam(generator.parameters(), cfg.learning_rate, betas=(0.5, 0.999), fused=True),
+        torch.optim.Adam(discriminator.parameters(), cfg.discriminator_rate, betas=(0.5, 0.999), fused=True),
         perceptual,
         cfg,
         device,
+        dtype,
         group,
     )
 
 
 def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
-    with distributed.join(prepare_device(cfg.device, cfg.threads)) as (group, device):
+    with distributed.join(cfg.device, cfg.threads) as (group, device):
         fit(cfg, group, device)
 
 
@@ -295,19 +360,21 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     if cfg.train_video_path.is_file():
         check_same_video(annotations, cfg.train_video_path, "python data/video2data.py --mode train")
     folder = cfg.checkpoint_dir
-    latest = checkpoint.newest(folder)
-    state = checkpoint.load(latest) if cfg.continue_train and latest else None
-    group.wait()
+    # The first process alone looks: others may be on computers that have no such file.
+    latest = checkpoint.newest(folder) if group.first else None
+    found = group.broadcast(latest.read_bytes() if cfg.continue_train and latest else b"", device)
+    state = checkpoint.parse(found, latest or folder) if found else None
     if state is not None and state["fingerprint"] != annotations.fingerprint:
-        print(f"{latest.name} is of another video than {annotations.source}: starting anew")
+        if group.first:
+            print(f"{latest.name} is of another video than {annotations.source}: starting anew")
         state = None
     if state is not None:
         cfg = checkpoint.adopt(cfg, state)
-    elif latest and group.first:
+    elif latest:
         print(f"the earlier run is kept in {set_aside(folder)}")
     folder.mkdir(parents=True, exist_ok=True)
 
-    clip = load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image)
+    clip = load_together(group, lambda: load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image))
     training, held_out = split(len(clip.poses))
     bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
     apart = max(1, round(cfg.apart * annotations.fps))
@@ -322,8 +389,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
 
     trainer = build_trainer(cfg, device, group)
     if state is not None:
-        trainer.restore(state, latest)
-    steps_an_epoch = max(1, len(pairs) // cfg.batch_size)
+        trainer.restore(state, latest or folder)
+    steps_an_epoch = len(pairs) // (batch_size(pairs, cfg, group) * group.size)
     limit = f", at most {cfg.max_minutes:g} minutes" if cfg.max_minutes else ""
     if group.first:
         say(
@@ -332,7 +399,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         )
         say(
             folder,
-            f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}, {group.size} process(es)",
+            f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}, "
+            f"{str(trainer.dtype).removeprefix('torch.')}, {group.size} process(es)",
         )
         say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
 
@@ -349,7 +417,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     try:
         with bar:
             while finished and trainer.epoch < cfg.epochs:
-                finished = train_one_epoch(trainer, loader_of(pairs, trainer), bar, steps_an_epoch, deadline)
+                with closing(batches_of(pairs, trainer)) as batches:
+                    finished = train_one_epoch(trainer, batches, bar, steps_an_epoch, deadline)
                 if finished:
                     trainer.epoch, trainer.epoch_step = trainer.epoch + 1, 0
                 if group.first:
@@ -357,11 +426,36 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
                 group.wait()
     except KeyboardInterrupt:
         if group.first:
-            path = save(trainer, folder, annotations.fingerprint, trainer.epoch + 1)
+            path = checkpoint.path_of(folder, trainer.epoch + 1)
+            save(trainer, path, annotations.fingerprint)
             say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
         raise
     if group.first:
         say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+
+
+def load_together(group: Group, load: Callable[[], Clip]) -> Clip:
+    """The clip, read and matted once on every computer: its other processes map the frames from a file of the first."""
+    if group.size == 1:
+        return load()
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "") + os.environ.get("MASTER_PORT", "")
+    folder = Path(tempfile.gettempdir()) / f"everybody-dance-now-{run}"
+    if group.local == 0:
+        clip = load()
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+        folder.mkdir(mode=0o700)
+        np.save(folder / "frames.npy", clip.frames)
+        rest = {name: getattr(clip, name) for name in ("poses", "numbers", "plate", "room")}
+        np.savez(folder / "rest.npz", **{name: value for name, value in rest.items() if value is not None})
+    group.wait()
+    if group.local != 0:
+        frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
+        with np.load(folder / "rest.npz", allow_pickle=False) as rest:
+            clip = Clip(frames, **rest)
+    group.wait()
+    if group.local == 0:
+        shutil.rmtree(folder, ignore_errors=True)  # what is mapped stays readable; on Windows it stays there
+    return clip
 
 
 def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataLoader, whole: bool) -> None:
@@ -370,13 +464,13 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
     epoch = trainer.epoch if whole else trainer.epoch + 1
     better = scores["ssim"] > trainer.best
     trainer.best = max(trainer.best, scores["ssim"])
-    path = save(trainer, folder, fingerprint, epoch)
-    if better:
-        with atomic_path(folder / checkpoint.BEST) as temporary:
-            shutil.copyfile(path, temporary)
-    checkpoint.prune(folder, trainer.config.keep_checkpoints)
     with atomic_path(folder / "samples" / f"epoch-{epoch:04d}.jpg") as temporary:
-        cv2.imwrite(str(temporary), np.vstack(rows)[..., ::-1])
+        pictures.write(temporary, np.vstack(rows))
+    # The epoch's own checkpoint comes last: with it the epoch counts as done, and what is not there then never comes.
+    if better:
+        save(trainer, folder / checkpoint.BEST, fingerprint)
+    save(trainer, checkpoint.path_of(folder, epoch), fingerprint)
+    checkpoint.prune(folder, trainer.config.keep_checkpoints)
     terms = " ".join(f"{name} {value:.4f}" for name, value in trainer.history.items())
     say(
         folder,
@@ -388,11 +482,9 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
         file.write(json.dumps(record) + "\n")
 
 
-def save(trainer: Trainer, folder: Path, fingerprint: str, epoch: int) -> Path:
-    """Write the checkpoint of an epoch."""
-    path = checkpoint.path_of(folder, epoch)
+def save(trainer: Trainer, path: Path, fingerprint: str) -> None:
+    """Write a checkpoint."""
     checkpoint.save({**trainer.state(), "fingerprint": fingerprint}, path)
-    return path
 
 
 def set_aside(folder: Path) -> Path:
@@ -403,7 +495,7 @@ def set_aside(folder: Path) -> Path:
     aside.mkdir()
     for path in folder.iterdir():
         if not path.name.startswith("earlier-"):
-            path.rename(aside / path.name)
+            move(path, aside / path.name)
     return aside
 
 

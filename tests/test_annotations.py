@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from data.annotations import Annotations, atomic_path, check_same_video, fingerprint
+from data.annotations import Annotations, check_same_video, fingerprint
 from pose_detector.errors import InputError
 
 
@@ -104,20 +104,6 @@ def test_another_video_is_noticed(tmp_path):
     video.write_bytes(b"pictures" * 499_999 + b"Pictures")
     with pytest.raises(InputError, match=r"another video.*step one"):
         check_same_video(annotations, video, "step one")
-
-
-def test_atomic_path(tmp_path):
-    path = tmp_path / "a.mp4"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        assert temporary.parent == path.parent and temporary.suffix == ".mp4" and temporary != path
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    with atomic_path(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
 def test_failed_save_keeps_the_old_file(tmp_path):

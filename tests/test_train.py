@@ -1,10 +1,13 @@
 """Steps 3 and 4 on a painted stick figure: they learn, resume exactly, keep what was trained, and say what is wrong."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +19,10 @@ from clip_maker import write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from person import SIZE, painted, workspace
+from torch.utils.data import default_collate
 
 from data.annotations import Annotations
-from main import checkpoint, evaluate, rendering, test, train, window
+from main import checkpoint, evaluate, losses, rendering, test, train, window
 from main.config import Config
 from main.dataset import Clip, Pairs, load_clip, split
 from main.distributed import Group
@@ -30,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def small(path: Path, **settings) -> Config:
     config = Config(
         workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
-        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu",
+        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
     )  # fmt: skip
     return replace(config, **settings)
 
@@ -96,6 +100,71 @@ def test_resuming_takes_the_architecture_from_the_checkpoint(trained):
     train.main(small(trained, continue_train=True, channels=24))  # would not fit otherwise
 
 
+def test_bfloat16_learns_the_same(tmp_path):
+    """Every weight gets its gradient, near to the one in float32, and losses are told in float32."""
+    batch = default_collate([make_pairs(2)[i] for i in range(4)])
+    terms, gradients = {}, {}
+    for precision in ("float32", "bfloat16"):
+        trainer = train.build_trainer(small(tmp_path, precision=precision, perceptual="pose"), torch.device("cpu"))
+        trainer.step = 1  # two frames, one after the other
+        terms[precision] = train.train_step(trainer, train.to_device(batch, torch.device("cpu")))
+        parameters = [*trainer.generator.parameters(), *trainer.discriminator.parameters()]
+        assert all(p.dtype == torch.float32 and p.grad is not None for p in parameters)
+        gradients[precision] = torch.cat([p.grad.flatten() for p in parameters])
+    for name, term in terms["float32"].items():
+        assert terms["bfloat16"][name].dtype == torch.float32
+        assert terms["bfloat16"][name].item() == pytest.approx(term.item(), rel=0.03), name
+    assert torch.cosine_similarity(*gradients.values(), dim=0) > 0.98
+
+
+def test_the_judge_learns_from_its_own_loss_alone(tmp_path):
+    """The generator's loss leaves no gradient in it, though it sees the real frames once for both."""
+    batch = train.to_device(default_collate([make_pairs(2)[i] for i in range(4)]), torch.device("cpu"))
+    trainer = train.build_trainer(small(tmp_path), torch.device("cpu"))
+    judge = copy.deepcopy(trainer.discriminator)
+    rendering = train.render_first(trainer.generator, batch)
+    train.train_step(trainer, batch)
+    real_before, real = batch["pictures"].unbind(1)
+    skeleton = train.draw_skeleton(batch["keypoints"][:, 1], real.shape[-2:])
+    seen = (judge(torch.cat([skeleton, shown, real_before], 1)) for shown in (real, rendering.picture.detach()))
+    losses.discriminator_loss(*seen).backward()
+    for ours, theirs in zip(judge.parameters(), trainer.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+def test_batches_come_in_order_however_many_threads_load_them(threads):
+    pairs = make_pairs(2)
+    items = np.arange(12).reshape(6, 2)
+    found = list(train.load_batches(pairs, items, threads))
+    assert len(found) == 6
+    for row, batch in zip(items, found, strict=True):
+        assert torch.equal(batch["pictures"][1], pairs[row[1]]["pictures"])
+    batches = train.load_batches(pairs, items, threads)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
+
+
+def test_the_clip_is_matted_once_a_computer_and_mapped_by_the_others(tmp_path, monkeypatch):
+    """Two processes, here two threads that wait for each other."""
+    config = small(workspace(tmp_path, count=6))
+    monkeypatch.setattr(train.tempfile, "gettempdir", lambda: str(tmp_path))
+    barrier, loads = threading.Barrier(2), []
+    monkeypatch.setattr(Group, "wait", lambda self: barrier.wait(30))
+
+    def load():
+        loads.append(1)
+        return load_clip(Annotations.load(config.train_annotations), config.images_dir, config.background_image)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda rank: train.load_together(Group(rank, 2, rank), load), (0, 1))
+    assert len(loads) == 1 and isinstance(two.frames, np.memmap)
+    np.testing.assert_array_equal(one.frames, two.frames)
+    np.testing.assert_array_equal(one.shadows.maps, two.shadows.maps)
+    assert not list(tmp_path.glob("everybody*"))
+
+
 def test_an_earlier_run_is_kept_aside(tmp_path):
     config = small(workspace(tmp_path, count=6), epochs=1)
     train.main(config)
@@ -107,6 +176,7 @@ def test_an_earlier_run_is_kept_aside(tmp_path):
 
 def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_path):
     config = small(workspace(tmp_path))
+    config = replace(config, batch_size=2)  # of each
     settings = [f"--{name}={value}" for name, value in config.as_dict().items() if value != getattr(Config(), name)]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -121,9 +191,12 @@ def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_p
             assert now[name] == pytest.approx(before[name], rel=5e-3), name
 
 
-def test_a_batch_that_processes_cannot_share_is_refused():
-    with pytest.raises(InputError, match="--batch_size"):
-        Group(rank=0, size=3).share(4)
+def test_more_processes_than_pairs_are_refused():
+    pairs = make_pairs(2)
+    assert train.batch_size(pairs, Config(batch_size=4), Group(size=3)) == 4
+    assert train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) // 2)) == 2
+    with pytest.raises(InputError, match="start fewer"):
+        train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) + 1))
 
 
 def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
@@ -153,7 +226,7 @@ def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypa
 
     def exploding(trainer, batch):
         terms = real_step(trainer, batch)
-        return {**terms, "pixel": float("nan")} if trainer.epoch == 1 else terms
+        return {**terms, "pixel": torch.tensor(float("nan"))} if trainer.epoch == 1 else terms
 
     monkeypatch.setattr(train, "train_step", exploding)
     with pytest.raises(InputError, match="diverged"):
@@ -176,6 +249,31 @@ def test_rendering_gives_every_frame_and_nothing_stale(trained):
     pose = Annotations.load(config.norm_test_annotations).keypoints[0]
     x, y = np.rint(pose[[8, 11], :2].mean(0)).astype(int)
     assert np.ptp(picture[y - 3 : y + 3, x - 8 : x + 8].astype(int), axis=-1).max() > 60
+
+
+def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
+    config = small(trained)
+    monkeypatch.setattr(rendering, "WARM_UP", 0)  # short stretches
+    monkeypatch.setattr(test, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
+    test.main(config)
+    whole = {path.name: path.read_bytes() for path in config.vis_dir.iterdir()}
+    real, written, limit = test.pictures.write, [], 4
+
+    def write(path, picture):
+        if len(written) == limit:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        real(path, picture)
+
+    monkeypatch.setattr(test.pictures, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        test.main(config)
+    assert {path.name: path.read_bytes() for path in config.vis_dir.iterdir()} == whole
+    first, limit = list(written), 99
+    written.clear()
+    test.main(config)
+    assert len(first) == 4 and len(written) == 3, "the whole stretch is kept, the other is rendered anew"
+    assert {path.name: path.read_bytes() for path in config.vis_dir.iterdir()} == whole
 
 
 @given(st.integers(1, 2000), st.integers(1, 16))

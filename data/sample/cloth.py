@@ -75,7 +75,9 @@ class Sheet:
 def _refinement(count: int, closed: bool) -> np.ndarray:
     """Matrix (fine, count) of cubic interpolation with one new point between every two."""
     if closed:
-        spline = make_interp_spline(np.arange(count + 1), np.eye(count)[np.arange(count + 1) % count], bc_type="periodic")
+        spline = make_interp_spline(
+            np.arange(count + 1), np.eye(count)[np.arange(count + 1) % count], bc_type="periodic"
+        )
         return spline(np.arange(2 * count) / 2)
     return make_interp_spline(np.arange(count), np.eye(count), k=3)(np.arange(2 * count - 1) / 2)
 
@@ -122,7 +124,10 @@ def body_capsules(body: Body, joints: np.ndarray, legs: float, arms: float) -> d
         BONE["head"], eyes + s * np.array([0, 0.035, -0.026]), eyes + s * np.array([0, 0.03, 0.0]), (0.083 * s,) * 2
     )
     capsules["jaw"] = Capsule(
-        BONE["head"], eyes + s * np.array([0, -0.03, -0.01]), eyes + s * np.array([0, -0.06, 0.03]), (0.068 * s, 0.055 * s)
+        BONE["head"],
+        eyes + s * np.array([0, -0.03, -0.01]),
+        eyes + s * np.array([0, -0.06, 0.03]),
+        (0.068 * s, 0.055 * s),
     )
     for side, _ in SIDES:
         joint = {name: joints[BONE[f"{side}_{name}"]] for name in (
@@ -204,7 +209,7 @@ def _keep_lengths(x: np.ndarray, lengths: np.ndarray, axis: int, pinned: int, le
         delta = grid[j] - grid[i]
         size = np.sqrt(np.einsum("rcn,rcn->rc", delta, delta))
         goal = np.clip(size, least * lengths[i], lengths[i])
-        move = delta * ((1 - goal / np.maximum(size, 1e-6)))[..., None]
+        move = delta * (1 - goal / np.maximum(size, 1e-6))[..., None]
         if axis == 0:  # a point that is fastened leaves all of the way to the other
             share = np.where(j < pinned, 0, np.where(i < pinned, 0, 0.5))[:, None, None]
             other = np.where(j < pinned, 0, np.where(i < pinned, 1, 0.5))[:, None, None]

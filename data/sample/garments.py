@@ -98,7 +98,9 @@ def _hair(body: Body, look: Look, joints: np.ndarray, hanging: Hanging) -> Sheet
     bone = np.where(y > -0.12, BONE["head"], BONE["chest"])[:, None].repeat(columns, 1)
     pinned = int(np.searchsorted(-y, 0.03))
     obstacles = ("skull", "jaw", "neck", *TRUNK, *ARMS)
-    return Sheet("hair", rest, weights, bone, False, pinned, np.ones(rows), 0.75, obstacles, 0.012, look.top_loose + 0.014)
+    return Sheet(
+        "hair", rest, weights, bone, False, pinned, np.ones(rows), 0.75, obstacles, 0.012, look.top_loose + 0.014
+    )
 
 
 def _tube(

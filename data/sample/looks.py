@@ -269,7 +269,12 @@ def random_wardrobe(rng: np.random.Generator, body: Body) -> Look:
     elif above == "coat":
         loose = uniform(0.018, 0.035)
         closed = chance(0.35)
-        changes |= {"sleeves": uniform(0.85, 1.0), "top_loose": loose, "top_hem": 0.03, "sleeve_flare": uniform(0, 0.02)}
+        changes |= {
+            "sleeves": uniform(0.85, 1.0),
+            "top_loose": loose,
+            "top_hem": 0.03,
+            "sleeve_flare": uniform(0, 0.02),
+        }
         if below == "dress":  # its skirt is of other cloth than the coat
             hanging = [replace(h, part="bottom", loose=h.loose - loose) for h in hanging]
         elif below == "skirt":

@@ -419,9 +419,13 @@ def dance_stance(rng: np.random.Generator) -> Stance:
     arms = rng.random()
     if arms < 0.10:  # crossed before the body
         high = rng.uniform(-0.6, 0.05)
-        stance.hands = np.array([[-rng.uniform(0.3, 0.6), high + rng.normal(0, 0.08), rng.uniform(0.25, 0.45)] for _ in "rl"])
+        stance.hands = np.array(
+            [[-rng.uniform(0.3, 0.6), high + rng.normal(0, 0.08), rng.uniform(0.25, 0.45)] for _ in "rl"]
+        )
     elif arms < 0.15:  # behind the back
-        stance.hands = np.array([[rng.uniform(-0.2, 0.1), -rng.uniform(0.65, 0.85), -rng.uniform(0.2, 0.35)] for _ in "rl"])
+        stance.hands = np.array(
+            [[rng.uniform(-0.2, 0.1), -rng.uniform(0.65, 0.85), -rng.uniform(0.2, 0.35)] for _ in "rl"]
+        )
     elif arms < 0.22:  # over the head
         stance.hands = np.array([[rng.uniform(-0.3, 0.5), rng.uniform(0.6, 0.98), rng.normal(0.1, 0.2)] for _ in "rl"])
     elif arms < 0.27:  # hanging

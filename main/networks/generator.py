@@ -64,6 +64,14 @@ class Hourglass(nn.Module):
         return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
 
 
+def average_neighbours(x: Tensor) -> Tensor:
+    """Mean of each pixel and its neighbours to the right and below, border pixels repeated, (B, C, H, W) as it was; its
+    gradient takes half the time that average pooling's takes."""
+    x = F.pad(x, (0, 1, 0, 1), mode="replicate")
+    x = x[..., :-1] + x[..., 1:]
+    return (x[..., :-1, :] + x[..., 1:, :]) / 4
+
+
 @torch.no_grad()
 def even_subpixels(layer: nn.Conv2d) -> None:
     """Equal weights for the four channels that a pixel shuffle puts side by side: no lattice to begin with (ICNR, arXiv
@@ -136,7 +144,7 @@ class Generator(nn.Module):
         fine = F.interpolate(F.relu(self.narrow(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
         fine = join(fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2))  # (B, 4d + 32, H/2, W/2)
         # The mean of 2x2 neighbours: what a pixel shuffle leaves of its lattice goes (Sugawara et al. 2018).
-        fine = F.avg_pool2d(F.pad(self.head(fine), (0, 1, 0, 1), mode="replicate"), 2, stride=1)  # (B, d, H, W)
+        fine = average_neighbours(self.head(fine))  # (B, d, H, W)
         out = self.out(fine).contiguous()  # (B, 3 + 2 + REFERENCES, H, W)
 
         everywhere = torch.ones_like(plate[:, :1])
@@ -152,7 +160,7 @@ class Generator(nn.Module):
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
         layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
         # The least share that the masks can raise; the room does not shine through where a body is copied to.
-        least = torch.tensor([0.001] + [0.01] * (1 + REFERENCES), device=near.device).reshape(1, -1, 1, 1)
+        least = labels.constant((0.001,) + (0.01,) * (1 + REFERENCES), near.device).reshape(1, -1, 1, 1)
         prior = torch.log(torch.cat([*shares, near], 1).float() + least)
         weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
         picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)  # (B, 4, H, W)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_detector.errors import InputError
+from pose_detector.networks import fuse_norms
 
 
 class PoseFeatures(nn.Module):
@@ -15,7 +16,7 @@ class PoseFeatures(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = fuse_norms(network)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         return self.network.features(pictures)
