@@ -9,8 +9,9 @@ import numpy as np
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data import skeleton
-from data.annotations import Annotations, image_name
+from data.annotations import Annotations, image_name, mask_name
 from main import appearance
+from main.matting import matte
 
 SIZE = (160, 128)
 
@@ -35,9 +36,11 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
     """Pictures, annotations of both videos and the plate, where the steps look for them."""
     source = path / "data" / "source"
     (source / "images").mkdir(parents=True)
+    (source / "masks").mkdir()
     frames, poses, plate = painted(count)
     for number, frame in enumerate(frames):
         cv2.imwrite(str(source / "images" / image_name(number)), frame[..., ::-1])
+        cv2.imwrite(str(source / "masks" / mask_name(number)), outline(frame, plate))
     cv2.imwrite(str(source / "train_bg_img.png"), plate[..., ::-1])
     annotations(poses).save(source / "annotations" / "train_annotations.npz")
     moves = painted(dance, seed=5)[1]
@@ -45,10 +48,20 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
     return path
 
 
+def outline(frame, plate):
+    """(H, W) uint8, 255 where a frame differs from the plate."""
+    return np.where((frame != plate).any(-1), 255, 0).astype(np.uint8)
+
+
 def with_mattes(frames, poses, plate):
     """Frames (N, H, W, 4) with the matte of each."""
-    mattes = map(appearance.matte, frames, [plate] * len(frames), poses, appearance.person_sizes(poses))
-    return np.stack([np.dstack([frame, opaque]) for frame, opaque in zip(frames, mattes, strict=True)])
+    sizes = appearance.person_sizes(poses)
+    return np.stack(
+        [
+            np.dstack([frame, matte(frame, plate, outline(frame, plate), float(size))])
+            for frame, size in zip(frames, sizes, strict=True)
+        ]
+    )
 
 
 def coloured(arm_up):

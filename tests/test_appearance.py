@@ -1,8 +1,8 @@
-"""Which frames texture is copied from, and what of them is the person."""
+"""Which frames texture is copied from, and which piece of the person each of their pixels shows."""
 
 import cv2
 import numpy as np
-from person import SIZE, clip, coloured, painted
+from person import clip, coloured, painted, with_mattes
 
 from main import appearance
 
@@ -12,6 +12,7 @@ def costs_of(queries, bank):
 
 
 OWN = [i for i, part in enumerate(appearance.PARTS) if not part.clear]  # parts whose best source is their own frame
+NAMES = [part.name for part in appearance.PARTS]
 CLEAR = [i for i, part in enumerate(appearance.PARTS) if part.clear >= 0.1]  # the torso beneath the arms
 
 
@@ -34,8 +35,16 @@ def test_frames_without_the_part_are_never_taken():
     bank = poses.copy()
     bank[3, 4] = 0  # no right wrist in frame 3
     costs = costs_of(poses, bank)
-    forearm = next(i for i, part in enumerate(appearance.PARTS) if part.end == (4,))
-    assert np.isinf(costs[forearm, :, 3]).all() and np.isfinite(costs[forearm, :, 4]).all()
+    arm = NAMES.index("right arm")
+    assert np.isinf(costs[arm, :, 3]).all() and np.isfinite(costs[arm, :, 4]).all()
+
+
+def test_a_frame_that_lacks_a_leg_is_taken_unwillingly():
+    pose = coloured(False)[0]
+    other, lacking = pose.copy(), pose.copy()
+    other[[9, 10, 12, 13], 0] += 3
+    lacking[[9, 10]] = 0
+    assert costs_of(pose[None], np.stack([lacking, other]))[NAMES.index("body"), 0].argmin() == 1
 
 
 def test_the_torso_beneath_comes_from_a_frame_where_no_arm_covers_it():
@@ -47,31 +56,8 @@ def test_a_head_comes_from_a_frame_where_no_hand_can_lie_before_it():
     before, beside, unknown = (coloured(False)[0] for _ in range(3))
     before[6, :2], before[7, :2] = (100, 50), (84, 26)
     unknown[7] = 0
-    head = [part.end for part in appearance.PARTS].index(appearance.HEAD)
-    costs = costs_of(beside[None], np.stack([before, unknown, beside]))[head, 0]
+    costs = costs_of(beside[None], np.stack([before, unknown, beside]))[NAMES.index("head"), 0]
     assert costs.argmin() == 2 and costs[:2].min() > 0.01
-
-
-def test_thighs_come_from_frames_where_no_hand_lies_before_them():
-    before, beside, query = (coloured(False)[0] for _ in range(3))
-    before[6, :2], before[7, :2] = (104, 66), (92, 86)
-    query[[6, 7]] = 0  # so that nothing else tells the two apart
-    thigh = [part.start + part.end for part in appearance.PARTS].index((11, 12))
-    costs = costs_of(query[None], np.stack([before, beside]))[thigh, 0]
-    assert costs.argmin() == 1 and costs[0] > 0.01
-
-
-def test_shadows_and_what_no_bone_touches_are_no_part_of_the_person():
-    pose, frame, plate = coloured(False)
-    size = appearance.person_sizes(pose[None])[0]
-    alone = appearance.matte(frame, plate, pose, size)
-    assert alone[60, 80] == 255 and alone[70, 53] == 255 and alone[60, 20] == 0
-    frame[2:8, 10:30] = 255  # a reflection
-    wall = (frame == plate).all(-1)
-    wall[:, :100] = False
-    frame[wall] = frame[wall] * 0.8  # a shadow at the person's side
-    np.testing.assert_array_equal(appearance.matte(frame, plate, pose, size)[:, :90], alone[:, :90])
-    assert (appearance.matte(frame, plate, pose, size)[:, 125:] == 0).all()
 
 
 def test_steady_choice_prefers_staying_and_going_on():
@@ -94,45 +80,50 @@ def test_steady_choice_is_the_cheapest_path():
     assert np.isclose(price(appearance.choose_steadily(costs, switch=0.2)[0]), best)
 
 
-def before_a_wall(person, factor):
-    """A frame of somebody of one colour before a pale wall, beside whom the wall's light is multiplied by factors."""
-    pose, plate = painted(1)[1][0], np.full((SIZE[1], SIZE[0], 3), (200, 190, 180), np.uint8)
-    size = float(appearance.person_sizes(pose[None])[0])
-    body = np.zeros(plate.shape[:2], np.uint8)
-    for a, b in appearance.LIMBS[: appearance.VISIBLE_LIMBS]:
-        p, q = (tuple(np.rint(pose[j, :2]).astype(int).tolist()) for j in (a, b))
-        cv2.line(body, p, q, 1, max(1, round(0.3 * size)))
-    around = (cv2.dilate(body, np.ones((21, 21), np.uint8)) > 0) & (body == 0)
-    frame = plate.astype(float)
-    frame[around] *= factor
-    frame[body > 0] = person
-    return np.rint(frame).astype(np.uint8), plate, pose, size, body > 0, around
+def whole(frames, poses, plate):
+    return appearance.cut_up(with_mattes(frames, poses, plate), poses, appearance.person_sizes(poses))
 
 
-def test_a_tinted_shadow_is_no_part_of_the_person():
-    frame, plate, pose, size, body, around = before_a_wall((60, 40, 90), (0.85, 0.76, 0.70))
-    tint = appearance.shadow_tint([frame], plate, pose[None])
-    assert tint == 0.2
-    opaque = appearance.matte(frame, plate, pose, size, tint)
-    core = cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    beside = cv2.erode(around.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    assert opaque[core].min() > 200 and beside.sum() > 200 and opaque[beside].mean() < 15
-    assert appearance.matte(frame, plate, pose, size)[beside].mean() > 60, "an untinted one would not be found"
+def test_every_pixel_of_the_matte_belongs_to_a_piece():
+    frames, poses, plate = painted()
+    texture = whole(frames, poses, plate)
+    np.testing.assert_array_equal(texture.shows == appearance.NOBODY, texture.frames[..., 3] == 0)
 
 
-def test_a_halo_hardly_covers():
-    frame, plate, pose, size, body, _ = before_a_wall((60, 40, 90), (1.0, 1.0, 1.0))
-    rim = (cv2.dilate(body.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~body
-    frame[rim] = plate[rim] + np.array([25, 15, 10], np.uint8)  # a camera sharpens
-    opaque = appearance.matte(frame, plate, pose, size)
-    core = cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    outer = rim & (cv2.dilate(body.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    assert opaque[core].min() > 200 and outer.sum() > 100 and opaque[outer].mean() < 150
+def test_arms_head_and_body_are_told_apart():
+    pose, frame, plate = coloured(False)
+    shows = whole([frame], pose[None], plate).shows[0]
+    assert shows[70, 53] == appearance.RIGHT_ARM and shows[70, 107] == appearance.LEFT_ARM
+    assert shows[60, 80] == shows[110, 73] == appearance.BODY
+    assert shows[22, 80] == appearance.FACE and shows[34, 80] == appearance.NECK
 
 
-def test_skin_before_a_wall_of_its_colour_is_no_shadow():
-    frame, plate, pose, size, body, _ = before_a_wall((170, 143, 126), (1.0, 1.0, 1.0))  # 0.85, 0.75, 0.7 of the wall
-    tint = appearance.shadow_tint([frame], plate, pose[None])
-    assert 0.1 <= tint < 0.16
-    careful, careless = (appearance.matte(frame, plate, pose, size, t)[body] for t in (tint, 0.25))
-    assert careful.mean() > 150 and careless.mean() < 0.8 * careful.mean()
+def test_what_is_worn_beyond_the_bones_is_the_body():
+    pose, frame, plate = coloured(False)
+    cv2.fillPoly(frame, [np.array([(66, 80), (94, 80), (112, 112), (48, 112)])], (20, 20, 220))  # a wide skirt
+    shows = whole([frame], pose[None], plate).shows[0]
+    assert (shows[100:112, 56:104] == appearance.BODY).all()
+
+
+def test_fingers_go_with_the_arm_and_not_with_the_body():
+    pose, frame, plate = coloured(False)
+    pose[[6, 7], :2] = (116, 36), (134, 30)
+    frame[:, 97:] = plate[:, 97:]
+    cv2.line(frame, (94, 42), (116, 36), (220, 20, 20), 8)
+    cv2.line(frame, (116, 36), (156, 23), (20, 220, 20), 6)  # longer than hands are
+    shows = whole([frame], pose[None], plate).shows[0]
+    assert shows[24, 152] == appearance.LEFT_ARM
+
+
+def test_sleeves_are_as_thick_as_they_are_seen():
+    pose, frame, plate = coloured(False)
+    pose[[3, 4, 6, 7], :2] = (44, 36), (26, 30), (116, 36), (134, 30)
+    size = appearance.person_sizes(pose[None])[0]
+    frame[:, :64] = plate[:, :64]
+    frame[:, 97:] = plate[:, 97:]
+    for thickness in (6, 16):
+        for a, b in ((2, 3), (3, 4), (5, 6), (6, 7)):
+            cv2.line(frame, *pose[[a, b], :2].astype(int).tolist(), (220, 20, 20), thickness)
+        rgba = with_mattes([frame] * 10, np.repeat(pose[None], 10, 0), plate)
+        radii = appearance.arm_radii(list(rgba[..., 3]), np.repeat(pose[None], 10, 0), np.full(10, size))
+        np.testing.assert_allclose(radii * size, thickness / 2, atol=2)
