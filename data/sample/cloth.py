@@ -154,8 +154,8 @@ def hang(
     """Where a sheet comes to hang.
 
     guess (R, C, 3): where it begins, world metres; its first rows stay. capsules: (start (3,), end (3,), radius at
-    both) in the world. force (3,): acceleration by wind or by the swing of the body, m/s^2. spin: turn of the body about
-    the vertical through `axis` (3,), rad/s. The floor is at height 0. Returns (R, C, 3).
+    both) in the world. force (3,): acceleration by wind or by the swing of the body, m/s^2. spin: turn of the body
+    about the vertical through `axis` (3,), rad/s. The floor is at height 0. Returns (R, C, 3).
     """
     rest, pinned = sheet.rest, sheet.pinned
     starts, ends, radii = (np.array(v, np.float32) for v in zip(*capsules, strict=True))

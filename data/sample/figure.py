@@ -23,8 +23,8 @@ class Figure:
 
     vertices, normals (V, 3) at rest; weights (V, bones); faces (F, 3); occlusion (V,); part (F,) index into `parts`;
     bone (F,) the bone that moves the triangle most; pattern (V, 4): position about the axis of the limb, and its
-    radius. sheets: the first vertex of each sheet that hangs, and the sheet; force (m/s^2) and spin (rad/s): how wind and
-    the motion of the body move them, see `cloth.hang`.
+    radius. sheets: the first vertex of each sheet that hangs, and the sheet; force (m/s^2) and spin (rad/s): how wind
+    and the motion of the body move them, see `cloth.hang`.
     """
 
     body: Body

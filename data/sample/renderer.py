@@ -337,7 +337,9 @@ def surface_colour(
             laces = (z > 0.035) & (z < 0.095) & (y > 0.045) & (z * 62 % 1 < 0.45)
             stripe = np.abs(z - 0.8 * y + 0.008) < 0.010
             colour[here] = np.where(
-                (laces | stripe)[:, None], 0.35 * leather + 0.5 * (1 - leather) * (leather.mean() < 0.5), leather
+                ((laces | stripe) & (y < 0.16))[:, None],
+                0.35 * leather + 0.5 * (1 - leather) * (leather.mean() < 0.5),
+                leather,
             )
             colour[here[y < 0.019]] = sole
             gloss[here] = 0.25

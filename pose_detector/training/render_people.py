@@ -10,6 +10,7 @@ work with `--part 0/2`, `--part 1/2`.
 """
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,7 +131,10 @@ def main(settings: Settings) -> None:
     """Render the files that are not there yet."""
     cv2.setNumThreads(1)
     share, shares = parse_part(settings.part)
-    settings.out.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {settings.out}: {error.strerror}; name a folder that can be written") from error
     paths = [settings.out / f"people{settings.seed}_{i:04d}.npz" for i in range(share, settings.files, shares)]
     for path in tqdm([path for path in paths if not path.exists()], desc="rendering", unit="file"):
         render_people(path, settings.seed)
@@ -140,4 +144,5 @@ if __name__ == "__main__":
     try:
         main(tyro.cli(Settings, description=__doc__))
     except InputError as error:
-        raise SystemExit(f"error: {error}") from error
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
