@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from data.skeleton import torso_length
-from pose_detector.blazepose import SIZE, BlazePose, next_crop, to_coco18
+from pose_detector.blazepose import HIPS, REACH, SIZE, BlazePose, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
 
@@ -36,7 +36,7 @@ class Sight:
 
     Attributes:
         crop: The crop that it saw, in pixels of the frame.
-        landmarks: (39, 3), x and y in pixels of the frame, and how sure it is that each can be seen.
+        landmarks: (39, 4), x, y and depth in pixels of the frame, and how sure it is that each can be seen.
         present: How sure it is that somebody is there, in [0, 1].
         outline: (256, 256) float32 in the crop, 1 = the person.
     """
@@ -49,7 +49,7 @@ class Sight:
     @property
     def keypoints(self) -> np.ndarray:
         """(18, 3) COCO-18; all 0 where nobody is there."""
-        return to_coco18(self.landmarks) * (self.present >= PRESENT)
+        return to_coco18(self.landmarks[:, [0, 1, 3]]) * (self.present >= PRESENT)
 
 
 class Judge:
@@ -78,10 +78,11 @@ class Judge:
         return sight, following
 
     def _look(self, frame: np.ndarray, crop: Crop) -> tuple[Sight, Crop]:
-        landmarks, present, outline = self._network(crop.cut(frame, SIZE))
-        following = next_crop(landmarks, crop)
-        landmarks = np.column_stack([crop.to_frame(landmarks[:, :2], SIZE), landmarks[:, 2]])
-        return Sight(crop, landmarks, present, outline), following
+        landmarks, present, outline = self._network.run(crop.cut(frame, SIZE))
+        points, depth = crop.to_frame(landmarks[:, :2], SIZE), landmarks[:, 2] * crop.side / SIZE
+        dx, dy = points[REACH] - points[HIPS]
+        following = Crop(*points[HIPS].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
+        return Sight(crop, np.column_stack([points, depth, landmarks[:, 3]]), present, outline), following
 
     def __call__(self, frame: np.ndarray) -> Sight:
         """Look at the next frame (H, W, 3) uint8 RGB."""

@@ -4,7 +4,8 @@
 
 What is true is what two teachers agree on, in one of `--every` frames: BlazePose heavy, which follows the person, and
 MoveNet Thunder, averaged with its mirror image, in the box of what the first one saw. Where they are within 0.25 torso
-lengths of each other, the mean of both is the label; elsewhere there is none. Of the outline BlazePose heavy's is true.
+lengths of each other, the mean of both is the label; elsewhere there is none, nor for a part of the face which by
+BlazePose's depth the head itself hides. Of the outline BlazePose heavy's is true.
 What the teachers saw is kept in `--cache`, so a second run takes only as long as step 1, which is not repeated either
 while its settings are the same (`--redo` repeats it, for a change of its code).
 
@@ -33,7 +34,7 @@ from data.skeleton import ANKLES, GROUPS
 from data.video import probe, read_frames
 from main.config import Config
 from main.metrics import found, iou
-from pose_detector.blazepose import SIZE, to_coco18
+from pose_detector.blazepose import SIZE, face_away, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
 
@@ -150,7 +151,9 @@ def load_labels(
             np.savez_compressed(temporary, **seen)
     with np.load(path, allow_pickle=False) as data:
         seen = {name: data[name] for name in data.files}
-    heavy = np.stack([to_coco18(points) for points in seen["landmarks"]])
+    heavy = np.stack([to_coco18(points[:, [0, 1, 3]]) for points in seen["landmarks"]])
+    for keypoints, points in zip(heavy, seen["landmarks"], strict=True):
+        keypoints[face_away(points), 2] = 0
     heavy *= (seen["present"] >= PRESENT)[:, None, None]
     thunder = np.stack([np.stack([row[list(part)].mean(axis=0) for part in COCO17]) for row in seen["thunder"]])
     torso = steady_torso(heavy, seen["times"])
@@ -169,7 +172,7 @@ def load_labels(
 
 
 def ask_teachers(clip: Path, every: int, judge: Judge, movenet: object) -> dict[str, np.ndarray]:
-    """What both see in one of `every` frames, as the cache keeps it: frame_numbers, times (N,); landmarks (N, 39, 3)
+    """What both see in one of `every` frames, as the cache keeps it: frame_numbers, times (N,); landmarks (N, 39, 4)
     and thunder (N, 17, 3) in pixels of the video; present (N,); crops (N, 4); outlines (N, 256, 256); frame_size."""
     rows: dict[str, list] = {}
     total = probe(clip).frames

@@ -118,7 +118,7 @@ class Judge:
     """Sees a person in the middle of the red part of a frame, the outline a square of its width about it."""
 
     def __call__(self, frame):
-        landmarks = np.ones((39, 3)) * 0.9
+        landmarks = np.ones((39, 4)) * 0.9
         columns = np.flatnonzero((frame[..., 0] > 200).any(0))
         if not len(columns):
             return Sight(Crop(0, 0, 10), landmarks, 0.1, np.zeros((SIZE, SIZE), np.float32))

@@ -113,16 +113,21 @@ def test_what_the_teachers_saw_is_asked_for_once(tmp_path, monkeypatch):
 
     def see(frame):
         asked.append(frame.shape)
-        landmarks = np.tile([40.0, 30.0, 0.9], (39, 1))
+        landmarks = np.tile([40.0, 30.0, -1.0, 0.9], (39, 1))
+        landmarks[[7, 8], 2] = 0  # the ears, behind the rest of the face
+        if len(asked) == 2:
+            landmarks[0, 2] = 1  # the nose, behind the ears
         landmarks[[23, 24], 1] = 50
         return Sight(Crop(48, 32, 60), landmarks, 0.9, np.ones((SIZE, SIZE), np.float32))
 
     monkeypatch.setattr(perception, "Judge", lambda _: see)
-    monkeypatch.setattr(perception, "load_movenet", lambda _: lambda pictures: np.full((len(pictures), 17, 3), 0.5))
+    # At (40, 30) too, in the crop about the hips and the rest.
+    monkeypatch.setattr(perception, "load_movenet", lambda _: lambda pictures: np.tile([0.1, 0.5, 1], (2, 17, 1)))
     first = perception.load_labels(clip, tmp_path / "cache", every=6)
     again = perception.load_labels(clip, tmp_path / "cache", every=6)
     assert asked == [(64, 96, 3)] * 3 and first.frame_numbers.tolist() == [0, 6, 12]
     assert first.frame_size == (96, 64) and first.torso.tolist() == [20, 20, 20]
+    assert first.keypoints[1, [0, 14], 2].tolist() == [0, 1] and first.keypoints[[0, 2], 0, 2].tolist() == [1, 1]
     assert np.array_equal(first.keypoints, again.keypoints) and first.outline(0, (48, 32)).shape == (32, 48)
     perception.load_labels(clip, tmp_path / "cache", every=4)
     assert len(asked) == 7
