@@ -27,6 +27,8 @@ from pose_detector.errors import InputError
 Box = tuple[float, float, float, float]
 Distance = Callable[[np.ndarray, np.ndarray], float]
 
+SURE = 0.3  # confidence above which a keypoint in the real frame counts
+
 
 def regions(pose: np.ndarray, frame_size: tuple[int, int]) -> Iterator[tuple[str, Box]]:
     """Named boxes (left, top, right, bottom) in pixels of what a pose (18, 3) shows; a hand lies beyond its wrist."""
@@ -85,11 +87,15 @@ def found_again(detector: Detector, picture: np.ndarray, real: np.ndarray) -> tu
     if not len(people):
         return nothing, nothing
     best = scores.sum(1).argmax()
-    sure = scores[best] > 0.3
-    torso = float(torso_length(np.column_stack([people[best], scores[best]])))
-    if not len(others) or not np.isfinite(torso):
-        return (sure, nothing) if np.isfinite(torso) else (nothing, nothing)
-    near = (np.linalg.norm(others - people[best], axis=2) < 0.2 * torso) & (seen > 0) & sure
+    truth = np.column_stack([people[best], scores[best]])
+    torso = torso_length(truth)
+    if not np.isfinite(torso):
+        return nothing, nothing
+    truth[truth[:, 2] <= SURE, 2] = 0
+    sure = truth[:, 2] > 0
+    if not len(others):
+        return sure, nothing
+    near = metrics.found(np.dstack([others, seen]), truth, torso)
     return sure, near[near.sum(1).argmax()]
 
 

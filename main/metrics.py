@@ -53,3 +53,25 @@ def compare(picture: np.ndarray, truth: np.ndarray, box: tuple[float, float, flo
     """All three figures within a box."""
     ours, theirs = np.ascontiguousarray(within_box(picture, box)), np.ascontiguousarray(within_box(truth, box))
     return {"psnr": psnr(ours, theirs), "ssim": ssim(ours, theirs), "sharpness": sharpness(ours, theirs)}
+
+
+def iou(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Intersection over union of two masks (H, W) bool; NaN where both are empty."""
+    union = (mask | truth).sum()
+    return float((mask & truth).sum() / union) if union else float("nan")
+
+
+def found(keypoints: np.ndarray, truth: np.ndarray, torso: np.ndarray | float, reach: float = 0.2) -> np.ndarray:
+    """Which keypoints are where they should be: PCK, Yang and Ramanan 2013, with the torso as unit.
+
+    Args:
+        keypoints: (..., 18, 3), confidence 0 = missing.
+        truth: (..., 18, 3), confidence 0 = not known.
+        torso: (...,) torso lengths in pixels.
+        reach: how far off they may be, in torso lengths.
+
+    Returns:
+        (..., 18) bool; false where the truth is not known.
+    """
+    near = np.linalg.norm(keypoints[..., :2] - truth[..., :2], axis=-1) < reach * np.asarray(torso)[..., None]
+    return near & (keypoints[..., 2] > 0) & (truth[..., 2] > 0)

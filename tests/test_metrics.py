@@ -67,3 +67,26 @@ def test_perceptual_loss_is_zero_for_equals_and_moves_the_picture():
     assert loss(real, real) == 0
     loss(fake, real).backward()
     assert fake.grad.abs().sum() > 0
+
+
+def test_iou_of_known_masks():
+    left, right = np.zeros((4, 6), bool), np.zeros((4, 6), bool)
+    left[:, :4], right[:, 2:] = True, True
+    assert metrics.iou(left, right) == pytest.approx(8 / 24)
+    assert metrics.iou(left, left) == 1 and metrics.iou(left, ~left) == 0
+    assert np.isnan(metrics.iou(left & right & ~left, np.zeros((4, 6), bool)))
+
+
+def test_a_keypoint_is_found_within_its_reach_and_only_where_both_are_seen():
+    truth = np.zeros((2, 18, 3), np.float32)
+    truth[..., :2], truth[..., 2] = 50, 1
+    ours = truth.copy()
+    ours[0, 0, 0] += 19  # of a torso of 100 pixels
+    ours[0, 1, 0] += 21
+    ours[1, 0, 0] += 19  # of a torso of 50
+    ours[0, 2, 2] = 0
+    truth[0, 3, 2] = 0
+    found = metrics.found(ours, truth, np.array([100.0, 50.0]))
+    assert found[0].tolist() == [True, False, False, False] + 14 * [True]
+    assert not found[1, 0] and found[1, 1:].all()
+    assert not metrics.found(ours, truth, np.nan).any()
