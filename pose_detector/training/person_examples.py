@@ -174,11 +174,13 @@ class Mixture:
     """Of what the examples are made; shares in [0, 1]."""
 
     rendered: float = 0.25  # figures; the rest are photos
-    moved: float = 0.25  # people cut out of their photo and put before another backdrop
-    bystander: float = 0.3  # somebody else beside, behind or before the person
-    part: float = 0.12  # crops that show a part of the person
-    upright: float = 0.6  # people turned upright, where they do not stand
-    turned: float = 0.06  # crops at any angle
+    moved: float = 0.15  # people cut out of their photo and put before another backdrop
+    bystander: float = 0.15  # somebody else beside, behind or before the person
+    hidden: float = 0.12  # shapes before the person
+    part: float = 0.08  # crops that show a part of the person
+    upright: float = 0.7  # people turned upright, where they do not stand
+    turned: float = 0.03  # crops at any angle
+    lean: float = 0.13  # standard deviation of all other angles, radians
 
 
 class Examples(IterableDataset):
@@ -186,7 +188,9 @@ class Examples(IterableDataset):
     crop; masks (B, S, S) uint8, and their weights (B,) float32.
 
     Args:
-        photos, rendered: From `load_photos` and `load_rendered`.
+        sets: Of photos, from `load_photos`.
+        shares: How often a photo is of each set.
+        rendered: From `load_rendered`.
         size: S.
         batch: B.
         mixture: See there.
@@ -194,11 +198,20 @@ class Examples(IterableDataset):
     """
 
     def __init__(
-        self, photos: list[Person], rendered: list[Person], size: int, batch: int, mixture: Mixture, seed: list[int]
+        self,
+        sets: list[list[Person]],
+        shares: tuple[float, ...],
+        rendered: list[Person],
+        size: int,
+        batch: int,
+        mixture: Mixture,
+        seed: list[int],
     ) -> None:
-        self.photos, self.rendered, self.size, self.batch = photos, rendered, size, batch
+        self.sets, self.shares = sets, np.cumsum(shares) / sum(shares) if shares else None
+        self.photos = [person for people in sets for person in people]
+        self.rendered, self.size, self.batch = rendered, size, batch
         self.mixture, self.seed = mixture, seed
-        self.outlined = [person for person in photos if person.mask is not None]
+        self.outlined = [person for person in self.photos if person.mask is not None]
         rng = np.random.default_rng(seed)
         self.textures = [texture(256, rng) for _ in range(200)]
 
@@ -214,7 +227,8 @@ class Examples(IterableDataset):
         """Picture (S, S, 3) uint8, points (POINTS, 4), mask (S, S) uint8, and whether the mask is known, float32."""
         mixture, size = self.mixture, self.size
         rendered = bool(self.rendered) and (not self.photos or rng.random() < mixture.rendered)
-        person = draw(self.rendered if rendered else self.photos, rng)
+        source = self.rendered if rendered else self.sets[int(np.searchsorted(self.shares, rng.random()))]
+        person = draw(source, rng)
         moved = person.cut_out or (person.mask is not None and rng.random() < mixture.moved)
         crop, mirrored = self.view(person, rng)
         border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
@@ -227,7 +241,7 @@ class Examples(IterableDataset):
             picture, mask = self.add_bystander(picture, mask, rng)
         points = to_crop(person.points, crop, size, mirrored)
         picture = vary_colours(picture, rng)
-        if rng.random() < 0.25:
+        if rng.random() < mixture.hidden:
             occlude(picture, rng)
         return degrade(picture, rng), points, mask, np.float32(person.mask is not None)
 
@@ -236,7 +250,7 @@ class Examples(IterableDataset):
         mixture = self.mixture
         low, high = person.box[:2], person.box[2:]
         middle, extent = (low + high) / 2, float((high - low).max())
-        angle = rng.normal(0, 0.2)
+        angle = rng.normal(0, mixture.lean)
         if rng.random() < mixture.turned:
             angle = rng.uniform(-np.pi, np.pi)
         elif rng.random() < mixture.upright and (person.points[[*HIPS, *SHOULDERS], 2] > 0).all():

@@ -4,7 +4,8 @@
         --photos PHOTOS.zip MORE.zip --labels LABELS MORE_LABELS --rendered build/people
 
 `label_photos.py` makes the labels and `render_people.py` the figures. Training goes on from the checkpoint in the cache
-folder; the best network so far is written to pose_detector/weights/person.pth.
+folder; the best network so far is written to pose_detector/weights/person.pth. `torchrun --nproc-per-node=2` before the
+script's name shares the work between two processes.
 """
 
 import copy
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 import tyro
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -52,6 +53,8 @@ class Settings:
     """For each of them the name of its labels' files."""
     counts: tuple[int, ...] = ()
     """How many of each may be learnt from; empty: all."""
+    shares: tuple[float, ...] = ()
+    """How often a photo is of each of them; empty: equally often."""
     rendered: Path | None = None
     """Folder of rendered figures; looked into again and again, so that rendering may go on meanwhile."""
     minutes: float = 100.0
@@ -141,6 +144,9 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     device = torch.device(settings.device)
+    rank, several = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if several:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     network = PersonNetwork().to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
@@ -153,20 +159,22 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
         optimizer.load_state_dict(stored["optimizer"])
         state = stored["state"]
 
+    step = nn.parallel.DistributedDataParallel(network) if several else network
     held_out = [people[-settings.held_out :] for people in sets]
-    photos = [person for people in sets for person in people[: -settings.held_out]]
+    learnt = [people[: -settings.held_out] for people in sets]
+    shares = settings.shares or (1.0,) * len(sets)
     batches, size, renewed, saved = None, 0, 0.0, time.monotonic()
     limit = 60 * settings.minutes
-    with tqdm(unit=" examples", initial=state["seen"]) as bar:
+    with tqdm(unit=" examples", initial=state["seen"], mininterval=5, disable=rank > 0) as bar:
         while state["seconds"] < limit:
             begin = time.monotonic()
             share = state["seconds"] / limit
             wanted = settings.sizes[0] if share < settings.first_share else settings.sizes[-1]
-            if wanted != size or begin - renewed > 900:
-                size, renewed = wanted, begin
+            if wanted != size or state["seconds"] - renewed > 900:
+                size, renewed = wanted, state["seconds"]
                 rendered = load_rendered(settings.rendered) if settings.rendered else []
-                seed = [settings.seed, state["step"]]
-                examples = Examples(photos, rendered, size, settings.batch, settings.mixture, seed)
+                seed = [settings.seed, state["step"], rank]
+                examples = Examples(learnt, shares, rendered, size, settings.batch, settings.mixture, seed)
                 batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=8))
             for group in optimizer.param_groups:
                 group["lr"] = rate(settings, share)
@@ -174,20 +182,23 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
             network.train()
             pictures = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16):
-                answer = network(pictures)
+                answer = step(pictures)
             loss = loss_of(answer, points, masks.float() / 255, outlined)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             state["step"] += 1
-            state["seen"] += len(pictures)
+            state["seen"] += len(pictures) * (distributed.get_world_size() if several else 1)
             follow(average, network, min(settings.average, 1 - 1 / (1 + state["step"] / 10)))
-            bar.update(len(pictures))
+            bar.update(state["seen"] - bar.n)
             if state["step"] % 20 == 0:
                 bar.set_postfix(loss=f"{loss.item():.3f}", left=f"{(limit - state['seconds']) / 60:.0f} min")
-            state["seconds"] += time.monotonic() - begin
-            if time.monotonic() - saved > 60 * settings.save_minutes or state["seconds"] >= limit:
+            spent = torch.tensor(time.monotonic() - begin)
+            if several:  # all processes must agree when to change
+                distributed.broadcast(spent, 0)
+            state["seconds"] += spent.item()
+            if rank == 0 and (time.monotonic() - saved > 60 * settings.save_minutes or state["seconds"] >= limit):
                 saved = time.monotonic()
                 found = [measure(average, people) for people in held_out if people]
                 score = float(np.mean([a + b for a, b, _ in found]))
