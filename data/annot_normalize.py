@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from data import fit_report, pictures, pose_range
+from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
 from data.files import atomic_path
 from data.normalize import normalise
@@ -38,6 +38,7 @@ def main(config: Config) -> None:
         target.fps,
         target.frame_size,
         config.normalise,
+        same_camera=background.same_room(dance.room, target.room),
     )
     strange = pose_range.strangeness(keypoints, target.keypoints, dance.fps)
     if config.stay_in_range:

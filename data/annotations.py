@@ -55,6 +55,7 @@ class Annotations:
         settings: what besides the video they depend on, as one line of text.
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
+        room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
     """
 
     frame_numbers: np.ndarray
@@ -70,8 +71,11 @@ class Annotations:
     target_fingerprint: str = ""
     settings: str = ""
     extra: np.ndarray | None = None
+    room: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.room is None:
+            self.room = np.zeros((1, 1, 4), np.uint8)
         if self.extra is None:
             self.extra = np.zeros((self.total_frames, len(EXTRA_NAMES), 3), np.float32)
 
@@ -114,7 +118,6 @@ class Annotations:
                 times=values["times"],
                 keypoints=values["keypoints"],
                 filled=values["filled"],
-                extra=values["extra"],
                 fps=float(values["fps"]),
                 frame_size=(int(values["frame_size"][0]), int(values["frame_size"][1])),
                 total_frames=int(values["total_frames"]),
@@ -123,6 +126,8 @@ class Annotations:
                 fingerprint=str(values["fingerprint"]),
                 target_fingerprint=str(values["target_fingerprint"]),
                 settings=str(values["settings"]),
+                extra=values["extra"],
+                room=values["room"],
             )
             result.check()
         except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -145,6 +150,8 @@ class Annotations:
                 raise ValueError(f"{name} is {value.dtype} {value.shape} where {np.dtype(dtype)} {shape} is expected")
         if n < 1:
             raise ValueError("there are no frames")
+        if self.room.ndim != 3 or self.room.shape[2] != 4 or self.room.dtype != np.uint8 or self.room.size > 1 << 20:
+            raise ValueError(f"room is {self.room.dtype} {self.room.shape} where a small uint8 (h, w, 4) is expected")
         for name in ("keypoints", "extra"):
             value = getattr(self, name)
             if not (np.isfinite(value).all() and (value[..., 2] >= 0).all()):

@@ -197,6 +197,7 @@ def normalise(
     target_fps: float,
     target_size: tuple[int, int],
     method: str = "limbs",
+    same_camera: bool = False,
 ) -> tuple[np.ndarray, Report]:
     """The dance as the target would do it.
 
@@ -206,6 +207,8 @@ def normalise(
         dance_fps, target_fps: frames per second.
         dance_size, target_size: (width, height) of the frames in pixels.
         method: "limbs" or "global".
+        same_camera: whether both are known to be filmed in one room from one place; the poses stay where they are then.
+            Otherwise it is guessed from the poses.
 
     Returns:
         (N, 18, 3) float32 keypoints in pixels of the target's frames, confidences as they were; and a report.
@@ -218,7 +221,7 @@ def normalise(
     a = measure(dance, seen_a, dance_fps, dance_size, _ANCHORS[anchor])
     b = goal = measure(target, seen_b, target_fps, target_size, _ANCHORS[anchor])
     alike = dance_size == target_size and abs(np.log(dance_fps / target_fps)) < 0.02
-    home = method == "limbs" and alike and at_home(a, b)
+    home = method == "limbs" and dance_size == target_size and (same_camera or (alike and at_home(a, b)))
     a = replace(a, keypoints=quiet(a, b) if home else quiet(a))
     if home:
         b = a

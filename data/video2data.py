@@ -163,7 +163,7 @@ def prepare(config: Config, networks: Networks) -> None:
             print(f"written: {config.poses_dir}")
         others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
         dancer = background.hold(annotations.keypoints, round(_HOLD * fps))
-        shift = camera_shift(glimpses, others, dancer)
+        annotations.room, shift = look_around(glimpses, others, dancer)
         unseen = _publish(config, source, images, masks, dancer, others) if training else None
         annotations.save(source.goal)
     for line in report.summary(annotations, found.report, unseen, shift):
@@ -252,17 +252,25 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
     return people[(people[..., 2] > 0).any(1)]
 
 
-def camera_shift(glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray) -> float:
-    """How far the camera is away from where it was at first in a quarter of the frames, in pixels.
+def look_around(
+    glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """The room without the people, and how far the camera moves.
 
     Args:
         glimpses: frames (H, W, 3) by their number.
         others: for each of the other people their keypoints (N, 18, 3) in every frame.
         dancer: (N, 18, 3), of every frame.
+
+    Returns:
+        the room's picture, see `background.room_picture`; pixels by which the camera is away from where it was at first
+        in a quarter of the frames.
     """
     everybody = [np.concatenate([crowd(others, i), dancer[i : i + 1]]) for i in glimpses]
-    motion = background.camera_motion(list(glimpses.values()), everybody)
-    return float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
+    frames = list(glimpses.values())
+    motion = background.camera_motion(frames, everybody)
+    shift = float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
+    return background.room_picture(frames, everybody), shift
 
 
 def _is_done(config: Config, source: Source) -> bool:

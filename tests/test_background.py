@@ -201,3 +201,35 @@ def test_what_is_brighter_at_times_and_of_another_colour_is_not_the_room():
     middle = np.array([[100, 100, 100], [100, 100, 100], [100, 100, 100]], np.uint8)
     bright = np.array([[140, 140, 140], [140, 110, 100], [103, 103, 103]], np.uint8)
     assert background.without_shadow(middle, bright, 6.0).tolist() == [[140] * 3, [100] * 3, [100] * 3]
+
+
+def a_room(seed=0, level=1.0):
+    """Frames of one textured room with noise, under some light."""
+    rng = np.random.default_rng(seed)
+    walls = cv2.resize(rng.uniform(40, 200, (6, 8, 3)).astype(np.float32), (256, 144), interpolation=cv2.INTER_CUBIC)
+    return [np.clip(walls * level + rng.normal(0, 4, walls.shape), 0, 255).astype(np.uint8) for _ in range(8)]
+
+
+def picture_of(frames, somebody=None):
+    people = np.zeros((0, 18, 3), np.float32) if somebody is None else somebody[None]
+    return background.room_picture(frames, [people] * len(frames))
+
+
+def test_a_room_is_known_again_in_other_light_and_with_somebody_in_it():
+    person = np.zeros((18, 3), np.float32)
+    person[[1, 2, 5, 8, 11]] = [(128, 40, 1), (118, 42, 1), (138, 42, 1), (120, 80, 1), (136, 80, 1)]
+    first, later = a_room(), a_room(level=0.85)
+    for frame in later:
+        cv2.rectangle(frame, (116, 36), (140, 84), (250, 20, 20), -1)
+    assert background.same_room(picture_of(first), picture_of(later, person))
+    assert picture_of(later, person)[..., 3].mean() < 255 and picture_of(first).shape == (54, 96, 4)
+
+
+def test_other_rooms_other_cameras_and_bare_walls_are_not():
+    room = picture_of(a_room())
+    assert not background.same_room(room, picture_of(a_room(1)))
+    moved = [np.ascontiguousarray(np.roll(frame, 24, axis=1)) for frame in a_room()]
+    assert not background.same_room(room, picture_of(moved))
+    wall = [np.full((144, 256, 3), 180, np.uint8)] * 4
+    assert not background.same_room(picture_of(wall), picture_of(wall)), "a wall tells nothing of the camera"
+    assert not background.same_room(room, room[:, :50])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_maker import tag_rotation, write_clip
+from looks import Somebody, StubNetworks
 from motion import dance, seen
 
 from data import video2data
@@ -184,8 +185,9 @@ def test_bad_files_are_named_in_one_line(tmp_path, poses, kind):
 # ---- Through step 1 --------------------------------------------------------------------------------------------------
 
 
-def never(*_):
-    raise AssertionError("no network is needed")
+def networks():
+    """None of them tells the keypoints; the outline comes from one."""
+    return StubNetworks(Path(__file__), looker=Somebody())
 
 
 @pytest.fixture
@@ -203,7 +205,7 @@ def test_step_1_takes_and_gives_them(tmp_path, clip, capsys):
         workspace=tmp_path / "work", mode="test", test_video=path, test_poses=folder, frame_area=96 * 160,
         save_poses=True, preview=True,
     )  # fmt: skip
-    video2data.prepare(config, never, never)
+    video2data.prepare(config, networks())
     got = Annotations.load(config.test_annotations)
     assert got.frame_size == (96, 160) and got.rotation == 90
     wanted = (poses[..., :2] + 0.5) / 2 - 0.5
@@ -216,21 +218,21 @@ def test_step_1_takes_and_gives_them(tmp_path, clip, capsys):
     written = sorted(config.poses_dir.iterdir())
     assert [p.name for p in written[:2]] == [f"phone_{i:012d}_keypoints.json" for i in (0, 1)] and len(written) == 20
     again = replace(config, workspace=tmp_path / "again", test_poses=config.poses_dir)
-    video2data.prepare(again, never, never)
+    video2data.prepare(again, networks())
     second = Annotations.load(again.test_annotations)
     np.testing.assert_allclose(second.keypoints, got.keypoints, atol=0.01)
 
-    video2data.prepare(config, never, never)
+    video2data.prepare(config, networks())
     assert "already done" in capsys.readouterr().out
     write(folder, [[(poses[0] * (1.1, 1, 1)).ravel()]])
-    video2data.prepare(config, never, never)
+    video2data.prepare(config, networks())
     assert "already done" not in capsys.readouterr().out, "other poses"
 
 
 def test_training_takes_them_too(tmp_path, clip):
     path, folder, _ = clip
     config = Config(workspace=tmp_path / "work", train_video=path, train_poses=folder, frame_area=96 * 160)
-    video2data.prepare(config, never, never)
+    video2data.prepare(config, networks())
     assert len(list(config.images_dir.iterdir())) == 20 and config.background_image.is_file()
     assert Annotations.load(config.train_annotations).total_frames == 20
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from clip_maker import beeps, read_clip, tag_rotation, write_clip
+from looks import StubLooker, StubNetworks
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data import annot_normalize, skeleton, video2data
@@ -57,6 +58,13 @@ class Stub:
             result.append((figure_[None].astype(np.float32), np.full((1, 18), 0.9, np.float32)))
         return result
 
+    def closely(self, frame):
+        """The same for one frame of any size: keypoints (18, 3), or None."""
+        shapes, calls = self.shapes.copy(), self.calls
+        (keypoints, scores), *_ = Stub.__call__(self, [frame])
+        self.shapes, self.calls = shapes, calls
+        return np.column_stack([keypoints[0], scores[0]]) if len(keypoints) else None
+
 
 @pytest.fixture
 def config(tmp_path):
@@ -76,11 +84,7 @@ def weights(tmp_path):
 
 def prepare(config, weights, mode, stub=None):
     stub = stub or Stub()
-
-    def detector(batches):
-        return (stub(batch) for batch in batches)
-
-    video2data.prepare(replace(config, mode=mode), lambda: (weights, "a test"), lambda _: detector)
+    video2data.prepare(replace(config, mode=mode), StubNetworks(weights, stub, StubLooker(stub.closely)))
     return stub
 
 
@@ -106,6 +110,11 @@ def test_from_two_videos_to_the_result(config, weights, capsys):
     assert train.frame_size[0] > train.frame_size[1] and dance.frame_size[0] < dance.frame_size[1]
     names = sorted(p.name for p in config.images_dir.iterdir())
     assert names == [f"{i:06d}.jpg" for i in range(30)]
+    assert sorted(p.stem for p in config.masks_dir.iterdir()) == [Path(n).stem for n in names]
+    mask = cv2.imread(str(config.masks_dir / "000005.png"), cv2.IMREAD_GRAYSCALE)
+    x, y = train.keypoints[5, [2, 5, 8, 11], :2].mean(0).round().astype(int)
+    assert mask.shape == train.frame_size[::-1] and mask[y, x] > 200 and mask[:8, :8].max() == 0
+    assert np.allclose(train.extra[5, 0, :2], train.keypoints[5, 4, :2], atol=2) and train.extra[5, 0, 2] > 0
     picture = cv2.imread(str(config.images_dir / names[0]))[..., ::-1]
     assert picture.shape[:2] == train.frame_size[::-1]
     assert np.abs(picture[2, 2].astype(int) - GREEN).max() < 12
@@ -155,6 +164,8 @@ def test_done_once_is_not_done_again(config, weights, capsys):
     assert prepare(replace(config, redo=True), weights, "train").calls > 0
     assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
     weights.write_bytes(b"others")
+    assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
+    (config.masks_dir / "000003.png").unlink()
     assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0
     (config.images_dir / "000003.jpg").unlink()
     assert prepare(replace(config, frame_area=320 * 192), weights, "train").calls > 0

@@ -175,7 +175,10 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
                 rendered = load_rendered(settings.rendered) if settings.rendered else []
                 seed = [settings.seed, state["step"], rank]
                 examples = Examples(learnt, shares, rendered, size, settings.batch, settings.mixture, seed)
-                batches = iter(DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=8))
+                ahead = 8 if settings.workers else None
+                batches = iter(
+                    DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=ahead)
+                )
             for group in optimizer.param_groups:
                 group["lr"] = rate(settings, share)
             pictures, points, masks, outlined = (part.to(device, non_blocking=True) for part in next(batches))
@@ -240,7 +243,7 @@ def main(settings: Settings) -> None:
     sets = [load_photos(*part) for part in zip(settings.photos, settings.labels, counts, strict=True)]
     for path, people in zip(settings.photos, sets, strict=True):
         outlined = sum(person.mask is not None for person in people)
-        print(f"{path.name}: {len(people)} people, {outlined} with outlines")
+        print(f"{path.name}: {len(people)} people, {outlined} with outlines", flush=True)
     train(settings, sets)
 
 
