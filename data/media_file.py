@@ -15,6 +15,7 @@ from av.stream import Disposition
 from pose_detector.errors import InputError
 
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT of libavformat/avformat.h: the clock of such files may jump
+_NOTIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 _JUMP = 10.0  # seconds; dts_delta_threshold of ffmpeg
 _STEP_BACK = 0.1  # seconds that a clock may run back before it counts as restarted, as in ffmpeg_demux.c
 _HELD = 32  # frames after which times given to them are believed
@@ -98,34 +99,49 @@ def packets(container: av.container.InputContainer, stream: av.stream.Stream) ->
     watched = [stream]
     if joined:
         watched = [s for s in container.streams if s.type in ("video", "audio") and s.codec_context is not None]
-    shared = 0.0  # seconds added to all times
-    previous: dict[int, float] = {}
-    expected: dict[int, float] = {}
-    latest: float | None = None
+    clocks = {s.index: _Clock(s) for s in watched}
+    newest = 0.0  # seconds that the clock which restarted last is behind
     for packet in container.demux(watched):
+        index = packet.stream.index  # the empty packets at the end have no `stream_index`
         # What an edit list cuts away may stand before its place.
         if packet.dts is not None and not packet.is_discard:
-            base, index = packet.time_base, packet.stream_index
-            rate = getattr(packet.stream, "average_rate", None) if packet.stream.type == "video" else None
-            length = float(packet.duration * base) if packet.duration else float(1 / rate) if rate else 0.0
-            time = float(packet.dts * base) + shared
-            if index in previous:
-                late = time - expected[index]
-                jumped = time + _STEP_BACK < previous[index] or (joined and abs(late) > _JUMP)
-            else:
-                late = time - latest if latest is not None else 0.0
-                jumped = joined and abs(late) > _JUMP
-            if jumped:
-                shared -= late
-                time -= late
-            previous[index], expected[index], latest = time, time + length, time
-        if packet.stream_index != stream.index:
-            continue
-        if shared:
-            shift = round(shared / packet.time_base)
-            packet.dts = packet.dts + shift if packet.dts is not None else None
-            packet.pts = packet.pts + shift if packet.pts is not None else None
-        yield packet
+            newest = clocks[index].follow(packet, newest, joined)
+        if index == stream.index:
+            if clocks[index].offset:
+                shift = round(clocks[index].offset / packet.time_base)
+                packet.dts = packet.dts + shift if packet.dts is not None else None
+                packet.pts = packet.pts + shift if packet.pts is not None else None
+            yield packet
+
+
+class _Clock:
+    """Decoding times of one stream, and the seconds to add to them."""
+
+    def __init__(self, stream: av.stream.Stream) -> None:
+        rate = stream.average_rate if stream.type == "video" else None
+        self._length = float(1 / rate) if rate else 0.0
+        self._last: float | None = None
+        self._expected = 0.0
+        self.offset = 0.0
+
+    def follow(self, packet: av.Packet, newest: float, jumps: bool) -> float:
+        """Continue with a packet, after a restart if need be; gives the offset that is newest now.
+
+        Packets of another stream may still come from before a restart, so each stream changes when it restarts itself.
+        """
+        time = float(packet.dts * packet.time_base)
+        if self._last is None:
+            self.offset = newest
+        elif not self._fits(time + self.offset, jumps):
+            fits = self._fits(time + newest, True)
+            self.offset = newest if fits else self._expected - time
+            newest = self.offset
+        self._last = time + self.offset
+        self._expected = self._last + (float(packet.duration * packet.time_base) or self._length)
+        return newest
+
+    def _fits(self, time: float, jumps: bool) -> bool:
+        return time + _STEP_BACK >= self._last and not (jumps and abs(time - self._expected) > _JUMP)
 
 
 def decode(packet: av.Packet) -> list:
@@ -138,7 +154,10 @@ def decode(packet: av.Packet) -> list:
 
 def rate_of(stream: av.VideoStream) -> Fraction:
     """Mean frames per second by the file's head; 25 where it tells nothing."""
-    return stream.average_rate or stream.guessed_rate or Fraction(25)
+    rates = stream.average_rate, stream.guessed_rate
+    if stream.container.format.flags & _NOTIMESTAMPS:
+        rates = rates[::-1]  # what the pictures' own head tells, rather than the reader's default
+    return rates[0] or rates[1] or Fraction(25)
 
 
 def cut_short(stream: av.VideoStream, held: int) -> bool:
@@ -152,9 +171,9 @@ class FrameReader:
     """Decodes: each frame that is shown, in the order of showing, with its time in seconds on the file's clock.
 
     Frames that an edit list cuts away are not shown. Files without times (raw H.264) get the rate of their head. AVI
-    and its like have times of decoding only, and libavformat gives them to frames in the wrong order where B-frames
-    stand; there a frame is shown when it leaves the decoder (so does `guess_correct_pts` in libavcodec/decode.c, from
-    its second fault on).
+    and its like number their frames only, and libavformat gives these times to frames in the wrong order where there
+    are B-frames. There a frame is shown when it leaves the decoder (so does `guess_correct_pts` in libavcodec/decode.c,
+    from its second fault on), less what the decoder holds back, for the sound does not know of that.
 
     Attributes:
         held: packets found so far.
@@ -165,7 +184,9 @@ class FrameReader:
         self._container, self._stream = container, stream
         self._step = float(1 / rate_of(stream))
         self._last = -math.inf
-        self._by_decoding: bool | None = None  # not known yet
+        self._by_decoding: bool | None = True if container.format.name == "avi" else None  # not known yet
+        self._start: int | None = None  # decoding time of the first packet
+        self._lead: int | None = None  # ticks that the decoder holds back
         self._reordered, self._highest = False, -math.inf
         self._waiting: list[av.VideoFrame] = []
         self.held, self.damaged = 0, 0
@@ -175,6 +196,8 @@ class FrameReader:
         try:
             for packet in packets(self._container, self._stream):
                 self.held += packet.size > 0
+                if self._start is None and not packet.is_discard:
+                    self._start = packet.dts
                 if packet.pts is not None:
                     # Decoded later but shown earlier: the file does tell times of showing.
                     self._reordered |= packet.pts < self._highest
@@ -212,7 +235,13 @@ class FrameReader:
         return False if ends or len(self._waiting) >= _HELD else None
 
     def _place(self, frame: av.VideoFrame) -> float:
-        ticks = frame.dts if self._by_decoding else frame.pts
+        ticks = frame.pts
+        if self._by_decoding:
+            if self._lead is None and self._start is not None:
+                self._lead = (frame.dts if frame.dts is not None else self._start) - self._start
+            ticks = frame.dts - (self._lead or 0) if frame.dts is not None else None
+            if ticks is None and self._last == -math.inf:
+                ticks = self._start
         time = float(ticks * frame.time_base) if ticks is not None and frame.time_base else math.nan
         if not math.isfinite(time):
             time = self._last + self._step if self._last > -math.inf else 0.0

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})  # codecs that players expect in mp4: copied as they are
 _AAC_RATES = (22050, 48000)  # Hz that are kept; below and above all becomes 48 kHz
-_DAMAGE = (av.FFmpegError, ValueError, ArithmeticError)  # what PyAV raises on what FFmpeg cannot do
 
 
 @dataclass(frozen=True)
@@ -56,25 +55,21 @@ def prepare(source: Path | str, goal: Path, start: float = 0.0) -> Sound:
         return Sound("")
     if stream is None:
         return Sound("", f"{source.name}: its sound is in a format that is not known here: silent; convert it to AAC")
-    reasons = []
-    if name in MP4_AUDIO:
+    why = ""
+    for way, kept in ((_copy, "copied"), (_encode, "AAC")):
+        if way is _copy and name not in MP4_AUDIO:
+            continue
         try:
-            if _copy(source, goal, start):
-                return Sound("copied")
-        except _DAMAGE as error:
-            reasons.append(str(error))
+            if way(source, goal, start):
+                lost = way is _encode and name in MP4_AUDIO
+                return Sound(
+                    kept, f"{source.name}: its sound ({name}) cannot be copied, it becomes AAC" if lost else ""
+                )
+        except Exception as error:  # whatever it is: sound never costs the result
+            why = f", {error}"
         goal.unlink(missing_ok=True)
-    try:
-        if _encode(source, goal, start):
-            note = f"{source.name}: its sound ({name}) cannot be copied into mp4; it becomes AAC"
-            return Sound("AAC", note if name in MP4_AUDIO else "")
-    except _DAMAGE as error:
-        reasons.append(str(error))
-    goal.unlink(missing_ok=True)
-    why = f" ({reasons[-1]})" if reasons else ""
-    return Sound(
-        "", f"{source.name}: its sound ({name}) cannot be used{why}: silent; convert it to AAC".replace("\n", " ")
-    )
+    note = f"{source.name}: its sound ({name}{why}) cannot be used: silent; convert it to AAC"
+    return Sound("", " ".join(note.split()))
 
 
 def check(source: Path | str) -> str | None:
@@ -124,8 +119,8 @@ def _copy(source: Path, goal: Path, start: float) -> bool:
     with _track(goal, 0.0) as (_, entries):
         for packet in entries:
             after.listen(packet)
-    # Layout or rate that change midway cannot be told in mp4; what was cut off at the start may miss.
-    return 0 < after.seconds and len(before.formats) == 1 and after.errors <= before.errors
+    # Layout and rate that change midway cannot be told in mp4. After a cut the first packets may not decode.
+    return after.seconds > 0 and len(before.formats) == 1 and after.errors <= before.errors + 2
 
 
 class _Heard:
@@ -137,7 +132,7 @@ class _Heard:
     def listen(self, packet: av.Packet) -> None:
         try:
             frames = packet.decode()
-        except _DAMAGE:
+        except (av.FFmpegError, ValueError):
             self.errors += 1
             return
         for frame in frames:
@@ -175,7 +170,7 @@ def _encode(source: Path, goal: Path, start: float) -> bool:
 
 
 class _Evener:
-    """FFmpeg's `aresample`: sound of one format to stereo of one rate, from sample `first` on without gap or overlap."""
+    """FFmpeg's `aresample`: sound of one format to stereo of one rate, from a sample on without gap or overlap."""
 
     def __init__(self, like: av.AudioFrame, rate: int, first: int) -> None:
         self._format = like.sample_rate, like.layout.name, like.format.name

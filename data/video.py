@@ -20,7 +20,17 @@ import numpy as np
 
 from data import colour, sound
 from data.annotations import atomic_path
-from data.media_file import FrameReader, audio_stream, cut_short, decode, ffmpeg_name, open_media, packets, video_stream
+from data.media_file import (
+    FrameReader,
+    audio_stream,
+    cut_short,
+    decode,
+    ffmpeg_name,
+    open_media,
+    packets,
+    rate_of,
+    video_stream,
+)
 from pose_detector.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -93,11 +103,11 @@ def probe(path: Path | str) -> VideoInfo:
             raise InputError(f"{path}: no frame of it can be decoded; it is damaged or cut short, export it again")
         if shown < 2:
             raise InputError(f"{path} has only one frame; a video of some seconds is needed")
-        fps = stream.average_rate or stream.guessed_rate
+        fps = rate_of(stream)
         span = float((max(times) - min(times)) * stream.time_base) if times else 0.0
-        if span > 0 and (not fps or not 0.9 < float(fps) * span / (len(times) - 1) < 1.1):
+        if span > 0 and not (0.9 < float(fps) * span / (len(times) - 1) < 1.1):
             fps = Fraction((len(times) - 1) / span).limit_denominator(1001)
-        if not fps or not 0 < fps <= 1000:
+        if not 0 < fps <= 1000:
             raise InputError(f"{path}: its frames carry no usable times; convert it to H.264 mp4")
         quarters, mirrored = _orientation(first)
         width, height = _displayed_size(first, _pixel_shape(stream))
