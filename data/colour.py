@@ -24,7 +24,7 @@ _GAMMA = 2.4  # ITU-R BT.1886
 _STEPS = 33  # entries of the table along each axis
 _BT709_MATRIX = 1  # AVCOL_SPC_BT709 of libavutil/pixfmt.h
 _UNSPECIFIED = 2
-_BT2020_CONSTANT = 10  # AVCOL_SPC_BT2020_CL: swscale knows the usual one only
+_BT2020_MATRIX, _BT2020_CONSTANT = 9, 10  # AVCOL_SPC_BT2020_NCL, _CL; swscale knows the first only
 
 # x, y of red, green and blue; white is D65 in all of them.
 _PRIMARIES = {
@@ -51,7 +51,7 @@ class ToRgb:
             high = frame.width >= 1280 or frame.height > 576
             matrix = Colorspace.ITU709 if high else Colorspace.ITU601
         elif matrix == _BT2020_CONSTANT:
-            matrix = Colorspace.BT2020
+            matrix = _BT2020_MATRIX
         transfer = frame.color_trc if frame.color_trc in (ColorTrc.ARIB_STD_B67, ColorTrc.SMPTE2084) else None
         wide = frame.color_primaries in (ColorPrimaries.BT2020, ColorPrimaries.SMPTE432)
         if transfer is None and not wide:

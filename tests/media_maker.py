@@ -67,7 +67,7 @@ def write_media(
             layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(samples)]
             track = output.add_stream(sound_codec, rate=rate, layout=layout)
             if default is not None:
-                track.disposition = Disposition.default if i == default else Disposition(0)
+                track.disposition = Disposition.default.value if i == default else 0
             tracks.append(track)
         if video:
             for i, picture in enumerate(frames):

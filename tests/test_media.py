@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from clip_maker import beeps, moving_square, onsets, read_clip, read_sound, tag_matrix
 from media_maker import (
     cut_by_edit_list,
@@ -330,7 +330,7 @@ def test_high_dynamic_range_looks_like_the_original(tmp_path, curve, transfer):
 
     def setup(context):
         context.color_primaries, context.color_trc = ColorPrimaries.BT2020, transfer
-        context.colorspace, context.color_range = Colorspace.BT2020, ColorRange.MPEG
+        context.colorspace, context.color_range = 9, ColorRange.MPEG  # AVCOL_SPC_BT2020_NCL
 
     path = write_media(
         tmp_path / "a.mov",
