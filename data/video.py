@@ -266,24 +266,13 @@ def write_video(
 def _frames(path: Path, size: tuple[int, int] | None) -> Generator[tuple[int, float, np.ndarray]]:
     with open_media(path) as container:
         stream = video_stream(container, path)
-        to_rgb = colour.ToRgb()
-        index = 0
         reader = FrameReader(container, stream)
-        shape = _pixel_shape(stream)
-        first: tuple[int, int] | None = None  # (width, height) as displayed
-        stored = (0, 0)
+        show = _Screen(stream, size)
+        index = 0
         try:
             for time, frame in _progressive(reader):
-                if first is None:
-                    stored = frame.width, frame.height
-                    first = _displayed_size(frame, shape)
-                picture = _upright(to_rgb(frame), *_orientation(frame))
-                if (frame.width, frame.height) == stored:
-                    picture = resize(picture, size or first)
-                else:
-                    shape = stream.codec_context.sample_aspect_ratio or Fraction(1)
-                    picture = _fit(picture, _displayed_size(frame, shape), first, size or first)
-                yield index, time, picture
+                # No name for the picture here: held until the next one, it would keep its memory from being used again.
+                yield index, time, show(frame)
                 index += 1
         except av.FFmpegError as error:
             logger.warning("%s: reading stopped after %d frames (%s)", path, index, error)
@@ -293,6 +282,32 @@ def _frames(path: Path, size: tuple[int, int] | None) -> Generator[tuple[int, fl
             logger.warning("%s: only %d of %d frames can be decoded; it seems cut short", path, index, stream.frames)
         elif reader.damaged:
             logger.warning("%s: damaged in %d places; the frames there are left out", path, reader.damaged)
+
+
+class _Screen:
+    """Decoded frames to upright RGB pictures of one size: `size`, or the first frame's as displayed."""
+
+    def __init__(self, stream: av.VideoStream, size: tuple[int, int] | None) -> None:
+        self._stream, self._size = stream, size
+        self._to_rgb = colour.ToRgb()
+        self._kind: tuple | None = None  # of the frames since the last change
+        self._orientation = (0, False)
+        self._own = self._first = (0, 0)  # (width, height) as displayed, now and at the start
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        kind = frame.width, frame.height, frame.rotation
+        if kind != self._kind:
+            # Only here: a frame whose side data has been asked for is freed late, by the garbage collector.
+            self._orientation = _orientation(frame)
+            if self._kind is None:
+                self._own = self._first = _displayed_size(frame, _pixel_shape(self._stream))
+            else:
+                self._own = _displayed_size(frame, self._stream.codec_context.sample_aspect_ratio or Fraction(1))
+            self._kind = kind
+        picture = _upright(self._to_rgb(frame), *self._orientation)
+        if self._own == self._first:
+            return resize(picture, self._size or self._first)
+        return _fit(picture, self._own, self._first, self._size or self._first)
 
 
 def _progressive(frames: Iterable[tuple[float, av.VideoFrame]]) -> Iterator[tuple[float, av.VideoFrame]]:
