@@ -30,7 +30,8 @@ import tyro
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, outline_in_frame, run, steady_torso, videos
 from tqdm import tqdm
 
-from data.annotations import Annotations, atomic_path, fingerprint
+from data.annotations import Annotations, fingerprint
+from data.files import atomic_path
 from data.skeleton import GROUPS, bounding_box
 from data.video import probe, read_frames, resize, write_video
 from main.config import Config

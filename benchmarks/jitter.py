@@ -21,7 +21,8 @@ import tyro
 from judge import ROOT, run
 from tqdm import tqdm
 
-from data.annotations import Annotations, atomic_path
+from data.annotations import Annotations
+from data.files import atomic_path
 from data.sample.motion import FPS
 from data.sample.render_sample import Clip, clips
 from data.sample.renderer import project, render_layer, visibility

@@ -29,7 +29,8 @@ import tyro
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, SHARED, Judge, outline_in_frame, run, steady_torso, videos
 from tqdm import tqdm
 
-from data.annotations import Annotations, atomic_path, fingerprint
+from data.annotations import Annotations, fingerprint
+from data.files import atomic_path
 from data.skeleton import ANKLES, GROUPS
 from data.video import probe, read_frames
 from main.config import Config

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import queue
 import threading
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,18 +17,25 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.stream import Disposition
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from data import colour, sound
 from data.files import atomic_path
+from data.media_file import (
+    FrameReader,
+    audio_stream,
+    cut_short,
+    decode,
+    ffmpeg_name,
+    open_media,
+    packets,
+    rate_of,
+    video_stream,
+)
 from pose_detector.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 READ_AHEAD = 16  # frames decoded before they are asked for
-MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})  # codecs that players expect in mp4: copied as they are
-_BT709 = 1  # AVCOL_SPC_BT709 of libavutil/pixfmt.h
-_UNSPECIFIED = 2
 _TICKS = 90_000  # least time resolution of what is written, per second
 
 
@@ -40,10 +49,10 @@ class VideoInfo:
         stored: (width, height) of the pixels that the file holds, upright; other tools' coordinates count these.
         fps: mean frames per second.
         rotation: degrees clockwise by which the stored frames are turned to be upright: 0, 90, 180 or 270.
-        frames: how many the file holds.
-        duration: seconds from the first frame to the end of the last.
-        has_audio: whether there is sound.
+        duration: seconds from the first frame shown to the end of the last.
+        has_audio: whether there is sound that can be decoded.
         complete: false where the file announces more frames than it holds (cut short in copying, say).
+        mirrored: whether the frames, once turned, are mirrored left to right (as phones store front cameras).
     """
 
     path: Path
@@ -52,10 +61,18 @@ class VideoInfo:
     stored: tuple[int, int]
     fps: Fraction
     rotation: int
-    frames: int
     duration: float
     has_audio: bool
     complete: bool
+    mirrored: bool = False
+
+    @functools.cached_property
+    def frames(self) -> int:
+        """How many frames are shown: those that an edit list cuts away, or damage destroys, do not count.
+
+        Only decoding tells, so the first question takes as long as decoding does.
+        """
+        return count_frames(self.path)
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -66,48 +83,75 @@ def probe(path: Path | str) -> VideoInfo:
             it can be decoded.
     """
     path = Path(path)
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        first, pts = None, []
-        try:
-            for packet in container.demux(stream):
-                if packet.pts is not None or packet.dts is not None:
-                    pts.append(packet.pts if packet.pts is not None else packet.dts)
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        first, held, shown = None, 0, 0
+        times: list[int] = []
+        with contextlib.suppress(av.FFmpegError):  # a file cut short: what came before counts
+            for packet in packets(container, stream):
                 if first is None:
-                    first = next(iter(_decode(packet)), None)
-        except av.FFmpegError:
-            pass  # a file cut short: what came before counts
+                    first = next(iter(decode(packet)), None)
+                if not packet.size:
+                    continue
+                held += 1
+                if not packet.is_discard:
+                    shown += 1
+                    time = packet.pts if packet.pts is not None else packet.dts
+                    if time is not None:
+                        times.append(time)
         if first is None:
             raise InputError(f"{path}: no frame of it can be decoded; it is damaged or cut short, export it again")
-        count = len(pts)
-        if count < 2:
+        if shown < 2:
             raise InputError(f"{path} has only one frame; a video of some seconds is needed")
-        span = float((max(pts) - min(pts)) * stream.time_base)
-        fps = stream.average_rate or stream.guessed_rate
-        if span > 0 and (not fps or not 0.9 < float(fps) * span / (count - 1) < 1.1):
-            fps = Fraction((count - 1) / span).limit_denominator(1001)
-        if not fps or not 0 < fps <= 1000:
+        fps = rate_of(stream)
+        span = float((max(times) - min(times)) * stream.time_base) if times else 0.0
+        if span > 0 and not (0.9 < float(fps) * span / (len(times) - 1) < 1.1):
+            fps = Fraction((len(times) - 1) / span).limit_denominator(1001)
+        if not 0 < fps <= 1000:
             raise InputError(f"{path}: its frames carry no usable times; convert it to H.264 mp4")
-        rotation = _rotation(first)
-        width, height = _displayed_size(first, stream)
+        quarters, mirrored = _orientation(first)
+        width, height = _displayed_size(first, _pixel_shape(stream))
         return VideoInfo(
             path=path,
             width=width,
             height=height,
-            stored=(first.height, first.width) if rotation % 180 else (first.width, first.height),
+            stored=(first.height, first.width) if quarters % 2 else (first.width, first.height),
             fps=Fraction(fps),
-            rotation=rotation,
-            frames=count,
-            duration=span + float(1 / fps),
-            has_audio=bool(container.streams.audio),
-            complete=count >= stream.frames - 1,
+            rotation=90 * quarters,
+            duration=(span or (shown - 1) / float(fps)) + float(1 / fps),
+            has_audio=audio_stream(container) is not None,
+            complete=not cut_short(stream, held),
+            mirrored=mirrored,
         )
+
+
+def count_frames(path: Path | str) -> int:
+    """How many frames `read_frames` gives."""
+    path = Path(path)
+    count = 0
+    with open_media(path) as container, contextlib.suppress(av.FFmpegError):
+        for _ in FrameReader(container, video_stream(container, path)):
+            count += 1
+    return count
+
+
+def check_sound(path: Path | str) -> str | None:
+    """What will be wrong with this video's sound in the result, as one line to warn with; None where all is well.
+
+    Takes about a second for ten minutes of sound that can be copied.
+
+    Raises:
+        InputError: the file cannot be read at all.
+    """
+    return sound.check(path)
 
 
 def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
     """Decode a video from its start, in a thread of its own and up to `READ_AHEAD` frames ahead.
 
-    Frames that cannot be decoded are left out; a file cut short ends early, with a warning in the log.
+    Frames that cannot be decoded are left out; a file cut short ends early, with a warning in the log. Interlaced
+    frames are deinterlaced; high dynamic range becomes that of BT.709; where the size changes midway, the picture is
+    fitted into that of the first frame.
 
     Args:
         path: the video.
@@ -169,6 +213,8 @@ def write_video(
     Raises:
         ValueError: there are fewer times than frames, or they do not rise.
         InputError: `audio_from` cannot be read.
+
+    Sound never costs the result: where it can be neither copied nor encoded there is none, and a warning says so.
     """
     rate = Fraction(fps).limit_denominator(1001)
     # A whole number of ticks a frame at an even rate, fine enough for uneven ones.
@@ -181,10 +227,15 @@ def write_video(
     start = float(times[0]) if times is not None else 0.0
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(atomic_path(path))
-        sound = stack.enter_context(_open(Path(audio_from))) if audio_from is not None else None
-        output = stack.enter_context(av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}))
+        if audio_from is not None:
+            prepared = stack.enter_context(_prepared_sound(Path(audio_from), temporary, start))
+        else:
+            prepared = None
+        output = stack.enter_context(
+            av.open(ffmpeg_name(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        )
         stream = output.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
-        track = _AudioTrack(output, sound, start) if sound is not None and sound.streams.audio else None
+        track = sound.Track(output, prepared) if prepared is not None else None
         count, now = 0, 0
         step = round(scale / rate)
         for frame in frames:
@@ -194,7 +245,7 @@ def write_video(
             if ticks is not None and count >= len(ticks):
                 raise ValueError(f"{len(ticks)} times, but more frames")
             now = int(ticks[count]) if ticks is not None else count * step
-            picture = _to_yuv(frame)
+            picture = colour.to_yuv(frame)
             picture.pts, picture.time_base = now, Fraction(1, scale)
             output.mux(stream.encode(picture))
             if track:
@@ -206,73 +257,98 @@ def write_video(
         if track:
             # The last frame is shown for the mean time of a frame.
             track.copy_until((now + step) / scale)
-            track.finish()
     return count
 
 
 # ---- Reading ---------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[av.container.InputContainer]:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the video file itself")
-    if not path.is_file():
-        raise InputError(f"{path} is missing; put a video there or give another path")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); copy or export the video again")
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a video that can be read, or cut short; export it as H.264 mp4") from error
-    with container:
-        yield container
-
-
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    # A song's cover is stored as a video stream of one picture.
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        what = "sound only" if container.streams.audio else "no video"
-        raise InputError(f"{path} holds {what}; a video with pictures is needed")
-    stream = max(streams, key=lambda s: s.width * s.height)
-    if stream.codec_context is None:
-        raise InputError(f"{path}: its video format is not known here; convert it to H.264 mp4")
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _decode(packet: av.Packet) -> list[av.VideoFrame]:
-    try:
-        return packet.decode()
-    except av.FFmpegError:
-        return []  # a damaged packet costs its own frames only
-
-
 def _frames(path: Path, size: tuple[int, int] | None) -> Generator[tuple[int, float, np.ndarray]]:
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        fallback = float(1 / (stream.average_rate or stream.guessed_rate or 25))
-        index, last = 0, -math.inf
-        upright: tuple[int, int] | None = size
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        reader = FrameReader(container, stream)
+        show = _Screen(stream, size)
+        index = 0
         try:
-            for packet in container.demux(stream):
-                for frame in _decode(packet):
-                    if upright is None:
-                        upright = _displayed_size(frame, stream)
-                    time = frame.time if frame.time is not None else last + fallback
-                    if not math.isfinite(time):
-                        time = 0.0
-                    if time <= last:  # a time given twice, or running backwards: frames keep their order
-                        time = last + fallback / 100
-                    yield index, time, resize(_turn(_to_rgb(frame), _rotation(frame)), upright)
-                    index, last = index + 1, time
+            for time, frame in _progressive(reader):
+                # No name for the picture here: held until the next one, it would keep its memory from being used again.
+                yield index, time, show(frame)
+                index += 1
         except av.FFmpegError as error:
             logger.warning("%s: reading stopped after %d frames (%s)", path, index, error)
         if index == 0:
             raise InputError(f"{path}: no frame of it can be decoded; it is damaged or cut short, export it again")
-        if index < stream.frames - 1:
+        if cut_short(stream, reader.held):
             logger.warning("%s: only %d of %d frames can be decoded; it seems cut short", path, index, stream.frames)
+        elif reader.damaged:
+            logger.warning("%s: damaged in %d places; the frames there are left out", path, reader.damaged)
+
+
+class _Screen:
+    """Decoded frames to upright RGB pictures of one size: `size`, or the first frame's as displayed."""
+
+    def __init__(self, stream: av.VideoStream, size: tuple[int, int] | None) -> None:
+        self._stream, self._size = stream, size
+        self._to_rgb = colour.ToRgb()
+        self._kind: tuple | None = None  # of the frames since the last change
+        self._orientation = (0, False)
+        self._own = self._first = (0, 0)  # (width, height) as displayed, now and at the start
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        kind = frame.width, frame.height, frame.rotation
+        if kind != self._kind:
+            # Only here: a frame whose side data has been asked for is freed late, by the garbage collector.
+            self._orientation = _orientation(frame)
+            if self._kind is None:
+                self._own = self._first = _displayed_size(frame, _pixel_shape(self._stream))
+            else:
+                self._own = _displayed_size(frame, self._stream.codec_context.sample_aspect_ratio or Fraction(1))
+            self._kind = kind
+        picture = _upright(self._to_rgb(frame), *self._orientation)
+        if self._own == self._first:
+            return resize(picture, self._size or self._first)
+        return _fit(picture, self._own, self._first, self._size or self._first)
+
+
+def _progressive(frames: Iterable[tuple[float, av.VideoFrame]]) -> Iterator[tuple[float, av.VideoFrame]]:
+    """The same, those that are interlaced deinterlaced by FFmpeg's bwdif, one frame for each."""
+    graph: av.filter.Graph | None = None
+    kind: tuple = ()
+    times: deque[float] = deque()
+
+    def ready() -> Iterator[tuple[float, av.VideoFrame]]:
+        with contextlib.suppress(av.BlockingIOError, av.EOFError):
+            while times:
+                yield times[0], graph.pull()
+                times.popleft()
+
+    def rest() -> Iterator[tuple[float, av.VideoFrame]]:
+        if graph is not None:
+            graph.push(None)
+            yield from ready()
+            times.clear()
+
+    for time, frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield time, frame
+            continue
+        if kind != (frame.width, frame.height, frame.format.name):
+            yield from rest()
+            kind = frame.width, frame.height, frame.format.name
+            graph = _deinterlacer(frame)
+        times.append(time)
+        graph.push(frame)
+        yield from ready()
+    yield from rest()
+
+
+def _deinterlacer(like: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    # bwdif looks at the order of frames only; times are kept beside.
+    source = graph.add_buffer(width=like.width, height=like.height, format=like.format, time_base=like.time_base)
+    bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+    return graph
 
 
 def _ahead(items: Generator, depth: int) -> Iterator:
@@ -313,30 +389,47 @@ def _ahead(items: Generator, depth: int) -> Iterator:
         worker.join()
 
 
-def _rotation(frame: av.VideoFrame) -> int:
-    """Degrees clockwise to turn the frame by, in quarters."""
-    return round(-frame.rotation / 90) % 4 * 90
+def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+    """Quarters to turn a frame by, clockwise, and whether it is then mirrored left to right, by its display matrix."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 0, False
+    # Rows (a, b, u), (c, d, v), (x, y, w): a point goes to (a x + c y, b x + d y), y down (libavutil/display.h).
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    mirrored = a * d - b * c < 0
+    return round(math.atan2(b, -a if mirrored else a) / (math.pi / 2)) % 4, mirrored
 
 
-def _turn(picture: np.ndarray, rotation: int) -> np.ndarray:
-    return np.rot90(picture, -rotation // 90) if rotation else picture
+def _upright(picture: np.ndarray, quarters: int, mirrored: bool) -> np.ndarray:
+    picture = np.rot90(picture, -quarters) if quarters else picture
+    return picture[:, ::-1] if mirrored else picture
 
 
-def _displayed_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
-    width, height = frame.width, frame.height
+def _pixel_shape(stream: av.VideoStream) -> Fraction:
+    """Width over height of a pixel; not 1 on DV and DVD, say."""
     shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    if shape and 0.2 < shape < 5:  # pixels that are not square, as on DV and DVD
-        width = round(width * shape)
-    return (height, width) if _rotation(frame) % 180 else (width, height)
+    return shape if shape and 0.2 < shape < 5 else Fraction(1)
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    matrix = frame.colorspace
-    if matrix in (0, _UNSPECIFIED):
-        # Untagged: players take BT.709 for high definition and BT.601 below.
-        high = frame.width >= 1280 or frame.height > 576
-        matrix = Colorspace.ITU709 if high else Colorspace.ITU601
-    return frame.reformat(format="rgb24", src_colorspace=int(matrix)).to_ndarray()
+def _displayed_size(frame: av.VideoFrame, shape: Fraction) -> tuple[int, int]:
+    width, height = max(1, round(frame.width * shape)), frame.height
+    return (height, width) if _orientation(frame)[0] % 2 else (width, height)
+
+
+def _fit(picture: np.ndarray, own: tuple[int, int], first: tuple[int, int], goal: tuple[int, int]) -> np.ndarray:
+    """A picture of another size than the first one's, whole and in shape within it, black around.
+
+    Args:
+        picture: (h, w, 3), upright.
+        own, first: (width, height) as displayed of this picture and of the first one.
+        goal: (width, height) in pixels of the result, which shows all of the first one.
+    """
+    scale = min(first[0] / own[0], first[1] / own[1])
+    width, height = (max(1, min(g, round(o * scale * g / f))) for o, f, g in zip(own, first, goal, strict=True))
+    canvas = np.zeros((goal[1], goal[0], 3), np.uint8)
+    left, top = (goal[0] - width) // 2, (goal[1] - height) // 2
+    canvas[top : top + height, left : left + width] = resize(picture, (width, height))
+    return canvas
 
 
 def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -354,78 +447,22 @@ def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _configure(stream: av.VideoStream, width: int, height: int, time_base: Fraction) -> None:
     context = stream.codec_context
     context.width, context.height = width + width % 2, height + height % 2
-    context.pix_fmt = "yuv420p"
     context.time_base = time_base
-    # Without these tags players guess, and colours shift.
-    context.colorspace = _BT709
-    context.color_primaries = ColorPrimaries.BT709
-    context.color_trc = ColorTrc.BT709
-    context.color_range = ColorRange.MPEG
+    colour.tag(context)
 
 
-def _to_yuv(frame: np.ndarray) -> av.VideoFrame:
-    height, width = frame.shape[:2]
-    if height % 2 or width % 2:
-        frame = cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    return picture.reformat(
-        format="yuv420p",
-        src_colorspace=Colorspace.ITU709,
-        dst_colorspace=Colorspace.ITU709,
-        dst_color_range=ColorRange.MPEG,
-        interpolation="AREA",
-    )
-
-
-class _AudioTrack:
-    """The first sound track of one file, shifted by `-start` seconds into another, packet by packet."""
-
-    def __init__(self, output: av.container.OutputContainer, source: av.container.InputContainer, start: float) -> None:
-        self._output, self._start = output, start
-        self._in = source.streams.audio[0]
-        self._copy = self._in.codec_context is not None and self._in.codec_context.codec.canonical_name in MP4_AUDIO
-        if self._copy:
-            self._out = output.add_stream_from_template(self._in)
+@contextlib.contextmanager
+def _prepared_sound(source: Path, beside: Path, start: float) -> Iterator[av.container.InputContainer | None]:
+    """The sound of `source` in a file of its own beside the one that is written, while it is needed."""
+    path = beside.with_name(f"{beside.stem}.sound.mp4")
+    try:
+        found = sound.prepare(source, path, start)
+        if found.note:
+            logger.warning("%s", found.note)
+        if found.kept:
+            with open_media(path) as prepared:
+                yield prepared
         else:
-            rate = min(self._in.rate or 48000, 48000)
-            self._out = output.add_stream("aac", rate=rate if rate >= 22050 else 48000)
-            self._resampler = av.AudioResampler("fltp", "stereo", self._out.rate)
-        self._packets = self._entries(source)
-        self._next = next(self._packets, None)
-
-    def _entries(self, source: av.container.InputContainer) -> Iterator[tuple[float, av.Packet | av.AudioFrame]]:
-        """Time in seconds on the output's clock, and packet or frame; what ends before 0 is left out."""
-        try:
-            for packet in source.demux(self._in):
-                for item in [packet] if self._copy else _decode(packet):
-                    if item.pts is None or (self._copy and not packet.size):
-                        continue
-                    time = float(item.pts * item.time_base) - self._start
-                    length = float((item.duration or 0) * item.time_base)
-                    if time + length > 0:
-                        yield time, item
-        except av.FFmpegError as error:
-            logger.warning("the sound ends early: %s", error)
-
-    def copy_until(self, end: float) -> None:
-        """Write what starts before `end`, in seconds on the output's clock."""
-        while self._next is not None and self._next[0] < end:
-            item = self._next[1]
-            if self._copy:
-                shift = round(self._start / item.time_base)
-                item.pts -= shift
-                item.dts = item.dts - shift if item.dts is not None else item.pts
-                item.stream = self._out
-                self._output.mux(item)
-            else:
-                item.pts -= round(self._start / item.time_base)
-                for frame in self._resampler.resample(item):
-                    self._output.mux(self._out.encode(frame))
-            self._next = next(self._packets, None)
-
-    def finish(self) -> None:
-        """Write what the encoder still holds."""
-        if not self._copy:
-            for frame in self._resampler.resample(None):
-                self._output.mux(self._out.encode(frame))
-            self._output.mux(self._out.encode(None))
+            yield None
+    finally:
+        path.unlink(missing_ok=True)

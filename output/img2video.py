@@ -31,8 +31,14 @@ def main(config: Config) -> None:
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
     beside = side_by_side(source, dance, paths, config.background_image)
     beside = tqdm(beside, unit="frame", total=len(paths), desc="comparison")
-    video.write_video(comparison, beside, info.fps, dance.times, audio_from=source, crf=config.crf)
-    sound = "with its sound" if info.has_audio else "without sound, as the dance has none"
+    # The result's sound is ready to be copied, and begins with its first frame.
+    video.write_video(comparison, beside, info.fps, dance.times - dance.times[0], audio_from=result, crf=config.crf)
+    if video.probe(result).has_audio:
+        sound = "with its sound"
+    elif info.has_audio:
+        sound = "without its sound, which cannot be used"
+    else:
+        sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
     print(f"written: {comparison}")
     print(f"written: {result}")
@@ -60,7 +66,9 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         InputError: the file is damaged.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    # Not imread, which on Windows opens names of the code page only.
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
         raise InputError(f"{path} is damaged; render it again with: {_RENDER}")
     return picture[..., ::-1]

@@ -79,7 +79,12 @@ def write_clip(
 
 def tag_rotation(path: Path, clockwise: int) -> Path:
     """Set the display matrix of every track of an mp4 file to a turn of 90, 180 or 270 degrees clockwise."""
-    a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[clockwise]
+    return tag_matrix(path, {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[clockwise])
+
+
+def tag_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Set the display matrix of every track of an mp4 file: stored (x, y) is shown at (a x + c y, b x + d y)."""
+    a, b, c, d = matrix
     one = 1 << 16
     matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
     data = bytearray(path.read_bytes())

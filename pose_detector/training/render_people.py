@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from data.annotations import atomic_path
+from data.files import atomic_path
 from data.sample.figure import Figure, dressed_figure, recolour
 from data.sample.pose import Pose, dance_stance, solve
 from data.sample.renderer import (

@@ -1,0 +1,69 @@
+"""Step 5 on dances whose sound or frames are out of the ordinary."""
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clip_maker import beeps, moving_square, onsets, read_clip, read_sound
+from media_maker import cut_by_edit_list, rename_format, tone, write_media
+
+from data import video
+from data.annotations import Annotations, fingerprint
+from main.config import Config
+from output import img2video
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Step 5 for a dance: normalised poses and rendered pictures are made up, as many as the dance shows frames."""
+
+    def run(source):
+        config = Config(workspace=tmp_path / "work", test_video=source)
+        info = video.probe(source)
+        times = np.array([t for _, t, _ in video.read_frames(source)])
+        count = len(times)
+        Annotations(
+            frame_numbers=np.arange(count),
+            times=times,
+            keypoints=np.zeros((count, 18, 3), np.float32),
+            filled=np.zeros((count, 18), bool),
+            fps=float(info.fps),
+            frame_size=(96, 64),
+            total_frames=count,
+            source=source.name,
+            rotation=info.rotation,
+            fingerprint=fingerprint(source),
+        ).save(config.norm_test_annotations)
+        config.vis_dir.mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(str(config.vis_dir / f"{i:06d}.png"), np.full((64, 96, 3), 20 + i, np.uint8))
+        img2video.main(config)
+        return config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
+
+    return run
+
+
+def test_sound_is_in_both_videos_and_said(tmp_path, run, capsys):
+    path = write_media(tmp_path / "a.mkv", moving_square(50), [beeps([0.5, 1.5], 2)[None]], first=0.4)
+    for made in run(path):
+        samples, rate = read_sound(made)
+        heard = onsets(np.abs(samples), np.arange(len(samples)) / rate, 0.2)
+        assert np.allclose(heard, [0.5, 1.5], atol=0.03)
+    assert "with its sound" in capsys.readouterr().out
+
+
+def test_sound_that_is_lost_is_not_announced(tmp_path, run, capsys):
+    path = write_media(tmp_path / "a.mov", moving_square(25), [tone(500, 1)], sound_codec="pcm_s16le")
+    rename_format(path, b"sowt", b"apac")
+    for made in run(path):
+        with av.open(str(made)) as container:
+            assert not container.streams.audio
+    out = capsys.readouterr().out
+    assert "without sound" in out and "with its sound" not in out
+
+
+def test_a_dance_cut_by_an_edit_list(tmp_path, run):
+    whole = write_media(tmp_path / "a.mp4", moving_square(50), options={"g": "250"})
+    result, comparison = run(cut_by_edit_list(whole, tmp_path / "b.mp4", 0.8))
+    frames, times = read_clip(result)
+    assert len(frames) == len(read_clip(comparison)[0]) == 30 and np.allclose(times, np.arange(30) / 25, atol=1e-3)
