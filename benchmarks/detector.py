@@ -2,12 +2,12 @@
 
     python benchmarks/detector.py [--weights FILE] [--truth DIR] [--workspace DIR] [--shared DIR] [--teacher FILE.onnx]
 
-Speed: frames a second of each stage on frames of the first sample clip, of step 1 as a whole (decoding, finding people,
-writing pictures), and of the network's convolutions alone, the bound. Accuracy: share of keypoints within 0.2 torso
-lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR` writes it), by the
-detector in some of the frames and, with a workspace where step 1 has run on them, as step 1 left them in all; of the
-labels of the last 1,000 photos, and of what the teacher network sees in real clips with a confidence above 0.3, by the
-detector and as step 1 leaves it.
+Speed: frames a second of each stage on frames of the first sample clip, of the first look as a whole (decoding,
+finding people, writing pictures), and of the network's convolutions alone, the bound. Accuracy: share of keypoints
+within 0.2 torso lengths of the truth of the sample clips (`python data/sample/render_sample.py --out DIR --truth DIR`
+writes it), by the detector in some of the frames and, with a workspace where step 1 has run on them, as step 1 left
+them in all; of the labels of the last 1,000 photos, and of what the teacher network sees in real clips with a
+confidence above 0.3, by the detector and as step 1 leaves it.
 """
 
 import tempfile
@@ -25,8 +25,8 @@ import tyro
 from torch import nn
 
 from data.annotations import Annotations
+from data.detecting import find_people
 from data.video import read_frames, write_video
-from data.video2data import detect
 from data.video2data import main as prepare_poses
 from main.config import Config
 from pose_detector.detector import Detector
@@ -90,11 +90,11 @@ def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
         images = Path(folder) / "images"
         images.mkdir()
         work = (clip, (width, height), detector.stream, settings.batch, images, len(frames))
-        clock("step 1", detect, *([value] for value in work))
+        clock("first look", find_people, *([value] for value in work))
     rows = [(f"{name}, {width}x{height}", f"{len(frames) / spent:8.1f} frames/s") for name, spent in seconds.items()]
     if "convolutions alone" in seconds:
-        longer = seconds["step 1"] / seconds["convolutions alone"] - 1
-        rows.append(("step 1 takes longer than its convolutions by", f"{longer:8.1%}"))
+        longer = seconds["first look"] / seconds["convolutions alone"] - 1
+        rows.append(("the first look takes longer than its convolutions by", f"{longer:8.1%}"))
     return rows
 
 

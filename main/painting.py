@@ -29,12 +29,13 @@ from main.appearance import (
 STEP = 8  # pixels between the points at which the map is computed; between them it is interpolated
 SHARPNESS = 8  # power of the distance by which a bone loses its hold
 SHRINK, GROW = 0.6, 1.6  # how far a bone may be shortened or stretched; beyond, its texture says nothing
+# First and last of the pieces that a part shows.
 SHOWN = {
     "beneath": (BODY, NECK),
     "body": (BODY, NECK),
     "head": (NECK, FACE),
-    "right arm": (RIGHT_ARM,),
-    "left arm": (LEFT_ARM,),
+    "right arm": (RIGHT_ARM, RIGHT_ARM),
+    "left arm": (LEFT_ARM, LEFT_ARM),
 }
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
@@ -80,17 +81,17 @@ def _paint_part(
     if not has_part(np.stack([pose, texture.poses[source]]), part).all():
         return
     bones = place_bones(part, pose, person, texture.poses[source], float(texture.sizes[source]))
-    cover = part_cover(part, texture, source)
-    box = _target_box(cover, bones, layer.shape[1::-1], person)
+    picture, corner = cut_out(part, texture, source)
+    box = _target_box(picture.shape, corner, bones, layer.shape[1::-1], person)
     if box is None:
         return
     left, top, right, bottom = box
     field, held = bend(bones, box)
     if hidden is not None and has_part(texture.poses[hidden][None], part)[0]:
-        arms = cv2.dilate((texture.shows[hidden] >= RIGHT_ARM).astype(np.uint8), np.ones((5, 5), np.uint8))
+        arms = cv2.dilate(cv2.inRange(texture.shows[hidden], RIGHT_ARM, LEFT_ARM), np.ones((5, 5), np.uint8))
         there = place_bones(part, pose, person, texture.poses[hidden], float(texture.sizes[hidden]))
-        held = held * cv2.remap(arms, bend(there, box)[0], None, cv2.INTER_LINEAR)
-    picture = np.dstack([texture.frames[source, ..., :3], cover])
+        held = held * cv2.remap(arms, bend(there, box)[0], None, cv2.INTER_LINEAR) * np.float32(1 / 255)
+    field -= np.float32(corner)
     moved = cv2.remap(picture, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
     moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
     below = layer[top:bottom, left:right]
@@ -101,13 +102,16 @@ def _paint_part(
     below[:] = mixed
 
 
-def part_cover(part: Part, texture: Texture, source: int) -> np.ndarray:
-    """Where a frame shows a part, (H, W) uint8. Parts overlap by a pixel, so that no seam opens between them."""
-    shows, matte = texture.shows[source], np.ascontiguousarray(texture.frames[source, ..., 3])
-    mask = np.zeros_like(shows)
-    for piece in SHOWN[part.name]:
-        mask |= (shows == piece).astype(np.uint8)
-    return matte * cv2.dilate(mask, np.ones((3, 3), np.uint8))
+def cut_out(part: Part, texture: Texture, source: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """What a frame shows of a part, (h, w, 4) uint8 RGB and coverage, and where its corner lies (x, y). Parts overlap
+    by a pixel, so that no seam opens between them."""
+    mask = cv2.inRange(texture.shows[source], *SHOWN[part.name])
+    x, y, width, height = cv2.boundingRect(mask)
+    x, y = max(x - 2, 0), max(y - 2, 0)
+    box = np.s_[y : y + height + 4, x : x + width + 4]
+    picture = texture.frames[source][box].copy()
+    picture[..., 3] = cv2.bitwise_and(picture[..., 3].copy(), cv2.dilate(mask[box], np.ones((3, 3), np.uint8)))
+    return picture, (x, y)
 
 
 @dataclass(frozen=True)
@@ -195,20 +199,15 @@ def bend(bones: Bones, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.n
 
 
 def _target_box(
-    cover: np.ndarray, bones: Bones, size: tuple[int, int], person: float
+    shape: tuple[int, ...], corner: tuple[int, int], bones: Bones, size: tuple[int, int], person: float
 ) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of the part of a window in which what a frame shows of a part may come to lie."""
-    left, top, width, height = cv2.boundingRect(cover)
-    if not width:
-        return None
-    reach = 0.0  # of the cover from the bones of the source
-    for x in (left, left + width):
-        reach = max(reach, min(abs(x - bones.there[..., 0].min()), abs(x - bones.there[..., 0].max())))
-    for y in (top, top + height):
-        reach = max(reach, min(abs(y - bones.there[..., 1].min()), abs(y - bones.there[..., 1].max())))
-    reach = reach / bones.ratio + 0.1 * person
-    low, high = bones.here.min((0, 1)) - reach, bones.here.max((0, 1)) + reach
-    low, high = np.maximum(np.floor(low), 0).astype(int), np.minimum(np.ceil(high), size).astype(int)
+    """Left, top, right and bottom of the part of a window of this (width, height) in which a cut-out of this shape may
+    come to lie."""
+    low, high = bones.there.min((0, 1)), bones.there.max((0, 1))
+    end = np.add(corner, shape[1::-1])
+    reach = max(0.0, *(low - corner), *(end - high)) / bones.ratio + 0.1 * person  # of the cut-out from the bones
+    low = np.maximum(np.floor(bones.here.min((0, 1)) - reach), 0).astype(int)
+    high = np.minimum(np.ceil(bones.here.max((0, 1)) + reach), size).astype(int)
     return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 

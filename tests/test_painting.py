@@ -109,7 +109,7 @@ def test_equal_poses_give_the_identity_and_shifted_ones_the_shift(seed):
     rng = np.random.default_rng(seed)
     pose = np.column_stack([rng.uniform(20, 120, (18, 2)), np.ones(18)])
     shift = rng.uniform(-20, 20, 2)
-    source = [*pose, *shift, 0]
+    source = pose + np.array([*shift, 0])
     for part in appearance.PARTS:
         bones = painting.place_bones(part, pose, 40.0, source, 40.0)
         field, held = painting.bend(bones, (10, 20, 90, 110))
