@@ -5,6 +5,7 @@ import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -23,7 +24,7 @@ from media_maker import (
     write_media,
 )
 
-from data import colour, sound, video
+from data import colour, media_file, sound, video
 from pose_detector.errors import InputError
 
 SAMPLE = Path(video.__file__).parent / "sample"
@@ -121,6 +122,7 @@ def test_sound_whose_clock_runs_back(tmp_path):
 def test_mono_that_turns_stereo(tmp_path, codec):
     parts = [write_media(tmp_path / f"{n}.ts", moving_square(25), [tone(600, 1, n)], sound_codec=codec) for n in (1, 2)]
     path = join(tmp_path / "a.ts", *parts)
+    assert sound.prepare(path, tmp_path / "sound.mp4").kept == "AAC", "mp4 has one layout for all"
     result = result_of(path, tmp_path)
     samples, rate = read_sound(result)
     assert len(samples) / rate == pytest.approx(2, abs=0.15)
@@ -236,6 +238,21 @@ def test_cut_by_an_edit_list(tmp_path, lines):
     whole_squares = squares(f for *_, f in video.read_frames(whole))
     assert np.allclose(squares(f for *_, f in read), whole_squares[25:], atol=0.5)
     assert lines() == []
+
+
+def test_what_an_edit_list_cuts_away_is_no_restart():
+    """Before its second piece an edit list has packets that are decoded but not shown, with times of the first."""
+    stream = SimpleNamespace(index=0, type="video", average_rate=25, codec_context=object())
+
+    def packet(dts, discard=False):
+        return SimpleNamespace(
+            stream=stream, dts=dts, pts=dts, is_discard=discard, time_base=Fraction(1, 25), duration=1, size=9
+        )
+
+    entries = [packet(i) for i in range(20)] + [packet(i, True) for i in range(8, 20)] + [packet(20), packet(21)]
+    container = SimpleNamespace(format=SimpleNamespace(flags=0), streams=[stream], demux=lambda streams: iter(entries))
+    shown = [p.pts for p in media_file.packets(container, stream) if not p.is_discard]
+    assert shown == list(range(22))
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
