@@ -4,9 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from main import device, distributed
+from main import device, distributed, losses
 from main.losses import box_mean
+from main.networks.discriminator import Discriminator
+from main.networks.generator import Generator
+from main.networks.labels import draw_skeleton
 from pose_detector.errors import InputError
 
 CPU = torch.device("cpu")
@@ -125,3 +129,49 @@ def test_box_means_are_those_of_average_pooling(size, stride):
     seed = torch.rand_like(wanted)
     ours, theirs = (torch.autograd.grad(y, x, seed)[0] for y in (box_mean(x, size, stride), wanted))
     torch.testing.assert_close(ours, theirs)
+
+
+class Strangers(TorchDispatchMode):
+    """Notes operations that are given a tensor of the CPU, other than a single number."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        tensors = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        if any(x.device.type == "cpu" and x.dim() for x in tensors):
+            self.found.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype):
+    """On a device without memory: shapes and places are real, numbers are not. A GPU would wait for each sending."""
+    place = torch.device("meta")
+    generator, judge = Generator(16, 2, 4).to(place), Discriminator(9, 4, 2).to(place)
+    keypoints = torch.empty(2, 18, 3, device=place)
+    references, plate = torch.empty(2, 2, 4, 64, 64, device=place), torch.empty(2, 3, 64, 64, device=place)
+
+    def loss():
+        with device.forward_type(place, dtype):
+            rendering = generator(keypoints, references, plate, plate)
+            skeleton = draw_skeleton(keypoints, (64, 64))
+            judged = [judge(torch.cat([skeleton, p, plate], 1)) for p in (plate, rendering.picture)]
+        fake = rendering.picture
+        assert fake.dtype == rendering.weights.dtype == torch.float32
+        return (
+            (losses.attention(keypoints, plate, plate) * (fake - plate)).mean()
+            + losses.preview_loss(rendering.previews, plate)
+            + losses.adversarial_loss(judged[1])
+            + losses.feature_matching_loss(*judged)
+            + losses.ssim_loss(fake, plate)
+            + losses.detail_loss(fake, plate)
+        )
+
+    loss()  # makes what stays there
+    with Strangers() as strangers:
+        total = loss()
+        total.backward()
+    assert not strangers.found and total.dtype == torch.float32
+    assert all(p.grad is not None for p in generator.parameters())
