@@ -132,6 +132,12 @@ def test_a_file_that_stays_held_is_one_line(tmp_path, monkeypatch):
     assert (tmp_path / "result.mp4").read_text() == "old" and names(tmp_path) == ["result.mp4"]
 
 
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError) as error, files.atomic_path(tmp_path / "a.png"):
+        raise OSError(28, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a.png") and not names(tmp_path)
+
+
 def test_no_permission_is_not_waited_for(tmp_path, monkeypatch):
     def replace(source, goal):
         raise PermissionError(13, "Permission denied")
