@@ -131,22 +131,26 @@ def test_box_means_are_those_of_average_pooling(size, stride):
     torch.testing.assert_close(ours, theirs)
 
 
-class Strangers(TorchDispatchMode):
-    """Notes operations that are given a tensor of the CPU, other than a single number."""
+class Sendings(TorchDispatchMode):
+    """Notes what has to be sent to a device: tensors of the CPU, and indices that an earlier round did not have."""
 
     def __init__(self):
         super().__init__()
-        self.found = []
+        self.found, self.kept = [], {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         tensors = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
         if any(x.device.type == "cpu" and x.dim() for x in tensors):
             self.found.append(str(function))
+        if function is torch.ops.aten.index.Tensor:
+            for index in (i for i in args[1] if i is not None and id(i) not in self.kept):
+                self.kept[id(index)] = index
+                self.found.append("a new index")
         return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype):
+def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype, monkeypatch):
     """On a device without memory: shapes and places are real, numbers are not. A GPU would wait for each sending."""
     place = torch.device("meta")
     generator, judge = Generator(16, 2, 4).to(place), Discriminator(9, 4, 2).to(place)
@@ -169,9 +173,11 @@ def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype):
             + losses.detail_loss(fake, plate)
         )
 
-    loss()  # makes what stays there
-    with Strangers() as strangers:
+    with Sendings() as sendings:
+        loss()  # makes what stays there
+        sendings.found.clear()
+        monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("numbers are sent again"))
         total = loss()
         total.backward()
-    assert not strangers.found and total.dtype == torch.float32
+    assert not sendings.found and total.dtype == torch.float32
     assert all(p.grad is not None for p in generator.parameters())
