@@ -56,8 +56,9 @@ def test_a_card_that_torch_cannot_use_is_told(monkeypatch, capsys, built_for, wo
     monkeypatch.setattr(torch.version, "cuda", built_for)
     monkeypatch.setattr(device.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     assert device.choose_device("auto") == CPU
+    assert device.choose_device("auto") == CPU
     message = capsys.readouterr().err
-    assert words in message and len(message.splitlines()) == 1
+    assert words in message and len(message.splitlines()) == 1, "told once"
     monkeypatch.setattr(device.shutil, "which", lambda name: None)
     device.choose_device("auto")
     assert not capsys.readouterr().err
