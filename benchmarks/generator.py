@@ -64,7 +64,7 @@ def main(cfg: Config) -> None:
     generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device, network_type(device, cfg.precision))
-    clip = load_clip(person, cfg.images_dir, cfg.background_image, most=cfg.bank)
+    clip = load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank)
     plan = make_plan(clip, dance.keypoints[:FRAMES])
     size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
     with tempfile.TemporaryDirectory() as folder:

@@ -114,7 +114,8 @@ def main() -> int:
             shutil.copytree(base, before)
             began = time.monotonic()
             if start(step, base, pair).wait():
-                sys.exit(f"{step} fails undisturbed:\n{base.with_suffix('.log').read_text(encoding='utf-8')}")
+                said = base.with_suffix(".log").read_text(encoding="utf-8").splitlines()
+                sys.exit(f"{step} fails undisturbed: {said[-1] if said else ''}")
             seconds, wanted = time.monotonic() - began, outputs(base)
             if step not in settings.steps:
                 continue

@@ -33,6 +33,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         move(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it was
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 
@@ -41,8 +42,14 @@ def choose_device(name: str) -> torch.device:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = f"a trial on the GPU failed ({str(error).splitlines()[0]})"
     if reason:
-        print(f"running on the CPU: {reason}", file=sys.stderr)
+        _tell(f"running on the CPU: {reason}")
     return torch.device("cpu")
+
+
+@functools.cache
+def _tell(line: str) -> None:
+    """Print a line on stderr, once in a process."""
+    print(line, file=sys.stderr)
 
 
 def try_out(device: torch.device) -> None:

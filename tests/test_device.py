@@ -4,9 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from main import device, distributed
+from main import device, distributed, losses
 from main.losses import box_mean
+from main.networks.discriminator import Discriminator
+from main.networks.generator import Generator
+from main.networks.labels import draw_skeleton
 from pose_detector.errors import InputError
 
 CPU = torch.device("cpu")
@@ -52,8 +56,9 @@ def test_a_card_that_torch_cannot_use_is_told(monkeypatch, capsys, built_for, wo
     monkeypatch.setattr(torch.version, "cuda", built_for)
     monkeypatch.setattr(device.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     assert device.choose_device("auto") == CPU
+    assert device.choose_device("auto") == CPU
     message = capsys.readouterr().err
-    assert words in message and len(message.splitlines()) == 1
+    assert words in message and len(message.splitlines()) == 1, "told once"
     monkeypatch.setattr(device.shutil, "which", lambda name: None)
     device.choose_device("auto")
     assert not capsys.readouterr().err
@@ -125,3 +130,55 @@ def test_box_means_are_those_of_average_pooling(size, stride):
     seed = torch.rand_like(wanted)
     ours, theirs = (torch.autograd.grad(y, x, seed)[0] for y in (box_mean(x, size, stride), wanted))
     torch.testing.assert_close(ours, theirs)
+
+
+class Sendings(TorchDispatchMode):
+    """Notes what has to be sent to a device: tensors of the CPU, and indices that an earlier round did not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.kept = [], {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        tensors = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        if any(x.device.type == "cpu" and x.dim() for x in tensors):
+            self.found.append(str(function))
+        if function is torch.ops.aten.index.Tensor:
+            for index in (i for i in args[1] if i is not None and id(i) not in self.kept):
+                self.kept[id(index)] = index
+                self.found.append("a new index")
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype, monkeypatch):
+    """On a device without memory: shapes and places are real, numbers are not. A GPU would wait for each sending."""
+    place = torch.device("meta")
+    generator, judge = Generator(16, 2, 4).to(place), Discriminator(9, 4, 2).to(place)
+    keypoints = torch.empty(2, 18, 3, device=place)
+    references, plate = torch.empty(2, 2, 4, 64, 64, device=place), torch.empty(2, 3, 64, 64, device=place)
+
+    def loss():
+        with device.forward_type(place, dtype):
+            rendering = generator(keypoints, references, plate, plate)
+            skeleton = draw_skeleton(keypoints, (64, 64))
+            judged = [judge(torch.cat([skeleton, p, plate], 1)) for p in (plate, rendering.picture)]
+        fake = rendering.picture
+        assert fake.dtype == rendering.weights.dtype == torch.float32
+        return (
+            (losses.attention(keypoints, plate, plate) * (fake - plate)).mean()
+            + losses.preview_loss(rendering.previews, plate)
+            + losses.adversarial_loss(judged[1])
+            + losses.feature_matching_loss(*judged)
+            + losses.ssim_loss(fake, plate)
+            + losses.detail_loss(fake, plate)
+        )
+
+    with Sendings() as sendings:
+        loss()  # makes what stays there
+        sendings.found.clear()
+        monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("numbers are sent again"))
+        total = loss()
+        total.backward()
+    assert not sendings.found and total.dtype == torch.float32
+    assert all(p.grad is not None for p in generator.parameters())

@@ -132,6 +132,12 @@ def test_a_file_that_stays_held_is_one_line(tmp_path, monkeypatch):
     assert (tmp_path / "result.mp4").read_text() == "old" and names(tmp_path) == ["result.mp4"]
 
 
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError) as error, files.atomic_path(tmp_path / "a.png"):
+        raise OSError(28, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a.png") and not names(tmp_path)
+
+
 def test_no_permission_is_not_waited_for(tmp_path, monkeypatch):
     def replace(source, goal):
         raise PermissionError(13, "Permission denied")
@@ -186,6 +192,6 @@ def test_what_is_no_picture_is_none(tmp_path):
 
 def test_a_jpeg_of_less_quality_is_smaller(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    pictures.write(tmp_path / "a.jpg", picture)
+    pictures.write(tmp_path / "a.jpg", picture, quality=95)
     pictures.write(tmp_path / "b.jpg", picture, quality=50)
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size / 2

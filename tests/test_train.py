@@ -155,7 +155,9 @@ def test_the_clip_is_matted_once_a_computer_and_mapped_by_the_others(tmp_path, m
 
     def load():
         loads.append(1)
-        return load_clip(Annotations.load(config.train_annotations), config.images_dir, config.background_image)
+        return load_clip(
+            Annotations.load(config.train_annotations), config.images_dir, config.masks_dir, config.background_image
+        )
 
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda rank: train.load_together(Group(rank, 2, rank), load), (0, 1))
@@ -286,7 +288,7 @@ def test_stretches_hold_every_frame_once_and_are_not_short(count, parts):
 def test_stretches_rendered_apart_fit_together(trained):
     config, device = small(trained), torch.device("cpu")
     person = Annotations.load(config.train_annotations)
-    clip = load_clip(person, config.images_dir, config.background_image)
+    clip = load_clip(person, config.images_dir, config.masks_dir, config.background_image)
     generator = checkpoint.make_generator(config)
     checkpoint.load_weights(generator, checkpoint.load(checkpoint.newest(config.checkpoint_dir))["averaged"], trained)
     rendering.prepare_generator(generator, device)
@@ -328,7 +330,9 @@ def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_p
     room = cv2.imread(str(config.background_image))
     room += np.random.default_rng(0).integers(0, 2, room.shape, dtype=np.uint8)
     cv2.imwrite(str(config.background_image), room)
-    clip = load_clip(Annotations.load(config.train_annotations), config.images_dir, config.background_image)
+    clip = load_clip(
+        Annotations.load(config.train_annotations), config.images_dir, config.masks_dir, config.background_image
+    )
     assert clip.size == (128, 96) and clip.room.shape == room.shape
     train.main(config)
     test.main(replace(config, quality="normal"))  # the checkpoint knows
