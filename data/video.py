@@ -138,7 +138,7 @@ def count_frames(path: Path | str) -> int:
 def check_sound(path: Path | str) -> str | None:
     """What will be wrong with this video's sound in the result, as one line to warn with; None where all is well.
 
-    Takes about a second for ten minutes of sound that can be copied.
+    Reads the whole sound track, and encodes it where it cannot be copied.
 
     Raises:
         InputError: the file cannot be read at all.

@@ -112,7 +112,11 @@ def prepare(config: Config, networks: Networks) -> None:
         print(f"already done: {source.goal} (--redo does it again)")
         return
     info = source.info
-    print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, {info.frames} frames")
+    expected = max(1, round(info.duration * float(info.fps)))  # how many there are, only decoding tells
+    print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, about {expected} frames")
+    warning = None if training else video.check_sound(source.path)
+    if warning:
+        print(warning)
     with ExitStack() as stack:
         images = stack.enter_context(staging(config.images_dir)) if training else None
         masks = stack.enter_context(staging(config.masks_dir)) if training else None
@@ -124,7 +128,7 @@ def prepare(config: Config, networks: Networks) -> None:
             print(f"first look: {weights[0].name} ({weights[1]})")
             detector = networks.load_first(weights[0])
         detections, times, glimpses = find_people(
-            source.path, source.size, detector, config.pose_batch, images, info.frames
+            source.path, source.size, detector, config.pose_batch, images, expected
         )
         _check_count(source, len(detections), len(times))
         fps = float(info.fps)
