@@ -268,6 +268,17 @@ def test_another_frame_rate_is_another_video():
         assert report.unchanged is same
 
 
+def test_where_the_room_is_the_same_the_poses_stay_where_they_are():
+    """Kneeling, say, tells little of a person's bones; that the camera is the same is known from the pictures."""
+    clip, other = keypoints(figure(stroll(120, seed=1)), Camera()), keypoints(figure(stroll(120, seed=7)), Camera())
+    other[..., :2] = (other[..., :2] - (256, 200)) * (1.2, 0.8) + (256, 190)
+    none = np.zeros((120, 18), bool)
+    moved, guessed = normalise(other, none, 25.0, SIZE, clip, none, 25.0, SIZE)
+    stays, told = normalise(other, none, 30.0, SIZE, clip, none, 25.0, SIZE, same_camera=True)
+    assert told.unchanged and not guessed.unchanged
+    assert np.abs(stays - other)[..., :2].max() < 1 < np.abs(moved - other)[..., :2].max()
+
+
 def test_a_missing_nose_does_not_change_the_scale(dance, target):
     faceless = dance.copy()
     faceless[:, [0, 14, 15, 16, 17]] = 0
