@@ -29,8 +29,12 @@ from data.detecting import find_people
 from data.video import read_frames, write_video
 from data.video2data import main as prepare_poses
 from main.config import Config
+from pose_detector.crop import Crop
 from pose_detector.detector import Detector
+from pose_detector.look import Looker
 from pose_detector.networks import OpenPose, PoseNetwork
+from pose_detector.person_network import Bundled, load
+from pose_detector.second_look import PRESENT, TRIES, steady
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -171,7 +175,33 @@ def annotations(settings: Settings) -> list[tuple[str, str]]:
     return rows
 
 
-def photos(settings: Settings, detectors: dict[str, Detector]) -> list[tuple[str, str]]:
+class TwoLooks:
+    """Both looks at single pictures: the first finds people, the second sees each of them closely."""
+
+    def __init__(self, first: Detector, looker: Looker) -> None:
+        self.first, self.looker = first, looker
+
+    def __call__(self, frames: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `Detector`. Where the first look finds nobody, the whole picture is looked at."""
+        result = []
+        for frame, (keypoints, scores) in zip(frames, self.first(frames), strict=True):
+            height, width = frame.shape[:2]
+            crops = [Crop(width / 2, height / 2, float(max(height, width)))]
+            crops += [self.looker.first_crop(np.column_stack(person)) for person in zip(keypoints, scores, strict=True)]
+            looks = []
+            for crop in (crop for crop in crops if crop is not None):
+                look = self.looker.look(frame, crop)
+                for _ in range(TRIES):
+                    if look.presence < PRESENT or steady(look.crop, look.following) is look.crop:
+                        break
+                    look = self.looker.look(frame, look.following)
+                looks.append(look.keypoints)
+            people = np.stack(looks)
+            result.append((people[..., :2], people[..., 2]))
+        return result
+
+
+def photos(settings: Settings, detectors: dict[str, Detector | TwoLooks]) -> list[tuple[str, str]]:
     """Labelled joints of the held-out photos."""
     joints = np.load(settings.shared / "photos" / "lsp_extended_8000.npz")["joints"]
     found, known = {name: [] for name in detectors}, {name: [] for name in detectors}
@@ -247,7 +277,8 @@ def main(settings: Settings) -> None:
         if settings.workspace:
             rows += annotations(settings)
     if (settings.shared / "photos").is_dir() and not settings.random:
-        rows += photos(settings, {"this": detector} | ({"teacher": teacher} if teacher else {}))
+        both = TwoLooks(detector, Bundled(load(), settings.device))
+        rows += photos(settings, {"this": detector, "both looks": both} | ({"teacher": teacher} if teacher else {}))
     if teacher and not settings.random:
         rows += real_clips(settings, detector, teacher)
     width = max(len(name) for name, _ in rows)

@@ -67,10 +67,11 @@ class Networks:
             from pose_detector.blazepose import BlazePose
 
             return BlazePose(weights, self.config.threads or 2)
-        from main.device import prepare_device
+        from main.device import network_type, prepare_device
         from pose_detector.person_network import Bundled, load
 
-        return Bundled(load(weights), prepare_device(self.config.device, self.config.threads))
+        device = prepare_device(self.config.device, self.config.threads)
+        return Bundled(load(weights), device, network_type(device, self.config.precision))
 
 
 @dataclass

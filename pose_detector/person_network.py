@@ -165,9 +165,17 @@ def load(path: Path = PERSON) -> PersonNetwork:
 class Bundled:
     """Looks at one person at a time with `PersonNetwork`; see `look.Looker`."""
 
-    def __init__(self, network: PersonNetwork, device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+    def __init__(
+        self, network: PersonNetwork, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        """
+        Args:
+            network: What sees; it is taken over.
+            device: Where it runs.
+            dtype: In which number format.
+        """
+        self.device, self.dtype = torch.device(device), dtype
+        self._network = network.eval().to(self.device, dtype, memory_format=torch.channels_last)
 
     def first_crop(self, keypoints: np.ndarray) -> Crop | None:
         """See `look.Looker`."""
@@ -178,7 +186,7 @@ class Bundled:
     def look(self, frame: np.ndarray, crop: Crop) -> Look:
         """See `look.Looker`."""
         picture = torch.from_numpy(crop.cut(frame, SIZE)).to(self.device)
-        batch = picture.permute(2, 0, 1)[None].float() / 255
+        batch = picture.permute(2, 0, 1)[None].to(self.dtype) / 255
         found, outlines = decode(*self._network(batch.contiguous(memory_format=torch.channels_last)))
         found, outline = found[0], outlines[0]
         points = np.column_stack([crop.to_frame(found[:, :2], SIZE), found[:, 2]]).astype(np.float32)
