@@ -10,8 +10,10 @@ from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
 from data.files import atomic_path
 from data.normalize import normalise
+from data.report import SHOWN, hips_seen, is_present
 from data.video import read_frames, write_video
 from main.config import Config, run_step
+from pose_detector.errors import InputError
 
 _TRAIN = "python data/video2data.py --mode train"
 _TEST = "python data/video2data.py --mode test"
@@ -27,8 +29,10 @@ def main(config: Config) -> None:
         check_same_video(target, config.train_video_path, _TRAIN)
     if config.test_video_path.exists():
         check_same_video(dance, config.test_video_path, _TEST)
+    check_hips(target, "film the whole body")
+    check_hips(dance, "choose a dance that shows the whole body")
     poses, size = alike(dance.keypoints, dance.frame_size, target.frame_size)
-    keypoints, report = normalise(
+    keypoints, fit = normalise(
         poses,
         dance.filled,
         dance.fps,
@@ -52,12 +56,31 @@ def main(config: Config) -> None:
     )
     normal.save(config.norm_test_annotations)
     with atomic_path(config.norm_plot) as temporary:
-        pictures.write(temporary, fit_report.plot(normal, report, strange))
+        pictures.write(temporary, fit_report.plot(normal, fit, strange))
     write_preview(config, dance, normal)
-    for line in fit_report.summary(normal, report, strange, target):
+    for line in fit_report.summary(normal, fit, strange, target):
         print(line)
     for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
         print(f"written: {path}")
+
+
+def check_hips(annotations: Annotations, advice: str) -> None:
+    """Raise InputError where the hips are hardly ever seen: nothing would tell where legs belong, and they would be
+    invented.
+
+    Hardly ever is in less than `SHOWN` of the frames with the person, the share from which on a joint counts as shown
+    by a video.
+
+    Args:
+        annotations: of one of the videos.
+        advice: what to do.
+    """
+    share = hips_seen(annotations)
+    if is_present(annotations).any() and share < SHOWN:
+        raise InputError(
+            f"{annotations.source} shows its person from the hips up: the hips are seen in {share:.0%} of the frames,"
+            f" so nothing tells where the legs are; {advice}, from head to feet"
+        )
 
 
 def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:

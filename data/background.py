@@ -257,26 +257,36 @@ def same_room(a: np.ndarray, b: np.ndarray) -> bool:
     return float(np.corrcoef(first[kept].mean(1), second[kept].mean(1))[0, 1]) > _LIKE
 
 
-def camera_motion(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> np.ndarray:
+def camera_motion(
+    frames: Sequence[np.ndarray], people: Sequence[np.ndarray], outlines: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
     """How far the room has moved in each frame against the first, in pixels: (S,); NaN where that cannot be told.
+
+    It is the median over what is seen of the room, so that a zoom counts too.
 
     Args:
         frames: S frames (H, W, 3) uint8.
         people: per frame (P, 18, 3) keypoints of those whose own motion does not count.
+        outlines: per frame (H, W) uint8, 255 = somebody else whose motion does not count; None: there is nobody else.
     """
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     size = grey[0].shape[::-1]
     masks = _crowd(people, size)
+    if outlines is not None:
+        reach = np.ones((2 * max(1, max(size) // 64) + 1,) * 2, np.uint8)  # corners at the rim go with the person
+        masks |= np.array([cv2.dilate(outline, reach) > _HARDLY for outline in outlines])
     corners = cv2.goodFeaturesToTrack(grey[0], 200, 0.02, 5, mask=(~masks[0]).astype(np.uint8))
     result = np.full(len(grey), np.nan)
     if corners is None:
         return result
     for i, (picture, mask) in enumerate(zip(grey, masks, strict=True)):
         moved, found, _ = cv2.calcOpticalFlowPyrLK(grey[0], picture, corners, None, winSize=(21, 21), maxLevel=4)
+        back, again, _ = cv2.calcOpticalFlowPyrLK(picture, grey[0], moved, None, winSize=(21, 21), maxLevel=4)
         x, y = np.clip(np.rint(moved[:, 0]), 0, np.array(size) - 1).astype(int).T
-        good = (found[:, 0] == 1) & ~mask[y, x]
+        returns = np.linalg.norm((back - corners)[:, 0], axis=-1) < 1  # what does not was found in the wrong place
+        good = (found[:, 0] == 1) & (again[:, 0] == 1) & returns & ~mask[y, x]
         if good.sum() >= 8:
-            result[i] = np.linalg.norm(np.median((moved - corners)[good, 0], 0))
+            result[i] = np.median(np.linalg.norm((moved - corners)[good, 0], axis=-1))
     return result
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from data import pictures, video
 from data.annotations import image_name, mask_name
+from data.frame_stats import FrameStats, picture_bounds
 from data.pose_files import Detection
 from pose_detector.look import EXTRA_NAMES, Looker
 from pose_detector.second_look import follow
@@ -64,7 +65,13 @@ def precomputed(poses: Sequence[Detection]) -> Detect:
 
 
 def find_people(
-    path: Path, size: tuple[int, int], detector: Detect, batch: int, images: Path | None, total: int
+    path: Path,
+    size: tuple[int, int],
+    detector: Detect,
+    batch: int,
+    images: Path | None,
+    total: int,
+    stats: FrameStats | None = None,
 ) -> tuple[list[Detection], list[float], dict[int, np.ndarray]]:
     """People in every frame of a video: decoding runs ahead of the detector, writing of pictures behind it.
 
@@ -75,6 +82,7 @@ def find_people(
         batch: frames handed to it at once.
         images: folder to write the frames to, or None.
         total: number of frames expected.
+        stats: takes up the measurements of every frame.
 
     Returns:
         detections and times in seconds, per frame; some `GLIMPSES` of the frames by their number.
@@ -88,6 +96,8 @@ def find_people(
             while part := list(islice(frames, batch)):
                 for index, time, frame in part:
                     times.append(time)
+                    if stats is not None:
+                        stats.add_frame(frame)
                     if index % max(1, total // GLIMPSES) == 0:
                         glimpses[index] = frame
                     if images is not None:
@@ -113,14 +123,28 @@ class CloseUp:
         keypoints: (N, 18, 3) float32 x, y in pixels of the working frame and confidence, 0 = missing.
         extra: (N, 10, 3) float32, the same of hands and feet, see `look.EXTRA_NAMES`.
         found: (N,) bool, the frames in which the person was found.
+        outlines: some of the outlines (H, W) uint8 at working size by frame number, 255 = the person.
+        outside: (P, N) share of the seen keypoints of each other person that lie outside the outline; 0
+            without one, as who is seen instead of the dancer may be the dancer.
     """
 
     keypoints: np.ndarray
     extra: np.ndarray
     found: np.ndarray
+    outlines: dict[int, np.ndarray]
+    outside: np.ndarray
 
 
-def look_closely(path: Path, size: tuple[int, int], first: np.ndarray, looker: Looker, masks: Path | None) -> CloseUp:
+def look_closely(
+    path: Path,
+    size: tuple[int, int],
+    first: np.ndarray,
+    looker: Looker,
+    masks: Path | None,
+    stats: FrameStats | None = None,
+    others: Sequence[np.ndarray] = (),
+    keep: Collection[int] = (),
+) -> CloseUp:
     """Look at one person again, in the video's own pixels.
 
     Args:
@@ -129,6 +153,9 @@ def look_closely(path: Path, size: tuple[int, int], first: np.ndarray, looker: L
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
         masks: folder to write the outlines to, (height, width) of the working frame, 255 = the person; or None.
+        stats: takes up the measurements of every outline; it has those of every frame, and tells where black bars are.
+        others: what the first look saw of other people (N, 18, 3).
+        keep: numbers of the frames whose outlines are wanted.
     """
     info = video.probe(path)
     shrink = min(1.0, LONGEST / max(info.width, info.height))
@@ -136,28 +163,52 @@ def look_closely(path: Path, size: tuple[int, int], first: np.ndarray, looker: L
     scale = np.divide(own, size)  # pixels of what is looked at per pixel of the working frame
     count = len(first)
     result = CloseUp(
-        np.zeros((count, 18, 3), np.float32), np.zeros((count, len(EXTRA_NAMES), 3), np.float32), np.zeros(count, bool)
+        np.zeros((count, 18, 3), np.float32),
+        np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
+        np.zeros(count, bool),
+        {},
+        np.zeros((len(others), count)),
     )
+    bounds = picture_bounds([] if stats is None else stats.bounds, size[::-1])
+    low, high = np.array(bounds[:2]) - 0.5, np.array(bounds[2:]) - 0.5
     with Writer(32) as writer, closing(video.read_frames(path, own)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = tqdm(pictures, total=count, unit="frame", desc="second look", mininterval=0.5)
-        for i, look in enumerate(follow(bar, to_scale(first, scale), looker)):
+        shown, looked_at = tee(bar)
+        for i, (frame, look) in enumerate(zip(shown, follow(looked_at, to_scale(first, scale), looker), strict=True)):
             if look is not None:
                 result.found[i] = True
                 for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):
-                    inside = ((points[:, :2] > -0.5) & (points[:, :2] < np.array(own) - 0.5)).all(axis=1)
+                    moved = to_scale(points, 1 / scale)
+                    inside = ((moved[:, :2] > low) & (moved[:, :2] < high)).all(axis=1)
                     known = inside & (points[:, 2] > 0)
-                    target[i, known] = to_scale(points[known], 1 / scale)
+                    target[i, known] = moved[known]
+            outline = np.zeros(size[::-1], np.uint8)
+            if look is not None:
+                picture = np.rint(255 * look.outline).astype(np.uint8)
+                matrix = look.crop.matrix(len(picture))
+                matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
+                matrix[:, 2] -= 0.5
+                outline = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
             if masks is not None:
-                outline = np.zeros(size[::-1], np.uint8)
-                if look is not None:
-                    picture = np.rint(255 * look.outline).astype(np.uint8)
-                    matrix = look.crop.matrix(len(picture))
-                    matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
-                    matrix[:, 2] -= 0.5
-                    outline = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
                 writer.write(masks / mask_name(i), outline)
+            if stats is not None:
+                stats.add_outline(frame, outline)
+            if i in keep:
+                result.outlines[i] = outline
+            for there, other in zip(result.outside, others, strict=True):
+                there[i] = _outside(other[i], outline)
     return result
+
+
+def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
+    """Share of the seen keypoints (18, 3) that lie outside an outline (H, W) uint8; 0 where there are none,
+    or no outline."""
+    seen = keypoints[keypoints[:, 2] > 0, :2]
+    if not len(seen) or not outline.any():
+        return 0.0
+    x, y = np.clip(np.rint(seen), 0, np.array(outline.shape[::-1]) - 1).astype(int).T
+    return float((outline[y, x] <= 127).mean())
 
 
 def to_scale(points: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -1,131 +1,321 @@
-"""What step 1 saw: the summary that it ends with, and a video to look at."""
+"""What step 1 saw: what is good and bad about a clip, in a few lines, and a video to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from data import skeleton
 from data.annotations import Annotations
-from pose_detector.cleaning import GAP, Report
+from data.frame_stats import CELLS, SIDES, FrameStats, cuts, longest_shot, picture_bounds
+from pose_detector.look import EXTRA_NAMES
 from pose_detector.tracking import Track
 
-_ADVICE = {
-    "head": "film from the front, with light on the face",
-    "shoulders": "keep the upper body in the picture",
-    "elbows": "wear clothes that differ from the background, and use more light",
-    "wrists": "use more light or a shorter exposure: fast hands blur",
-    "hips": "keep the whole body in the picture",
-    "knees": "keep the whole body in the picture, and nothing in front of the legs",
-    "ankles": "film the whole body, feet included",
+OFTEN = 0.05  # share of the frames from which on something is worth a word
+# Share of the frames from which on a joint counts as shown by a video, as in `normalize` (what tells the floor).
+SHOWN = 0.2
+_SELDOM = 0.3  # share of the frames in which a joint is not seen, from which on that is worth a word
+_SMALL = 80  # pixels of body, about 24 of torso, below which a hand has too few to be drawn
+_DARK = 50  # luma of 255 below which noise is as strong as what there is to see
+_SHIFT = 0.005  # of the picture's width: a camera that moves less stands still
+_OUTLINE = (0, 255, 0)
+_CALM = 0.5  # seconds: what is interrupted for less is told as one span
+
+_EXTRA = {name: 18 + i for i, name in enumerate(EXTRA_NAMES)}
+# For each keypoint, then each of `EXTRA_NAMES`, what is cut off where an outline ends near it at the picture's edge.
+_LIMBS = {
+    "head": skeleton.HEAD,
+    "hands": (3, 4, 6, 7, *(i for name, i in _EXTRA.items() if "finger" in name or "thumb" in name)),
+    "feet": (9, 10, 12, 13, *(i for name, i in _EXTRA.items() if "heel" in name or "toe" in name)),
 }
-_SMALL = 24  # pixels of torso, below which a hand has too few to be drawn
-_OFTEN = 0.05  # share of the frames from which on something is worth a word
+_BEYOND = {"left": "hands", "top": "head", "right": "hands", "bottom": "feet"}  # near the trunk the side tells
+_STEP_BACK = {
+    "feet": "step back until the floor in front of the feet is in the picture",
+    "hands": "step back, so that there is room for stretched arms on every side",
+    "head": "step back, or tilt the camera up",
+}
+# Joints, what is told instead where they are cut off, and what to do where they are seldom seen.
+_HIDDEN = {
+    "face": ((skeleton.NOSE,), "head", "turn to the camera more often, with light on the face"),
+    "elbows": (skeleton.GROUPS["elbows"], "hands", "turn to the camera more often, in clothes unlike the background"),
+    "wrists": (skeleton.GROUPS["wrists"], "hands", "use more light or a shorter exposure, as fast hands blur"),
+    "knees": (skeleton.GROUPS["knees"], "feet", "put nothing in front of the legs, and stand more than you sit"),
+    "ankles": (skeleton.GROUPS["ankles"], "feet", "put nothing in front of the feet, and stand more than you sit"),
+}
 
 
-def summary(annotations: Annotations, report: Report, unseen: np.ndarray | None, shift: float = 0.0) -> list[str]:
-    """What a user should know of the result, line by line, advice last.
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a clip.
+
+    Attributes:
+        text: what, how much of it, and when.
+        advice: what to do.
+        share: of the frames (or of the picture) that it spoils: what is larger is told first.
+        urgent: told before all that is not.
+    """
+
+    text: str
+    advice: str
+    share: float
+    urgent: bool = False
+
+
+def summary(
+    annotations: Annotations,
+    stats: FrameStats,
+    others: np.ndarray | None = None,
+    motion: dict[int, float] | None = None,
+    unseen: np.ndarray | None = None,
+) -> list[str]:
+    """What a user should know of a clip: a line with the share of good frames, then a line for each thing that is
+    wrong, the most important first.
 
     Args:
-        annotations: the result.
-        report: of the cleaning.
-        unseen: (H, W) where the plate is made up, or None without one.
-        shift: of the camera, in pixels.
+        annotations: the result of step 1.
+        stats: of every frame. Without outlines in it, keypoints alone tell what is cut off.
+        others: (N,) how many people beside the dancer there are in each frame; None: nobody.
+        motion: how far the camera is away from where it was, in pixels by number of a frame; NaN where unknown.
+        unseen: (H, W) bool, where the background is made up; None without one.
     """
     n = annotations.total_frames
-    confident = annotations.keypoints[..., 2] > 0
-    present = confident.any(axis=1)
-    seen = (confident & ~annotations.filled)[present].mean(axis=0)
-    people = "1 person" if report.people == 1 else f"{report.people} people"
-    lines = [
-        f"{n} frames, {people}; the dancer is in {present.sum()} of them ({present.mean():.0%})",
-        "seen, right and left: " + ", ".join(f"{name} {share}" for name, share in _shares(seen).items()),
-        f"keypoints filled in over time (gaps up to {GAP:g} s): {annotations.filled.sum()}, rejected as wrong:"
-        f" {report.outliers.sum()}, sides exchanged: {report.swaps.sum()}, still missing: {report.missing.sum()}"
-        f" of {18 * n}",
-    ]
-    if unseen is not None:
-        lines.append(f"background: {1 - unseen.mean():.1%} of it seen, the rest filled in")
-    return lines + [f"advice: {line}" for line in advice(annotations, report.people, seen, unseen, shift)]
-
-
-def _shares(seen: np.ndarray) -> dict[str, str]:
-    """Share of the frames that show a keypoint, in words: by name, right one first."""
-    names = {name.removeprefix("right ") + "s": name for name in skeleton.NAMES if name.startswith("right ")}
-    share = dict(zip(skeleton.NAMES, seen, strict=True))
-    single = {name: f"{share[name]:.0%}" for name in ("nose", "neck")}
-    return single | {
-        plural: f"{share[right]:.0%} {share[right.replace('right', 'left')]:.0%}" for plural, right in names.items()
-    }
-
-
-def advice(
-    annotations: Annotations, people: int, seen: np.ndarray, unseen: np.ndarray | None = None, shift: float = 0.0
-) -> list[str]:
-    """What to do better, a line each; nothing where all is well.
-
-    Args:
-        annotations: of the dancer.
-        people: how many there are in the video.
-        seen: (18,) share of the dancer's frames in which each keypoint is seen.
-        unseen, shift: as for `summary`.
-    """
-    keypoints, (width, height) = annotations.keypoints, annotations.frame_size
-    confident = keypoints[..., 2] > 0
-    present = confident.any(axis=1)
-    poses, shown = keypoints[present], confident[present]
-    size = np.nan_to_num(skeleton.body_size(poses))
-    lines = []
+    others = np.zeros(n, int) if others is None else others
+    present = is_present(annotations)
+    cut = cut_off(annotations, stats)
+    whole = present & ~np.any(list(cut.values()), axis=0)
+    people = int(others.max(initial=0)) + 1
+    first = f"{annotations.source}: {n} frames, {'1 person' if people == 1 else f'{people} people'}"
     if not present.all():
-        begin, end = _longest(~present)
-        times = annotations.times[[begin, end]]
-        if end - begin + 1 > GAP * annotations.fps:
-            lines.append(
-                f"the dancer is not seen in {(~present).sum()} frames, longest from {times[0]:.1f} to {times[1]:.1f} s;"
-                " cut the video to where they are"
-            )
-    x = np.where(shown, poses[..., 0], width / 2)
-    if np.mean((x < 0.01 * width).any(axis=1) | (x > 0.99 * width).any(axis=1)) > _OFTEN:
-        lines.append("the dancer leaves the picture at the side; film from further away, with room for the arms")
-    # A foot that would be below the picture, as far as the lowest that is seen of its leg tells.
-    cut = np.zeros(len(poses), bool)
+        first += f", the dancer in {_percent(present.mean())} of the frames"
+    first += f", the whole body clear of the edges in {_percent(whole.mean())}"
+    found = [
+        *_cuts(annotations, stats),
+        *_absence(annotations, present),
+        *_cut_off(annotations, present, cut),
+        *_light_and_size(annotations, stats, present),
+        *_camera(annotations, motion or {}),
+        *_hidden(annotations, present, cut),
+        *_company(annotations, others),
+    ]
+    if unseen is not None and unseen.mean() > 0.1:
+        advice = "film a second of the empty room, or step aside"
+        found.append(Finding(f"{_percent(unseen.mean())} of the background never seen", advice, unseen.mean()))
+    found.sort(key=lambda finding: (not finding.urgent, -finding.share))
+    return [first, *(f"- {finding.text}: {finding.advice}" for finding in found)]
+
+
+def is_present(annotations: Annotations) -> np.ndarray:
+    """(N,) bool, the frames in which the dancer is seen."""
+    return (annotations.keypoints[..., 2] > 0).any(axis=1)
+
+
+def hips_seen(annotations: Annotations) -> float:
+    """Share of the frames with the dancer in which a hip is seen, not filled in; 0 where nobody is seen."""
+    hips = [skeleton.RIGHT_HIP, skeleton.LEFT_HIP]
+    seen = (annotations.keypoints[:, hips, 2] > 0) & ~annotations.filled[:, hips]
+    present = is_present(annotations)
+    return float(seen.any(axis=1)[present].mean()) if present.any() else 0.0
+
+
+def cut_off(annotations: Annotations, stats: FrameStats) -> dict[str, np.ndarray]:
+    """For head, hands and feet the frames (N,) bool in which the picture's edge cuts them off.
+
+    Where the outline touches the edge, the nearest keypoint tells what it is that goes on beyond.
+    """
+    n = annotations.total_frames
+    cut = {name: np.zeros(n, bool) for name in _LIMBS}
+    if len(stats.contacts) != n:
+        return cut | _missing_below(annotations)
+    points = np.concatenate([annotations.keypoints, annotations.extra], axis=1)
+    part = np.full(points.shape[1], "", object)
+    for name, joints in _LIMBS.items():
+        part[list(joints)] = name
+    width, height = annotations.frame_size
+    left, top, right, bottom = picture_bounds(stats.bounds, (height, width))
+    along = (np.arange(CELLS) + 0.5) / CELLS
+    x, y = left + along * (right - left), top + along * (bottom - top)
+    for i, touched in enumerate(stats.contacts):
+        if not touched.any():
+            continue
+        seen = np.flatnonzero(points[i, :, 2] > 0)
+        for side, cells in zip(SIDES, touched, strict=True):
+            for begin, end in runs(cells):
+                middle = (begin + end) // 2
+                place = {
+                    "left": (left, y[middle]), "right": (right, y[middle]),
+                    "top": (x[middle], top), "bottom": (x[middle], bottom),
+                }[side]  # fmt: skip
+                nearest = ""
+                # Where the picture ends above the hips, hands may be nearer than what is cut off.
+                if len(seen) and (side != "bottom" or points[i, skeleton.RIGHT_HIP : skeleton.LEFT_ANKLE + 1, 2].any()):
+                    nearest = part[seen[np.linalg.norm(points[i, seen, :2] - place, axis=1).argmin()]]
+                cut[nearest or _BEYOND[side]][i] = True
+    return cut
+
+
+def _missing_below(annotations: Annotations) -> dict[str, np.ndarray]:
+    """Frames in which a foot would be below the picture, as far as the lowest joint that is seen of its leg tells."""
+    keypoints, height = annotations.keypoints, annotations.frame_size[1]
+    shown, size = keypoints[..., 2] > 0, np.nan_to_num(skeleton.body_size(keypoints))
+    cut = np.zeros(len(keypoints), bool)
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
         for above, length in ((knee, 0.8), (hip, 1.6)):  # torso lengths
-            unseen_below = shown[:, above] & ~shown[:, ankle]
-            cut |= unseen_below & (poses[:, above, 1] + length * size > height)
-    if len(cut) and cut.mean() > _OFTEN:
-        lines.append(f"the feet are cut off in {cut.sum()} frames; film the whole body, feet included")
-    if len(size) and 0 < np.median(size) < _SMALL:
-        lines.append(
-            f"the dancer is small (a torso of {np.median(size):.0f} pixels); film nearer, or raise --frame_area"
-            f" (now {width * height})"
+            cut |= shown[:, above] & ~shown[:, ankle] & (keypoints[:, above, 1] + length * size > height)
+    return {"feet": cut}
+
+
+def _cuts(annotations: Annotations, stats: FrameStats) -> Iterator[Finding]:
+    starts = cuts(stats.change, annotations.fps)
+    if len(starts):
+        begin, end = longest_shot(starts, annotations.total_frames)
+        moments = ", ".join(f"{annotations.times[i]:.1f}" for i in starts[:3]) + (", ..." if len(starts) > 3 else "")
+        span = _seconds(annotations, begin, end - 1)
+        name = "1 cut" if len(starts) == 1 else f"{len(starts)} cuts"
+        share = 1 - (end - begin) / annotations.total_frames
+        yield Finding(f"{name} (at {moments} s)", f"keep one shot, the longest is {span}", share, urgent=True)
+
+
+def _absence(annotations: Annotations, present: np.ndarray) -> Iterator[Finding]:
+    if (~present).mean() > OFTEN:
+        text = f"the dancer not seen in {_percent((~present).mean())} of the frames{_when(annotations, ~present)}"
+        yield Finding(text, "cut the video to where they are", float((~present).mean()))
+
+
+def _cut_off(annotations: Annotations, present: np.ndarray, cut: dict[str, np.ndarray]) -> Iterator[Finding]:
+    hips = hips_seen(annotations)
+    if hips < SHOWN:
+        text = f"the hips seen in only {_percent(hips)} of the frames, so step 2 refuses this video"
+        yield Finding(text, "film the whole body, from head to feet", 1 - hips, urgent=True)
+    for name, frames in cut.items():
+        share = float(frames[present].mean()) if present.any() else 0.0
+        if share > OFTEN and not (name == "feet" and hips < SHOWN):
+            text = f"{name} cut off or at the edge in {_percent(share)} of the frames{_when(annotations, frames)}"
+            yield Finding(text, _STEP_BACK[name], share)
+
+
+def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.ndarray) -> Iterator[Finding]:
+    brightness = np.asarray(stats.brightness)
+    outlined = len(stats.size) == annotations.total_frames
+    light, size = np.asarray(stats.light), np.asarray(stats.size)
+    if not outlined:
+        light, size = brightness, 3.3 * np.nan_to_num(skeleton.body_size(annotations.keypoints))
+    if len(light) == annotations.total_frames:
+        # A person in black is not in the dark, nor is one before a black wall.
+        dark = present & (light > 0) & (light < _DARK) if outlined else brightness < _DARK
+        if dark.mean() > OFTEN:
+            where = "the picture" if np.median(brightness[dark]) < _DARK else "the dancer, against a bright background,"
+            text = f"{where} too dark in {_percent(dark.mean())} of the frames{_when(annotations, dark)}"
+            yield Finding(text, "use more light, from the front", float(dark.mean()))
+    known = size > 0
+    if known.any():
+        # Who crouches is as tall as before.
+        tall = np.interp(np.arange(len(size)), np.flatnonzero(known), size[known])
+        tall = ndimage.percentile_filter(tall, 75, 2 * round(2 * annotations.fps) + 1, mode="nearest")
+        small = known & (tall < _SMALL)
+        if small.mean() > OFTEN:
+            width, height = annotations.frame_size
+            text = f"the dancer too small in {_percent(small.mean())} of the frames{_when(annotations, small)},"
+            text += f" {np.median(tall[small]):.0f} pixels tall of {height}"
+            advice = f"film nearer, or raise --frame_area (now {width * height})"
+            yield Finding(text, advice, float(small.mean()))
+
+
+def _camera(annotations: Annotations, motion: dict[int, float]) -> Iterator[Finding]:
+    known = {i: far for i, far in motion.items() if np.isfinite(far)}
+    width = annotations.frame_size[0]
+    moved = [i for i, far in known.items() if far > _SHIFT * width]
+    share = len(moved) / max(1, len(known))
+    if share > 0.1:  # one look of twenty may be mistaken
+        far = max(known.values()) / width
+        text = f"the camera moves ({_seconds(annotations, min(moved), max(moved))}), by up to {_percent(far)} of the"
+        yield Finding(f"{text} picture's width", "put it on a stand, or the room smears", share)
+
+
+def _hidden(annotations: Annotations, present: np.ndarray, cut: dict[str, np.ndarray]) -> Iterator[Finding]:
+    seen = (annotations.keypoints[..., 2] > 0) & ~annotations.filled
+    shares = {}
+    upper = hips_seen(annotations) < SHOWN
+    for name, (joints, part, _) in _HIDDEN.items():
+        if upper and part == "feet":
+            continue
+        frames = present & ~cut[part]  # what is cut off has been told
+        if frames.mean() > OFTEN:
+            shares[name] = 1 - float(seen[frames][:, list(joints)].mean())
+    seldom = sorted((name for name, share in shares.items() if share > _SELDOM), key=lambda name: -shares[name])
+    if seldom:
+        text = ", ".join(f"{name} in {_percent(shares[name])}" for name in seldom)
+        yield Finding(
+            f"hidden or blurred: {text} of the frames", _HIDDEN[seldom[0]][2], 0.5 * present.mean() * shares[seldom[0]]
         )
-    for name, joints in skeleton.GROUPS.items():
-        if seen[list(joints)].mean() < 0.7:
-            lines.append(f"{name} seldom seen; {_ADVICE[name]}")
-    if people > 1:
-        lines.append("if this is not the dancer you mean, name another with --person 0, 1, ... (--preview shows who)")
-    if shift > 0.005 * width:
-        lines.append(f"the camera moves (by {shift:.0f} pixels and more); put it on a stand, or the room smears")
-    if unseen is not None and unseen.mean() > 0.1:
-        lines.append("part of the room is never seen; a second of the empty room in the video would show it")
-    return lines
 
 
-def _longest(flags: np.ndarray) -> tuple[int, int]:
-    """First and last index of the longest run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    runs = edges.reshape(-1, 2)
-    begin, end = runs[np.argmax(runs[:, 1] - runs[:, 0])]
-    return int(begin), int(end) - 1
+def _company(annotations: Annotations, others: np.ndarray) -> Iterator[Finding]:
+    if (others > 0).mean() > OFTEN:
+        text = f"{others.max() + 1} people{_when(annotations, others > 0)}"
+        advice = "alone is best; --preview shows who was followed, --person 0, 1, ... names another"
+        yield Finding(text, advice, 0.5 * float((others > 0).mean()))
+
+
+def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames: int, fps: float) -> np.ndarray:
+    """(N,) how many people beside the dancer there are in each frame.
+
+    Args:
+        others: for each their keypoints (N, 18, 3).
+        outside: (P, N) share of each one's keypoints that do not lie on the dancer's outline: who mostly does is an
+            echo of the dancer. None: unknown.
+        frames: N.
+        fps: frames per second.
+    """
+    there = np.array([(keypoints[..., 2] > 0).any(axis=1) for keypoints in others], bool).reshape(-1, frames)
+    if outside is not None:
+        there &= outside > 0.5
+    calm = np.ones((1, max(1, round(_CALM * fps))), bool)
+    return ndimage.binary_opening(there, calm).sum(axis=0)  # nobody is there for a moment only
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, np.int8), [0]])))
+    return [(int(begin), int(end) - 1) for begin, end in edges.reshape(-1, 2)]
+
+
+def _when(annotations: Annotations, flags: np.ndarray) -> str:
+    """The longest span in which something is so, in brackets; nothing where it is so all the time."""
+    gaps = max(1, round(_CALM * annotations.fps))
+    padded = np.pad(flags, gaps, mode="constant")
+    joined = ndimage.binary_closing(padded, np.ones(gaps, bool))[gaps:-gaps]
+    spans = runs(joined)
+    if not spans or joined.mean() > 0.99:
+        return ""
+    longest = max(spans, key=lambda span: span[1] - span[0])
+    return f" ({'longest ' if len(spans) > 1 else ''}{_seconds(annotations, *longest)})"
+
+
+def _seconds(annotations: Annotations, begin: int, end: int) -> str:
+    return f"{annotations.times[begin]:.1f}-{annotations.times[end] + 1 / annotations.fps:.1f} s"
+
+
+def _percent(share: float) -> str:
+    """A share in words that does not round 'nearly' to 'all' or to 'none'."""
+    if 0.995 <= share < 1:
+        return "99%"
+    return "1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def preview(
-    frames: Iterable[np.ndarray], annotations: Annotations, tracks: Sequence[Track], chosen: int
+    frames: Iterable[np.ndarray],
+    annotations: Annotations,
+    tracks: Sequence[Track],
+    chosen: int,
+    outlines: Iterable[np.ndarray] | None = None,
 ) -> Iterator[np.ndarray]:
-    """The frames with everybody's skeleton, number (as for `--person`) and confidence on them.
+    """The frames with everybody's skeleton, number (as for `--person`) and confidence on them, and the chosen one's
+    outline.
 
     Of the chosen one it is what goes to the next step: a dot is the darker the less sure its keypoint, and red where it
     was filled in over time. The others are faint.
@@ -135,9 +325,14 @@ def preview(
         annotations: of the chosen person.
         tracks: everybody.
         chosen: number of the chosen one.
+        outlines: (H, W) uint8 of each frame, 255 = the person; None: none are drawn.
     """
-    for i, frame in enumerate(frames):
+    for i, (frame, outline) in enumerate(zip(frames, outlines if outlines is not None else repeat(None), strict=False)):
         canvas = frame.copy()
+        if outline is not None:
+            person = np.uint8(outline > 127)
+            rims, _ = cv2.findContours(person, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(canvas, rims, -1, _OUTLINE, max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
         for number, track in enumerate(tracks):
             if number != chosen and track.present[i]:
                 canvas = cv2.addWeighted(canvas, 0.5, skeleton.draw(canvas, track.keypoints[i], 0.05), 0.5, 0)

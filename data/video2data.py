@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from data import background, pictures, report, video
 from data.annotations import Annotations, fingerprint, image_name, mask_name
 from data.detecting import Detect, find_people, look_closely, precomputed, read_masks
 from data.files import atomic_path, replace_folder, staging
+from data.frame_stats import FrameStats, cuts, longest_shot
+from data.guesses import drop_guesses
 from data.pose_files import poses_fingerprint, read_poses, write_poses
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
@@ -120,7 +122,8 @@ def prepare(config: Config, networks: Networks) -> None:
         print(warning)
     with ExitStack() as stack:
         images = stack.enter_context(staging(config.images_dir)) if training else None
-        masks = stack.enter_context(staging(config.masks_dir)) if training else None
+        # Those of a dance are only for the preview.
+        masks = stack.enter_context(staging(config.masks_dir)) if training or config.preview else None
         poses = stack.enter_context(staging(config.poses_dir)) if config.save_poses else None
         if source.given:
             print(f"first look: poses from {source.given}")
@@ -128,21 +131,25 @@ def prepare(config: Config, networks: Networks) -> None:
         else:
             print(f"first look: {weights[0].name} ({weights[1]})")
             detector = networks.load_first(weights[0])
+        stats = FrameStats()
         detections, times, glimpses = find_people(
-            source.path, source.size, detector, config.pose_batch, images, expected
+            source.path, source.size, detector, config.pose_batch, images, expected, stats
         )
         _check_count(source, len(detections), len(times))
         fps = float(info.fps)
         tracks = track(detections, fps)
         chosen = choose(tracks, config.person)
         seen = tracks[chosen].keypoints
+        others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
         closer = None
         if second is not None:
             kind, file, reason = second
             print(f"second look: {kind}, {file.name} ({reason})")
             first = background.hold(seen, round(_HOLD * fps))
-            closer = look_closely(source.path, source.size, first, networks.load_second(kind, file), masks)
+            looker = networks.load_second(kind, file)
+            closer = look_closely(source.path, source.size, first, looker, masks, stats, others, glimpses)
             if _replaces(config, source):
+                drop_guesses(closer.keypoints, closer.extra, stats, source.size)
                 seen = closer.keypoints
         found = clean(seen, fps, people=len(tracks))
         annotations = Annotations(
@@ -161,17 +168,22 @@ def prepare(config: Config, networks: Networks) -> None:
         )
         annotations.check()
         if config.preview:
-            _write_preview(config, source, annotations, tracks, chosen)
+            outlines = None if closer is None else read_masks(masks, annotations.frame_numbers)
+            _write_preview(config, source, annotations, tracks, chosen, outlines)
         if poses is not None:
             write_poses(poses, source.path.stem, detections, source.size, info.stored)
             replace_folder(config.poses_dir, poses)
             print(f"written: {config.poses_dir}")
-        others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
         dancer = background.hold(annotations.keypoints, round(_HOLD * fps))
-        annotations.room, shift = look_around(glimpses, others, dancer)
+        # Between shots the camera has not moved.
+        begin, end = longest_shot(cuts(stats.change, fps), len(times))
+        glimpses = {i: frame for i, frame in glimpses.items() if begin <= i < end}
+        outlines = {} if closer is None else closer.outlines
+        annotations.room, motion = look_around(glimpses, others, dancer, outlines)
         unseen = _publish(config, source, images, masks, dancer, others) if training else None
         annotations.save(source.goal)
-    for line in report.summary(annotations, found.report, unseen, shift):
+    company = report.bystanders(others, None if closer is None else closer.outside, len(times), fps)
+    for line in report.summary(annotations, stats, company, motion, unseen):
         print(line)
     print(f"written: {source.goal}")
 
@@ -219,12 +231,17 @@ def _check_count(source: Source, detections: int, frames: int) -> None:
 
 
 def _write_preview(
-    config: Config, source: Source, annotations: Annotations, tracks: Sequence[Track], chosen: int
+    config: Config,
+    source: Source,
+    annotations: Annotations,
+    tracks: Sequence[Track],
+    chosen: int,
+    outlines: Iterable[np.ndarray] | None,
 ) -> None:
     frames = tqdm(
         video.read_frames(source.path, source.size), total=len(annotations.times), unit="frame", desc="preview"
     )
-    drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen)
+    drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen, outlines)
     video.write_video(config.preview_video, drawn, source.info.fps, annotations.times, audio_from=source.path)
     print(f"written: {config.preview_video}")
 
@@ -258,24 +275,30 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
 
 
 def look_around(
-    glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray
-) -> tuple[np.ndarray, float]:
+    glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray, outlines: dict[int, np.ndarray]
+) -> tuple[np.ndarray, dict[int, float]]:
     """The room without the people, and how far the camera moves.
 
     Args:
         glimpses: frames (H, W, 3) by their number.
         others: for each of the other people their keypoints (N, 18, 3) in every frame.
         dancer: (N, 18, 3), of every frame.
+        outlines: of the dancer (H, W) uint8, by number of the frame, where they are known.
 
     Returns:
-        the room's picture, see `background.room_picture`; pixels by which the camera is away from where it was at first
-        in a quarter of the frames.
+        the room's picture, see `background.room_picture`; by number of the frame how far the camera is away from where
+        it was in the first of them, in pixels, NaN where that cannot be told.
     """
     everybody = [np.concatenate([crowd(others, i), dancer[i : i + 1]]) for i in glimpses]
     frames = list(glimpses.values())
-    motion = background.camera_motion(frames, everybody)
-    shift = float(np.nan_to_num(np.nanquantile(motion, 0.75))) if np.isfinite(motion).any() else 0.0
-    return background.room_picture(frames, everybody), shift
+    known = [i for i in glimpses if i in outlines and outlines[i].any()]
+    if known:
+        people, masks = [crowd(others, i) for i in known], [outlines[i] for i in known]
+        motion = background.camera_motion([glimpses[i] for i in known], people, masks)
+    else:
+        known = list(glimpses)
+        motion = background.camera_motion(frames, everybody)
+    return background.room_picture(frames, everybody), dict(zip(known, motion.tolist(), strict=True))
 
 
 def _is_done(config: Config, source: Source) -> bool:

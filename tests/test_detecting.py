@@ -1,94 +1,83 @@
-"""The two looks at a video: sizes, outlines and what is written."""
+"""What step 1 measures while frames pass through its two looks, on a video file whose truth is known."""
 
+import cv2
 import numpy as np
 import pytest
 from clip_maker import write_clip
 from looks import StubLooker
+from maps import STANDING
 
-from data import pictures
-from data.annotations import image_name, mask_name
-from data.detecting import Writer, find_people, look_closely, precomputed, read_masks, to_scale
+from data.detecting import find_people, look_closely
+from data.frame_stats import BOTTOM, FrameStats, cuts, picture_bounds
 
-OWN, WORKING = (320, 192), (160, 96)
+SIZE, COUNT, TORSO = (256, 144), 16, 35
+BARS = (16, 0, 240, 128)  # what is not black: left, top, right, bottom
 
 
-@pytest.fixture
-def pose():
-    keypoints = np.zeros((18, 3), np.float32)
-    keypoints[[1, 2, 5, 8, 11, 4]] = [
-        (160, 40, 1),
-        (140, 44, 1),
-        (180, 44, 1),
-        (146, 120, 1),
-        (174, 120, 1),
-        (100, 90, 1),
-    ]
-    return keypoints
+def place(i):
+    """(18, 3) of somebody who walks to the right, and down beyond the picture from the frame 10 on."""
+    xy = STANDING * TORSO + (60 + 6 * i, 30 if i < 10 else 70)
+    return np.concatenate([xy, np.ones((18, 1))], axis=1).astype(np.float32)
 
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "clip.mp4", [np.full((OWN[1], OWN[0], 3), 90 + i, np.uint8) for i in range(6)], fps=20)
+    frames = []
+    for i in range(COUNT):
+        frame = np.full((SIZE[1], SIZE[0], 3), 90 if i < 6 else 150, np.uint8)
+        frame[40:80, 30:90] = 40 if i < 6 else 220
+        frame[20:100, 140:200] = 200 if i < 6 else 60  # another room from the frame 6 on
+        x, y = place(i)[1, :2].round().astype(int)
+        cv2.rectangle(frame, (int(x - 6), int(y - 6)), (int(x + 6), int(y + 6)), (250, 0, 0), -1)
+        frame[BARS[3] :], frame[:, : BARS[0]], frame[:, BARS[2] :] = 0, 0, 0
+        frames.append(frame)
+    return write_clip(tmp_path / "a.mp4", frames, options={"crf": "10"})
 
 
-def test_points_go_to_another_size_and_back():
-    points = np.array([[10.0, 20.0, 0.5], [0.0, 0.0, 0.0], [-0.5, -0.5, 1.0]])
-    twice = to_scale(points, np.array([2.0, 2.0]))
-    np.testing.assert_allclose(twice, [[20.5, 40.5, 0.5], [0, 0, 0], [-0.5, -0.5, 1.0]])
-    np.testing.assert_allclose(to_scale(twice, np.array([0.5, 0.5])), points)
+def find(frame):
+    """Somebody whose neck is the red square."""
+    y, x = np.nonzero((frame[..., 0] > 180) & (frame[..., 1] < 80))
+    pose = place(0).copy()
+    pose[:, :2] += (x.mean(), y.mean()) - place(0)[1, :2]
+    return pose
 
 
-def test_the_second_look_sees_the_videos_own_pixels(clip, pose, tmp_path):
-    shapes = set()
-
-    def find(frame):
-        shapes.add(frame.shape)
-        return pose
-
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
-    closer = look_closely(clip, WORKING, first, StubLooker(find), tmp_path)
-    assert shapes == {(OWN[1], OWN[0], 3)}, "not the working frames"
-    np.testing.assert_allclose(closer.keypoints, first, atol=1e-4)
-    assert closer.found.all() and np.allclose(closer.extra[:, 0, :2], first[:, 4, :2], atol=1e-4)
-    masks = list(read_masks(tmp_path, range(6)))
-    assert all(mask.shape == WORKING[::-1] for mask in masks)
-    ys, xs = np.nonzero(masks[3] > 127)
-    seen = first[3, first[3, :, 2] > 0, :2]
-    for found, wanted in ((xs, seen[:, 0]), (ys, seen[:, 1])):
-        assert abs(found.min() - wanted.min()) < 4 and abs(found.max() - wanted.max()) < 4
+def detector(batches):
+    for batch in batches:
+        yield [(np.zeros((0, 18, 2), np.float32), np.zeros((0, 18), np.float32))] * len(batch)
 
 
-def test_who_is_not_found_has_an_empty_outline(clip, pose, tmp_path):
-    looker = StubLooker(lambda frame: None if abs(int(frame[0, 0, 0]) - 93) < 2 else pose)
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
-    closer = look_closely(clip, WORKING, first, looker, tmp_path)
-    assert 0 < closer.found.sum() < 6
-    for found, keypoints, mask in zip(closer.found, closer.keypoints, read_masks(tmp_path, range(6)), strict=True):
-        assert found == bool(mask.any()) == bool((keypoints[:, 2] > 0).any())
+def test_both_looks_measure_every_frame(clip):
+    stats = FrameStats()
+    detections, times, _ = find_people(clip, SIZE, detector, 5, None, COUNT, stats)
+    assert len(detections) == len(times) == len(stats.brightness) == COUNT
+    assert picture_bounds(stats.bounds, SIZE[::-1]) == pytest.approx(BARS, abs=1)
+    assert cuts(stats.change, 25.0).tolist() == [6]
+
+    first = np.array([place(i) for i in range(COUNT)])
+    beside = first.copy()
+    beside[..., 0] += 80
+    close = look_closely(clip, SIZE, first, StubLooker(find), None, stats, [first, beside], [0, 12])
+    assert len(stats.size) == len(stats.light) == len(stats.contacts) == COUNT
+    touches = np.array(stats.contacts).any(axis=2)
+    assert touches[10:, BOTTOM].all() and not touches[:10].any()
+    assert np.median(stats.size[:10]) == pytest.approx(2.9 * TORSO, rel=0.1)
+    assert sorted(close.outlines) == [0, 12] and close.outlines[0].shape == SIZE[::-1]
+    x, y = place(12)[[8, 11], :2].mean(axis=0).round().astype(int)
+    assert close.outlines[12][y, x] == 255, "each outline is of its own frame"
+    assert (close.outside[0] < 0.5).all() and (close.outside[1] > 0.5).all()
+    assert close.keypoints[5, 10, 2] > 0 and (close.keypoints[10:, [10, 13], 2] == 0).all()
+    assert close.keypoints[..., 1].max() < BARS[3], "nothing is seen in a black bar"
 
 
-def test_guesses_outside_of_the_picture_are_dropped(clip, pose):
-    pose[10] = (160, 230, 0.4)  # an ankle below the picture
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
-    closer = look_closely(clip, WORKING, first, StubLooker(lambda _: pose), None)
-    assert (closer.keypoints[:, 10] == 0).all() and (closer.keypoints[:, 11, 2] > 0).all()
+def test_whoever_is_seen_instead_of_the_dancer_may_be_the_dancer(clip):
+    first = np.array([place(i) for i in range(COUNT)])
+    nobody = look_closely(clip, SIZE, first, StubLooker(lambda _: None), None, None, [first])
+    assert not nobody.found.any() and (nobody.outside == 0).all()
 
 
-def test_the_first_look_gives_every_frame_and_writes_it(clip, tmp_path):
-    poses = [(np.full((1, 18, 2), i, np.float32), np.ones((1, 18), np.float32)) for i in range(6)]
-    detections, times, glimpses = find_people(clip, WORKING, precomputed(poses), 4, tmp_path, 6)
-    assert [int(keypoints[0, 0, 0]) for keypoints, _ in detections] == list(range(6))
-    np.testing.assert_allclose(times, np.arange(6) / 20, atol=1e-3)
-    assert set(glimpses) == set(range(6)) and glimpses[0].shape == (96, 160, 3)
-    picture = pictures.read(tmp_path / image_name(5))
-    assert picture.shape == (96, 160, 3) and abs(picture.mean() - glimpses[5].mean()) < 1
-
-
-def test_a_full_disk_is_reported(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pictures, "write", full)
-    with pytest.raises(OSError, match="No space"), Writer(2) as writer:
-        for i in range(3):
-            writer.write(tmp_path / mask_name(i), np.zeros((4, 4), np.uint8))
+def test_without_measurements_nothing_changes(clip):
+    first = np.array([place(i) for i in range(COUNT)])
+    plain = look_closely(clip, SIZE, first, StubLooker(find), None)
+    assert plain.found.all() and not plain.outlines and plain.outside.shape == (0, COUNT)
+    assert plain.keypoints[12, 9, 2] > 0, "inside the frame"

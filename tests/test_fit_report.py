@@ -113,6 +113,25 @@ def test_nobody_to_normalise_is_one_clear_line(config, which):
     assert not config.norm_test_annotations.exists()
 
 
+@pytest.mark.parametrize("which", ["train_annotations", "test_annotations"])
+@pytest.mark.parametrize(("seen", "refused"), [(0.0, True), (0.15, True), (0.3, False)])
+def test_a_video_from_the_hips_up_is_refused(config, which, seen, refused):
+    """`seen`: share of the frames that show hips and legs."""
+    upper = Annotations.load(getattr(config, which))
+    upper.keypoints[round(seen * upper.total_frames) :, 8:14] = 0
+    upper.save(getattr(config, which))
+    if refused:
+        with pytest.raises(
+            InputError, match=f"from the hips up: .* {seen:.0%} of the frames.*from head to feet"
+        ) as error:
+            annot_normalize.main(config)
+        assert "\n" not in str(error.value) and upper.source in str(error.value)
+        assert not config.norm_test_annotations.exists() and not config.norm_preview.exists()
+    else:
+        annot_normalize.main(config)
+        assert config.norm_test_annotations.exists()
+
+
 def test_unknown_method_is_refused_by_name(capsys):
     with pytest.raises(SystemExit) as stop:
         parse("", ["--normalise", "best"])

@@ -126,7 +126,7 @@ def test_from_two_videos_to_the_result(config, weights, capsys):
     assert plate.shape == picture.shape
     assert not ((plate[..., 2] > 170) & (plate[..., 1] < 80)).any(), "the dancer is in the plate"
     out = capsys.readouterr().out
-    assert "1 person" in out and "ankles 100%" in out
+    assert "she.mp4: 30 frames, 1 person, the whole body" in out and "dance.mp4: 40 frames, 1 person" in out
 
     annot_normalize.main(config)
     normal = Annotations.load(config.norm_test_annotations)
