@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -174,8 +174,7 @@ def look_closely(
     with Writer(32) as writer, closing(video.read_frames(path, own)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = tqdm(pictures, total=count, unit="frame", desc="second look", mininterval=0.5)
-        shown, looked_at = tee(bar)
-        for i, (frame, look) in enumerate(zip(shown, follow(looked_at, to_scale(first, scale), looker), strict=True)):
+        for i, (frame, look) in enumerate(follow(bar, to_scale(first, scale), looker)):
             if look is not None:
                 result.found[i] = True
                 for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):

@@ -4,22 +4,25 @@ The first look (`detector`, `tracking`) tells where the person is; from then on 
 sees, and where it loses the person, or sees somebody else, the first look gives it anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
+import cv2
 import numpy as np
 
 from pose_detector.cleaning import person_size
 from pose_detector.crop import Crop
 from pose_detector.look import Look, Looker
 
+MOST_WAITING = 128 << 20  # bytes of compressed frames in which nobody was found yet
 TRIES = 4  # times that a crop is put right before it is believed
 PRESENT = 0.5  # presence below which the person is lost
 ELSEWHERE = 0.8  # body sizes between what both looks see, from which on they see two people
 STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.05, 0.08, 0.35  # shares of the side, and radians, that move no crop
 
 
-def follow(frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker) -> Iterator[Look | None]:
-    """Look at one person in every frame.
+def follow(frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker) -> Iterator[tuple[np.ndarray, Look | None]]:
+    """Look at one person in every frame: from where the first look sees them on, and from there back as well.
 
     Args:
         frames: N frames (H, W, 3) uint8 RGB.
@@ -27,26 +30,58 @@ def follow(frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker) -> I
         looker: The network.
 
     Yields:
-        What is seen in each frame; None where the person is not found.
+        Every frame, and what is seen in it; None where the person is not found. Frames wait until it is known, so they
+        come late and, those that waited, as compressed as JPEG makes them.
     """
-    crop = None
+    crop, waiting, kept = None, deque(), 0
     for frame, seen in zip(frames, first, strict=True):
-        given = looker.first_crop(seen)
-        look = None
-        if crop is not None:
-            look = looker.look(frame, crop)
-            if is_lost(look, seen):
-                look = None
-        if look is None and given is not None:
-            look = looker.look(frame, given)
-            for _ in range(TRIES):  # the first look's crop is a rough one
-                if look.presence < PRESENT or steady(look.crop, look.following) is look.crop:
-                    break
-                look = looker.look(frame, look.following)
-            if is_lost(look, seen):
-                look = None
+        look = None if crop is None else looker.look(frame, crop)
+        if look is None or is_lost(look, seen):
+            look = find(frame, seen, looker)
         crop = None if look is None else steady(look.crop, look.following)
-        yield look
+        if look is None:
+            waiting.append((cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], seen))
+            kept += len(waiting[-1][0])
+            while kept > MOST_WAITING:
+                oldest, _ = waiting.popleft()
+                kept -= len(oldest)
+                yield cv2.imdecode(oldest, cv2.IMREAD_COLOR), None
+            continue
+        yield from _backwards(waiting, crop, looker)
+        waiting.clear()
+        kept = 0
+        yield frame, look
+    for data, _ in waiting:
+        yield cv2.imdecode(data, cv2.IMREAD_COLOR), None
+
+
+def find(frame: np.ndarray, seen: np.ndarray, looker: Looker) -> Look | None:
+    """Look at the person whom the first look sees (18, 3) in a frame; None where it sees too little, or somebody else
+    than the second look does."""
+    crop = looker.first_crop(seen)
+    if crop is None:
+        return None
+    look = looker.look(frame, crop)
+    for _ in range(TRIES):  # the first look's crop is a rough one
+        if look.presence < PRESENT or steady(look.crop, look.following) is look.crop:
+            break
+        look = looker.look(frame, look.following)
+    return None if is_lost(look, seen) else look
+
+
+def _backwards(
+    waiting: Sequence[tuple[np.ndarray, np.ndarray]], crop: Crop, looker: Looker
+) -> Iterator[tuple[np.ndarray, Look | None]]:
+    """The frames that waited, in their order; from the last one back the person is followed until they are lost."""
+    looks: list[Look | None] = [None] * len(waiting)
+    for i in reversed(range(len(waiting))):
+        data, seen = waiting[i]
+        look = looker.look(cv2.imdecode(data, cv2.IMREAD_COLOR), crop)
+        if is_lost(look, seen):
+            break
+        looks[i], crop = look, steady(look.crop, look.following)
+    for (data, _), look in zip(waiting, looks, strict=True):
+        yield cv2.imdecode(data, cv2.IMREAD_COLOR), look
 
 
 def is_lost(look: Look, first: np.ndarray) -> bool:
