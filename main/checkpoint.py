@@ -113,11 +113,10 @@ def prune(directory: Path, keep: int) -> None:
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Put weights into a network. Raises InputError if they are of another shape."""
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise InputError(
-            f"{path} does not fit this network ({reason}); use the settings it was trained with"
-        ) from error
+    """Put weights into a network, all or none. Raises InputError if they are of another shape."""
+    there, here = ({key: tuple(value.shape) for key, value in of.items()} for of in (weights, module.state_dict()))
+    for key in sorted(there | here):
+        if there.get(key) != here.get(key):
+            reason = f"{key} is {there.get(key, 'missing')} there, {here.get(key, 'missing')} here"
+            raise InputError(f"{path} does not fit this network ({reason}); use the settings it was trained with")
+    module.load_state_dict(weights)

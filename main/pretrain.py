@@ -46,6 +46,7 @@ SIZES = ((512, 288), (288, 512), (384, 224), (224, 384), (320, 320))  # width, h
 CHECKED = 4  # people that are never trained on
 TOGETHER = 8  # people from whom batches are mixed
 STEPS = 250  # between two looks at the people that are never trained on
+EASY = 0.3  # share of the people that are painted from frames of the same moment, too
 REPEATS = 5  # crops of each pair before the next people come
 
 
@@ -249,11 +250,12 @@ def disturb_keypoints(poses: np.ndarray, sizes: np.ndarray, rng: np.random.Gener
 # ------------------------------------------------------------------------------------------------------------- training
 
 
-def pairs_of(clip: Clip, crop: int, augment: bool, seed: int) -> Pairs:
-    """The successive frames of a rendered clip, painted from its other moments."""
+def pairs_of(clip: Clip, crop: int, augment: bool, seed: int, apart: int = APART // 2) -> Pairs:
+    """The successive frames of a rendered clip, painted from frames at least `apart` away: from other moments, or, if
+    1, from the other frame of the same one too."""
     every = np.arange(len(clip.poses))
     side = (min(crop, clip.size[0]), min(crop, clip.size[1]))
-    return Pairs(clip, every, every, side, APART // 2, augment, seed)
+    return Pairs(clip, every, every, side, apart, augment, seed)
 
 
 def endless(paths: list[Path], cfg: Config) -> Iterator[Batch]:
@@ -264,14 +266,16 @@ def endless(paths: list[Path], cfg: Config) -> Iterator[Batch]:
         order = rng.permutation(len(paths))
         for start in range(0, len(order), TOGETHER):
             chosen = [paths[i] for i in order[start : start + TOGETHER]]
-            people = [pairs_of(read_person(path, rng), cfg.crop, True, int(rng.integers(1 << 31))) for path in chosen]
-            items = [
-                (p, i, epoch) for p, pairs in enumerate(people) for i in range(len(pairs)) for epoch in range(REPEATS)
-            ]
-            rng.shuffle(items)
+            people = []
+            for path in chosen:  # a training video of minutes shows most poses almost so once more: easy ones, too
+                apart = 1 if rng.random() < EASY else APART // 2
+                people.append(pairs_of(read_person(path, rng), cfg.crop, True, int(rng.integers(1 << 31)), apart))
+            items = [(p, i, k) for p, who in enumerate(people) for i in range(len(who)) for k in range(REPEATS)]
+            items = rng.permutation(items).tolist()
             for at in range(0, len(items) - cfg.batch_size + 1, cfg.batch_size):
                 batch = []
-                for p, i, people[p].epoch in items[at : at + cfg.batch_size].tolist():
+                for p, i, k in items[at : at + cfg.batch_size]:
+                    people[p].epoch = k
                     batch.append(people[p][i])
                 yield default_collate(batch)
         turn += 1
