@@ -8,7 +8,6 @@ import pytest
 import torch
 from person import painted, workspace
 
-from data.annotations import mask_name
 from main import checkpoint, pretrain, train
 from main.config import Config
 from main.pretrain import APART, MOMENTS
@@ -44,17 +43,6 @@ def weights(tmp_path, monkeypatch):
             value.data.normal_(0, 0.01)
     checkpoint.save_pretrained({"generator": trainer.generator, "discriminator": trainer.discriminator}, path)
     monkeypatch.setattr(checkpoint, "PRETRAINED", path)
-    return path
-
-
-def outlined(path):
-    """A workspace of a stick figure with outlines."""
-    workspace(path)
-    folder = path / "data" / "source" / "masks"
-    folder.mkdir(exist_ok=True)
-    frames, _, plate = painted()
-    for number, frame in enumerate(frames):
-        cv2.imwrite(str(folder / mask_name(number)), np.uint8(255 * (frame != plate).any(-1)))
     return path
 
 
@@ -156,7 +144,7 @@ def test_other_settings_start_from_scratch_or_are_refused(weights):
 
 
 def test_no_epochs_gives_a_checkpoint_of_the_pretrained_generator(weights, tmp_path, capsys):
-    config = Config(workspace=outlined(tmp_path), epochs=0, **SMALL)
+    config = Config(workspace=workspace(tmp_path), epochs=0, **SMALL)
     train.main(config)
     state = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
     given = checkpoint.load_pretrained(checkpoint.PRETRAINED)["generator"]
@@ -178,7 +166,7 @@ def test_training_stops_where_validation_no_longer_rises(weights, tmp_path, caps
         return {**scores, "ssim": next(marks)}, rows
 
     monkeypatch.setattr(train, "validate", falling)
-    config = Config(workspace=outlined(tmp_path), epochs=9, patience=2, validation_frames=2, **SMALL)
+    config = Config(workspace=workspace(tmp_path), epochs=9, patience=2, validation_frames=2, **SMALL)
     train.main(config)
     newest = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
     assert (newest["epoch"], newest["best_epoch"], newest["best"]) == (3, 1, 0.6)
