@@ -19,6 +19,7 @@ from pose_detector.errors import InputError
 ARCHITECTURE = ("quality", "channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
 FORMAT_VERSION = 1
 BEST = "checkpoint-best.pth"
+PRETRAINED = Path(__file__).resolve().parent / "weights" / "pretrained.pth"  # made by main/pretrain.py
 
 
 def make_generator(config: Config) -> Generator:
@@ -50,16 +51,42 @@ def load(path: Path) -> dict[str, Any]:
     return parse(path.read_bytes(), path)
 
 
-def parse(data: bytes, path: Path) -> dict[str, Any]:
-    """The content of a checkpoint file; raises InputError as :func:`load`."""
+def parse(data: bytes, path: Path, remedy: str = "choose another with --checkpoint, or train again") -> dict[str, Any]:
+    """The content of a checkpoint file; raises InputError as :func:`load`, which ends with the remedy."""
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling raises on foreign bytes is not bounded
-        raise InputError(
-            f"{path} is damaged or no checkpoint; choose another with --checkpoint, or train again"
-        ) from error
+        raise InputError(f"{path} is damaged or no checkpoint; {remedy}") from error
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION or "generator" not in state:
-        raise InputError(f"{path} is no checkpoint of this program's format {FORMAT_VERSION}; train again")
+        raise InputError(f"{path} is no checkpoint of this program's format {FORMAT_VERSION}; {remedy}")
+    return state
+
+
+def save_pretrained(networks: dict[str, torch.nn.Module], path: Path) -> None:
+    """Write the weights of networks in half precision, for :func:`load_pretrained`."""
+    halves = {
+        name: {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
+        for name, network in networks.items()
+    }
+    save(halves, path)
+
+
+def load_pretrained(path: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights of :func:`save_pretrained` by name of the network, "generator" at least.
+
+    Raises:
+        InputError: the file is missing, damaged, or something else.
+    """
+    remedy = "get it from the repository, make it with: python main/pretrain.py, or train with --start scratch"
+    if not path.is_file():
+        raise InputError(f"{path} is missing; {remedy}")
+    state = parse(path.read_bytes(), path, remedy)
+    del state["format_version"]
+    for weights in state.values():
+        if not isinstance(weights, dict) or not all(
+            isinstance(value, torch.Tensor) and value.isfinite().all() for value in weights.values()
+        ):
+            raise InputError(f"{path} holds something else than finite weights; {remedy}")
     return state
 
 
@@ -86,11 +113,10 @@ def prune(directory: Path, keep: int) -> None:
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Put weights into a network. Raises InputError if they are of another shape."""
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise InputError(
-            f"{path} does not fit this network ({reason}); use the settings it was trained with"
-        ) from error
+    """Put weights into a network, all or none. Raises InputError if they are of another shape."""
+    there, here = ({key: tuple(value.shape) for key, value in of.items()} for of in (weights, module.state_dict()))
+    for key in sorted(there | here):
+        if there.get(key) != here.get(key):
+            reason = f"{key} is {there.get(key, 'missing')} there, {here.get(key, 'missing')} here"
+            raise InputError(f"{path} does not fit this network ({reason}); use the settings it was trained with")
+    module.load_state_dict(weights)

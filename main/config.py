@@ -66,7 +66,9 @@ class Config:
     stay_in_range: bool = False  # bring poses unlike all of the training gently nearer to them
 
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
-    epochs: int = 40  # passes over the training frames
+    start: Literal["auto", "pretrained", "scratch"] = "auto"  # the generator that knows people (auto: where it fits)
+    epochs: int = 40  # passes over the training frames; 0: the pretrained generator as it is
+    patience: int = 3  # stop when validation has not risen for so many epochs; 0: never
     max_minutes: float = 0.0  # stop training, saved and usable, after so many minutes; 0: no limit
     continue_train: bool = False  # go on from the newest checkpoint in output/model_dump, if it is of this person
     keep_checkpoints: int = 5  # how many of the newest stay; the best one always does

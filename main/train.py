@@ -6,6 +6,7 @@ On several GPUs or machines: torchrun --nproc-per-node=N main/train.py
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -69,6 +70,7 @@ class Trainer:
     epoch_step: int = 0  # steps of the epoch that is under way
     began: float = field(default_factory=time.monotonic)
     best: float = -math.inf  # validation SSIM
+    best_epoch: int = 0  # when it was reached
     history: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -89,6 +91,7 @@ class Trainer:
             "epoch_step": self.epoch_step,
             "minutes": self.minutes,
             "best": self.best,
+            "best_epoch": self.best_epoch,
             "rng": torch.get_rng_state(),
             "config": self.config.as_dict(),
         }
@@ -102,6 +105,7 @@ class Trainer:
         self.step, self.epoch, self.epoch_step, self.best = (
             state[name] for name in ("step", "epoch", "epoch_step", "best")
         )
+        self.best_epoch = state.get("best_epoch", self.epoch)
         self.began = time.monotonic() - 60 * state["minutes"]
         torch.set_rng_state(state["rng"])
 
@@ -348,6 +352,34 @@ def build_trainer(cfg: Config, device: torch.device, group: Group = ALONE) -> Tr
     )
 
 
+def start_pretrained(trainer: Trainer) -> str | None:
+    """Begin with the networks that know people, as the setting `start` says; the discriminator begins from scratch
+    where its settings are not those of the file.
+
+    Returns:
+        why the generator begins from scratch; None: it does not.
+
+    Raises:
+        InputError: the file does not fit or is damaged, and the settings ask for it.
+    """
+    cfg, path = trainer.config, checkpoint.PRETRAINED
+    if cfg.start == "scratch":
+        if not cfg.epochs:
+            raise InputError("--epochs 0 trains nothing, and --start scratch knows nothing; leave one of them out")
+        return "as asked for"
+    try:
+        state = checkpoint.load_pretrained(path)
+        checkpoint.load_weights(trainer.generator, state["generator"], path)
+    except InputError as error:
+        if cfg.start == "pretrained" or not cfg.epochs:
+            raise
+        return str(error)
+    with contextlib.suppress(InputError, KeyError):
+        checkpoint.load_weights(trainer.discriminator, state["discriminator"], path)
+    trainer.averaged.load_state_dict(trainer.generator.state_dict())
+    return None
+
+
 def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
     with distributed.join(cfg.device, cfg.threads) as (group, device):
@@ -370,10 +402,22 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         state = None
     if state is not None:
         cfg = checkpoint.adopt(cfg, state)
-    elif latest:
+    trainer = build_trainer(cfg, device, group)
+    scratch = start_pretrained(trainer) if state is None else ""
+    if state is None and latest:
         print(f"the earlier run is kept in {set_aside(folder)}")
     folder.mkdir(parents=True, exist_ok=True)
+    if state is not None:
+        trainer.restore(state, latest or folder)
+    elif not cfg.epochs:
+        if group.first:
+            save(trainer, checkpoint.path_of(folder, 0), annotations.fingerprint)
+            say(folder, f"{checkpoint.path_of(folder, 0)}: pretrained, not trained; next: python main/test.py")
+        return
+    elif scratch and group.first:
+        say(folder, f"starting from scratch: {scratch}")
 
+    began = time.monotonic()
     clip = load_together(group, lambda: load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image))
     training, held_out = split(len(clip.poses))
     bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
@@ -386,10 +430,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         checks, np.linspace(0, len(checks) - 1, min(len(checks), cfg.validation_frames)).round().astype(int)
     )
     checks = DataLoader(checks, 1)
+    trainer.began += time.monotonic() - began  # to read is not to train
 
-    trainer = build_trainer(cfg, device, group)
-    if state is not None:
-        trainer.restore(state, latest or folder)
     steps_an_epoch = len(pairs) // (batch_size(pairs, cfg, group) * group.size)
     limit = f", at most {cfg.max_minutes:g} minutes" if cfg.max_minutes else ""
     if group.first:
@@ -414,9 +456,11 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         disable=not group.first,
     )
     finished = not group.any(time.monotonic() > deadline, device)
+    if group.first and scratch is None:
+        finish_epoch(trainer, folder, annotations.fingerprint, checks, finished)  # what it is worth untrained
     try:
         with bar:
-            while finished and trainer.epoch < cfg.epochs:
+            while finished and trainer.epoch < cfg.epochs and not group.any(group.first and is_done(trainer), device):
                 with closing(batches_of(pairs, trainer)) as batches:
                     finished = train_one_epoch(trainer, batches, bar, steps_an_epoch, deadline)
                 if finished:
@@ -431,7 +475,14 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
             say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
         raise
     if group.first:
+        if is_done(trainer):
+            say(folder, f"validation has not risen for {cfg.patience} epochs: enough (--patience 0 goes on regardless)")
         say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+
+
+def is_done(trainer: Trainer) -> bool:
+    """Whether validation has not risen for as many epochs as the settings say."""
+    return 0 < trainer.config.patience <= trainer.epoch - trainer.best_epoch
 
 
 def load_together(group: Group, load: Callable[[], Clip]) -> Clip:
@@ -463,7 +514,8 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
     scores, rows = validate(trainer, checks)
     epoch = trainer.epoch if whole else trainer.epoch + 1
     better = scores["ssim"] > trainer.best
-    trainer.best = max(trainer.best, scores["ssim"])
+    if scores["ssim"] > trainer.best:
+        trainer.best, trainer.best_epoch = scores["ssim"], epoch
     with atomic_path(folder / "samples" / f"epoch-{epoch:04d}.jpg") as temporary:
         pictures.write(temporary, np.vstack(rows))
     # The epoch's own checkpoint comes last: with it the epoch counts as done, and what is not there then never comes.
