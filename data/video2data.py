@@ -21,6 +21,7 @@ from main.config import Config, run_step
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
 from pose_detector.look import Looker
+from pose_detector.second_look import join
 from pose_detector.tracking import Track, choose, track
 
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
@@ -149,6 +150,7 @@ def prepare(config: Config, networks: Networks) -> None:
             looker = networks.load_second(kind, file)
             closer = look_closely(source.path, source.size, first, looker, masks, stats, others, glimpses)
             if _replaces(config, source):
+                closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
                 drop_guesses(closer.keypoints, closer.extra, stats, source.size)
                 seen = closer.keypoints
         found = clean(seen, fps, people=len(tracks))

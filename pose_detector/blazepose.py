@@ -21,6 +21,8 @@ NOSE, EYES, EARS = 0, (5, 2), (8, 7)
 class BlazePose:
     """Looks at one person at a time; see `look.Looker`."""
 
+    first_look_trust = 0.0
+
     def __init__(self, model: Path, threads: int = 1) -> None:
         """
         Args:

@@ -36,7 +36,13 @@ class Look:
 
 
 class Looker(Protocol):
-    """A network for one person."""
+    """A network for one person.
+
+    Attributes:
+        first_look_trust: What a keypoint of the first look is worth beside one of this network: factor on its confidence.
+    """
+
+    first_look_trust: float
 
     def first_crop(self, keypoints: np.ndarray) -> Crop | None:
         """Where to look, from keypoints (K, 3) that another network saw; None where they do not tell."""

@@ -12,6 +12,8 @@ SIZE = 64
 class StubLooker:
     """Sees whoever `find` tells of, keypoints (18, 3) in pixels of the frame or None, as a thick skeleton's hull."""
 
+    first_look_trust = 0.0
+
     def __init__(self, find):
         self.find, self.crops = find, []
 

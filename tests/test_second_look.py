@@ -6,7 +6,7 @@ from looks import StubLooker
 from stick_figure import Camera, figure, keypoints, stroll
 
 from pose_detector.crop import Crop
-from pose_detector.second_look import STEADY_SHIFT, follow, steady
+from pose_detector.second_look import STEADY_SHIFT, follow, join, steady
 
 SIZE = (320, 240)
 
@@ -131,3 +131,15 @@ def test_small_changes_do_not_move_the_crop(change, moves):
     now = Crop(100, 100, 200, 0.0)
     wanted = Crop(**{"x": 100, "y": 100, "side": 200, "angle": 0.0, **change})
     assert steady(now, wanted) is (wanted if moves else now)
+
+
+def test_the_surer_look_tells_each_keypoint():
+    first, second = people(4), people(4, seed=3)
+    first[..., 2], second[..., 2] = 0.8, 0.5
+    second[0, 4, 2] = 0.6
+    second[1] = 0
+    joined = join(second, first, 0.7)  # 0.56 against 0.5 and 0.6
+    np.testing.assert_array_equal(joined[0, 4], second[0, 4])
+    np.testing.assert_array_equal(joined[0, 5], first[0, 5])
+    np.testing.assert_array_equal(joined[1], first[1])
+    np.testing.assert_array_equal(join(second, first, 0.0), second)
