@@ -39,7 +39,7 @@ class Looker(Protocol):
     """A network for one person.
 
     Attributes:
-        first_look_trust: What a keypoint of the first look is worth beside one of this network: factor on its confidence.
+        first_look_trust: Factor on the confidences of the first look's keypoints, to compare them with this network's.
     """
 
     first_look_trust: float
