@@ -103,7 +103,8 @@ def draw_panel(name: str, runs: dict[str, list[dict[str, float]]], last: float) 
     width, height = PANEL
     panel = np.full((height, width, 3), 255, np.uint8)
     values = [row["ssim"] for rows in runs.values() for row in rows]
-    low, high = np.floor(min(values) * 50) / 50, np.ceil(max(values) * 50) / 50  # to the next 0.02
+    low, high = np.floor(min(values) * 200) / 200, np.ceil(max(values) * 200) / 200  # to the next 0.005
+    tick = next((t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10) if last / t <= 8), 20)  # minutes
 
     def place(minute: float, ssim: float) -> tuple[int, int]:
         x = LEFT + (width - LEFT - RIGHT) * minute / last
@@ -113,21 +114,21 @@ def draw_panel(name: str, runs: dict[str, list[dict[str, float]]], last: float) 
     def write(text: str, where: tuple[int, int], colour: tuple[int, int, int] = (0, 0, 0)) -> None:
         cv2.putText(panel, text, where, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
 
-    for ssim in np.linspace(low, high, round((high - low) / 0.02) + 1):
+    for ssim in np.linspace(low, high, round((high - low) / 0.005) + 1):
         cv2.line(panel, place(0, ssim), place(last, ssim), (225, 225, 225), 1)
-        write(f"{ssim:.2f}", (14, place(0, ssim)[1] + 4))
-    for minute in range(int(last) + 1):
+        write(f"{ssim:.3f}", (10, place(0, ssim)[1] + 4))
+    for minute in np.arange(0, last, tick):
         cv2.line(panel, place(minute, low), (place(minute, low)[0], place(minute, low)[1] + 4), (0, 0, 0), 1)
-        write(f"{minute}", (place(minute, low)[0] - 4, height - BOTTOM + 18))
+        write(f"{minute:.3g}", (place(minute, low)[0] - 4, height - BOTTOM + 18))
     cv2.line(panel, place(0, low), place(last, low), (0, 0, 0), 1)
     write("minutes of one core", (width // 2 - 50, height - 6))
-    write(f"{name}: validation SSIM", (LEFT, 20))
+    write(f"{name}: SSIM", (LEFT, 20))
     for k, (start, rows) in enumerate(runs.items()):
         points = np.array([place(row["minutes"], row["ssim"]) for row in rows])
         cv2.polylines(panel, [points], False, STARTS[start], 2, cv2.LINE_AA)
         for point in points:
             cv2.circle(panel, point.tolist(), 3, STARTS[start], -1, cv2.LINE_AA)
-        write(start, (width - RIGHT - 90, height - BOTTOM - 12 - 18 * k), STARTS[start])
+        write(start, (width - RIGHT - 80 - 70 * k, 20), STARTS[start])
     return panel
 
 
