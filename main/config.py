@@ -69,7 +69,7 @@ class Config:
     start: Literal["auto", "pretrained", "scratch"] = "auto"  # the generator that knows people (auto: where it fits)
     epochs: int = 40  # passes over the training frames; 0: the pretrained generator as it is
     patience: int = 3  # stop when validation has not risen for so many epochs; 0: never
-    max_minutes: float = 0.0  # stop training, saved and usable, after so many minutes; 0: no limit
+    max_minutes: float = 10.0  # stop training, saved and usable, after so many minutes; 0: no limit
     continue_train: bool = False  # go on from the newest checkpoint in output/model_dump, if it is of this person
     keep_checkpoints: int = 5  # how many of the newest stay; the best one always does
     batch_size: int = 4  # pairs of successive frames in a step, of each process

@@ -419,17 +419,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
 
     began = time.monotonic()
     clip = load_together(group, lambda: load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image))
-    training, held_out = split(len(clip.poses))
-    bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
-    apart = max(1, round(cfg.apart * annotations.fps))
-    whole = window.window_size(clip.poses, clip.size)
-    crop = tuple(min(cfg.crop * cfg.enlarged, side) for side in whole)
-    pairs = Pairs(clip, training, bank, crop, apart, augment=True, seed=cfg.seed)
-    checks = Pairs(clip, held_out, bank, whole, apart, augment=False, seed=cfg.seed)
-    checks = Subset(
-        checks, np.linspace(0, len(checks) - 1, min(len(checks), cfg.validation_frames)).round().astype(int)
-    )
-    checks = DataLoader(checks, 1)
+    pairs, checks = make_data(clip, annotations.fps, cfg)
+    held_out = checks.dataset.dataset
     trainer.began += time.monotonic() - began  # to read is not to train
 
     steps_an_epoch = len(pairs) // (batch_size(pairs, cfg, group) * group.size)
@@ -437,11 +428,11 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     if group.first:
         say(
             folder,
-            f"{annotations.source}: {len(training)} frames to train on, {len(checks)} of {len(held_out)} held out",
+            f"{annotations.source}: {len(pairs)} frames to train on, {len(checks)} of {len(held_out)} held out",
         )
         say(
             folder,
-            f"window {whole[0]}x{whole[1]}, crops {crop[0]}x{crop[1]} pixels, {device}, "
+            f"window {held_out.size[0]}x{held_out.size[1]}, crops {pairs.size[0]}x{pairs.size[1]} pixels, {device}, "
             f"{str(trainer.dtype).removeprefix('torch.')}, {group.size} process(es)",
         )
         say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
@@ -478,6 +469,19 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         if is_done(trainer):
             say(folder, f"validation has not risen for {cfg.patience} epochs: enough (--patience 0 goes on regardless)")
         say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+
+
+def make_data(clip: Clip, fps: float, cfg: Config) -> tuple[Pairs, DataLoader]:
+    """What is trained on, and the held-out frames that each epoch is judged by, one a batch."""
+    training, held_out = split(len(clip.poses))
+    bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
+    apart = max(1, round(cfg.apart * fps))
+    whole = window.window_size(clip.poses, clip.size)
+    crop = tuple(min(cfg.crop * cfg.enlarged, side) for side in whole)
+    pairs = Pairs(clip, training, bank, crop, apart, augment=True, seed=cfg.seed)
+    checks = Pairs(clip, held_out, bank, whole, apart, augment=False, seed=cfg.seed)
+    some = np.linspace(0, len(checks) - 1, min(len(checks), cfg.validation_frames)).round().astype(int)
+    return pairs, DataLoader(Subset(checks, some), 1)
 
 
 def is_done(trainer: Trainer) -> bool:

@@ -35,6 +35,7 @@ def small(path: Path, **settings) -> Config:
     config = Config(
         workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
         validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
+        patience=0, max_minutes=0.0,
     )  # fmt: skip
     return replace(config, **settings)
 
