@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-SAMPLE = ("--max_minutes", "2")
+SAMPLE = ("--second_look", "bundled", "--max_minutes", "2")  # nothing is fetched for it
 STEPS = (
     ("step 1 of 5: the person's video to frames and poses", "data/video2data.py", "--mode", "train"),
     ("step 1 of 5: the dance to poses", "data/video2data.py", "--mode", "test"),
@@ -41,10 +41,7 @@ def main(words: list[str]) -> int:
         return install(test=words[1:] == ["test"])
     if not words:
         folder = ROOT / "data" / "sample"
-        # Nothing is downloaded for it: the second look's bundled network, or where there is none a surer first look.
-        bundled = (ROOT / "pose_detector" / "weights" / "person.pth").is_file()
-        look = ["--second_look", "bundled"] if bundled else ["--offline", "--pose_flip"]
-        videos, settings = [folder / "train.mp4", folder / "test.mp4"], [*SAMPLE, *look]
+        videos, settings = [folder / "train.mp4", folder / "test.mp4"], list(SAMPLE)
         print(
             "sample pair: install (2-5 minutes, once), read both videos (2 minutes), train (2), render (2) on two cores"
         )

@@ -38,7 +38,7 @@ def measure(command: list[str]) -> tuple[float, float]:
 def main() -> None:
     settings = sys.argv[1:]
     if "--train_video" not in settings:
-        settings = [*SAMPLE, "--pose_flip", "--epochs", "5", "--max_minutes", "7", *settings]
+        settings = [*SAMPLE, "--second_look", "bundled", "--max_minutes", "2", *settings]
     if "--workspace" not in settings:
         settings += ["--workspace", tempfile.mkdtemp()]
     rows = [(name, *measure([sys.executable, str(ROOT / step[0]), *step[1:], *settings])) for name, *step in STEPS]

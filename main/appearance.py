@@ -283,8 +283,8 @@ def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
     seen = poses[..., 2] > 0
     if part.name == "head":
         return seen[:, 1] & seen[:, list(HEAD)].any(1)
-    needed = (1, 2, 5) if part.layer == 0 else {j for _, *ends in part.bones for j in ends}
-    return seen[:, list(needed)].all(1)
+    bones = np.stack([seen[:, ends].all(1) for _, *ends in part.bones], 1)
+    return bones.all(1) if part.layer else bones.any(1)
 
 
 def mean_position(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:

@@ -156,9 +156,10 @@ def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray,
 
 
 def _direction(bone: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unit vector (2,) along a bone, and its length; down where it has none."""
     step = bone[1] - bone[0]
-    length = max(float(np.hypot(*step)), 1.0)
-    return step / length, length
+    length = float(np.hypot(*step))
+    return (step / length, length) if length > 1e-6 else (np.array([0.0, 1.0]), 1e-6)
 
 
 def hold(points: np.ndarray, bones: np.ndarray, girth: np.ndarray) -> np.ndarray:
