@@ -20,6 +20,9 @@ POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NA
 SIZE = 256  # side of the crops that it is given, pixels
 REACH = 2  # cells around the highest one that a point is the mean of
 SURE = 0.2  # probability below which a point is taken to be missing
+# Mean confidence of the eight surest points from which on somebody is there: in real clips all people lie above it, and
+# 99 of 100 pieces of their rooms below.
+SOMEBODY = 0.3
 LEAN = 0.9  # radians from which on somebody is turned upright
 
 
@@ -195,7 +198,7 @@ class Bundled:
         points = np.column_stack([crop.to_frame(found[:, :2], SIZE), found[:, 2]]).astype(np.float32)
         keypoints = np.insert(points[:17], 1, points[[1, 4]].mean(axis=0), axis=0)  # the neck
         keypoints[1, 2] = points[[1, 4], 2].min()
-        presence = float(np.sort(found[:17, 2])[-8:].mean())
+        presence = min(1.0, float(np.sort(found[:17, 2])[-8:].mean()) / (2 * SOMEBODY))
         for part in (keypoints, points):
             part[part[:, 2] < SURE, 2] = 0
         return Look(keypoints, points[17:], outline, presence, crop, self._following(keypoints, outline, crop))
