@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ SURE = 0.2  # probability below which a point is taken to be missing
 # Mean confidence of the eight surest points from which on somebody is there: in real clips all people lie above it, and
 # 99 of 100 pieces of their rooms below.
 SOMEBODY = 0.3
+SHRINK = 0.9  # the most that a crop shrinks from one frame to the next
 LEAN = 0.9  # radians from which on somebody is turned upright
 
 
@@ -205,7 +207,7 @@ class Bundled:
 
     def _following(self, keypoints: np.ndarray, outline: np.ndarray, crop: Crop) -> Crop:
         seen = keypoints[keypoints[:, 2] > 0.3, :2]
-        if len(seen) < 3:
+        if len(seen) < 6:  # too few to tell how large the person is
             return crop
         y, x = np.nonzero(outline > 0.5)
         scale = SIZE / len(outline)
@@ -219,7 +221,9 @@ class Bundled:
                 np.minimum(low, near.min(axis=0, initial=np.inf)),
                 np.maximum(high, near.max(axis=0, initial=-np.inf)),
             )
-        return self._crop(low, high, keypoints, crop.angle, 1.25)
+        wanted = self._crop(low, high, keypoints, crop.angle, 1.25)
+        # Nobody shrinks that fast: a crop that follows a few sure points alone would close in on them.
+        return replace(wanted, side=max(wanted.side, SHRINK * crop.side))
 
     @staticmethod
     def _crop(low: np.ndarray, high: np.ndarray, keypoints: np.ndarray, angle: float, margin: float) -> Crop:
