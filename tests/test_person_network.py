@@ -103,7 +103,7 @@ def test_the_crop_does_not_close_in_on_a_few_sure_points(monkeypatch):
     points = np.full((POINTS, 2), 128.0) + np.random.default_rng(0).uniform(-8, 8, (POINTS, 2))
     network, crop = PersonNetwork(**SMALL), Crop(200, 150, 300)
     looker = Bundled(network)
-    for sure, side in ((17, 270.0), (5, 300.0)):  # a face of many points, and too few to tell a size
+    for sure, side in ((17, 270.0), (4, 300.0)):  # a face of many points, and too few to tell a size
         unseen = range(sure, POINTS)
         monkeypatch.setattr(network, "forward", lambda _, unseen=unseen: answer(points, side=64, absent=unseen))
         assert np.isclose(looker.look(np.zeros((300, 400, 3), np.uint8), crop).following.side, side)
