@@ -1,5 +1,7 @@
 """Training of the person network: labels of several sources, examples, and that it learns."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -188,3 +190,12 @@ def test_training_writes_a_network_and_goes_on(tmp_path, monkeypatch, capsys):
     settings.minutes = state["seconds"] / 60 + 0.02
     train(settings, [people])
     assert torch.load(tmp_path / "checkpoint.pth", weights_only=True)["state"]["seen"] > state["seen"]
+
+    # Another run may begin with what this one has learnt.
+    known = torch.load(tmp_path / "person.pth", weights_only=True)["state_dict"]["stem.0.weight"].float()
+    other = tmp_path / "other"
+    other.mkdir()
+    settings = replace(settings, cache=other, start=tmp_path / "person.pth", minutes=1e-4, learning_rate=0.0)
+    train(settings, [people])
+    begun = torch.load(other / "checkpoint.pth", weights_only=True)["network"]["stem.0.weight"]
+    torch.testing.assert_close(begun, known)

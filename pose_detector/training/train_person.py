@@ -57,6 +57,8 @@ class Settings:
     """How often a photo is of each of them; empty: equally often."""
     rendered: Path | None = None
     """Folder of rendered figures; looked into again and again, so that rendering may go on meanwhile."""
+    start: Path | None = None
+    """Weights to begin with, where there is no checkpoint; None: random ones."""
     minutes: float = 100.0
     """Time to train for; the learning rate follows it."""
     sizes: tuple[int, ...] = (192, 256)
@@ -147,7 +149,10 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
     rank, several = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)) > 1
     if several:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    network = PersonNetwork().to(device, memory_format=torch.channels_last)
+    network = PersonNetwork()
+    if settings.start:
+        network.load_state_dict(torch.load(settings.start, map_location="cpu", weights_only=True)["state_dict"])
+    network = network.to(device, torch.float32, memory_format=torch.channels_last)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
     state = {"seconds": 0.0, "step": 0, "seen": 0, "best": 0.0}
