@@ -14,8 +14,8 @@ _BAR = 32  # luma that a black bar never has, compression included
 _MARGIN = 0.005  # of the picture's side: an outline so near to the edge touches it
 _SMALL = 64  # pixels of the longer side in which frames are compared
 _BLOCK, _REACH = 8, 6  # side of a block, and how far it may move from frame to frame, in those pixels
-# Change from which on a frame may begin a new shot: between frames of different clips its first percentile is 0.53, between
-# successive frames of nine clips, some of them filmed by hand, it is at most 0.34.
+# Change from which on a frame may begin a new shot: between frames of different clips its first percentile is 0.53,
+# between successive frames of nine clips, some of them filmed by hand, it is at most 0.34.
 _NEW = 0.45
 _FLOOR = 10.0  # differences of luma that mean nothing
 
