@@ -32,12 +32,12 @@ from tqdm import tqdm
 
 from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
-from data.skeleton import GROUPS, bounding_box
 from data.video import probe, read_frames, resize, write_video
 from main.config import Config
 from main.metrics import compare, found, iou
 from output.img2video import read_picture, rendered_frames
 from pose_detector.errors import InputError
+from pose_detector.skeleton import GROUPS, bounding_box
 
 TRAIN_SHARE = 4 / 5
 STEPS = (

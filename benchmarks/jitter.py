@@ -27,10 +27,10 @@ from data.sample.motion import FPS
 from data.sample.render_sample import Clip, clips
 from data.sample.renderer import project, render_layer, visibility
 from data.sample.room import render_frame
-from data.skeleton import LEFT_WRIST, NAMES, RIGHT_WRIST, torso_length
 from data.video import write_video
 from main.config import Config
 from pose_detector.errors import InputError
+from pose_detector.skeleton import LEFT_WRIST, NAMES, RIGHT_WRIST, torso_length
 
 FASTEST = 0.25  # share of the moments
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from scipy.ndimage import median_filter
 
-from data.skeleton import torso_length
 from pose_detector.blazepose import HIPS, REACH, SIZE, BlazePose, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
+from pose_detector.skeleton import torso_length
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("POSE_TRANSFER_SHARED", ROOT.parent / "shared"))

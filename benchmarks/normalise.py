@@ -35,10 +35,10 @@ from data.sample import motion
 from data.sample.figure import keypoints_3d
 from data.sample.pose import Body, Stance, euler, rest_joints, solve
 from data.sample.renderer import Camera
-from data.skeleton import ANKLES, HEAD, LIMBS, NOSE, VISIBLE_LIMBS
 from data.video import working_size
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
+from pose_detector.skeleton import ANKLES, HEAD, LIMBS, NOSE, VISIBLE_LIMBS
 from pose_detector.tracking import track
 
 KINDS = ("still", "sideways", "towards", "jumps", "squats", "floor", "turn", "oneself")

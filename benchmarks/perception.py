@@ -31,13 +31,13 @@ from tqdm import tqdm
 
 from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
-from data.skeleton import ANKLES, GROUPS
 from data.video import probe, read_frames
 from main.config import Config
 from main.metrics import found, iou
 from pose_detector.blazepose import SIZE, face_away, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
+from pose_detector.skeleton import ANKLES, GROUPS
 
 MOVENET = SHARED / "tools" / "movenet.py"
 AGREE = 0.25  # torso lengths between the two teachers

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from data import skeleton
-from data.skeleton import body_size, to_fixed
+from pose_detector import skeleton
+from pose_detector.skeleton import body_size, to_fixed
 
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
 _FRAME_MEMORY = 400e6  # bytes that the sampled frames may take

@@ -8,9 +8,10 @@ from itertools import repeat
 import cv2
 import numpy as np
 
-from data import pose_range, skeleton
+from data import pose_range
 from data.annotations import Annotations
 from data.normalize import Report
+from pose_detector import skeleton
 
 _LOW, _OFTEN = 0.02, 0.1  # shares of the frames from which on something is worth a word, and is worth another take
 

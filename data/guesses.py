@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data import skeleton
 from data.frame_stats import BOTTOM, FrameStats, picture_bounds
+from pose_detector import skeleton
 
 LOWER_BODY = (8, 9, 10, 11, 12, 13)
 _KNEES, _HIPS = [9, 12], [8, 11]

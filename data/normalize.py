@@ -31,7 +31,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtri
 
-from data.skeleton import (
+from pose_detector.errors import InputError
+from pose_detector.skeleton import (
     ANKLES,
     LEFT_HIP,
     LEFT_KNEE,
@@ -42,7 +43,6 @@ from data.skeleton import (
     RIGHT_SHOULDER,
     body_size,
 )
-from pose_detector.errors import InputError
 
 FLIGHT = 0.9  # seconds that feet may be off the floor
 _ANCHORS = {

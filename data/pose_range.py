@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from data.skeleton import ANKLES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, body_size
+from pose_detector.skeleton import ANKLES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, body_size
 
 FAR = 0.4  # torso lengths from the nearest trained pose of a part from which on a picture suffers
 # Part: (where it hangs, its joints).

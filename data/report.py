@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from data import skeleton
 from data.annotations import Annotations
 from data.frame_stats import CELLS, SIDES, FrameStats, cuts, longest_shot, picture_bounds
+from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
 from pose_detector.tracking import Track
 

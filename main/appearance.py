@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from data.skeleton import body_size, to_fixed
+from pose_detector.skeleton import body_size, to_fixed
 
 
 @dataclass(frozen=True)

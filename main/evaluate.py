@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from data import video
 from data.annotations import Annotations, image_name
-from data.skeleton import HEAD, LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST, body_size, bounding_box, torso_length
 from main import metrics
 from main.config import Config, run_step
 from main.dataset import read_picture
@@ -23,6 +22,16 @@ from main.device import prepare_device
 from main.networks.perceptual import declare_missing_operators
 from pose_detector.detector import Detector
 from pose_detector.errors import InputError
+from pose_detector.skeleton import (
+    HEAD,
+    LEFT_ELBOW,
+    LEFT_WRIST,
+    RIGHT_ELBOW,
+    RIGHT_WRIST,
+    body_size,
+    bounding_box,
+    torso_length,
+)
 
 Box = tuple[float, float, float, float]
 Distance = Callable[[np.ndarray, np.ndarray], float]

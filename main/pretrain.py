@@ -36,7 +36,7 @@ from main.device import prepare_device
 from main.matting import matte
 from main.train import Batch, Trainer, build_trainer, train_one_epoch, validate
 from pose_detector.errors import InputError
-from pose_detector.mirror import SWAP
+from pose_detector.skeleton import MIRROR
 from pose_detector.training.render_people import parse_part
 
 MOMENTS = 12  # of a dance that a clip shows, each by two successive frames
@@ -162,7 +162,7 @@ def read_person(path: Path, rng: np.random.Generator) -> Clip:
         mattes = [to_picture(file[f"matte{i}"]) for i in range(len(numbers))]
         plate = to_picture(file["plate"])
     if rng.random() < 0.5:
-        poses = poses[:, SWAP]
+        poses = poses[:, MIRROR]
         poses[..., 0] = np.where(poses[..., 2] > 0, plate.shape[1] - 1 - poses[..., 0], 0)
         frames, mattes, plate = [f[:, ::-1] for f in frames], [m[:, ::-1] for m in mattes], plate[:, ::-1]
     sizes = person_sizes(poses)

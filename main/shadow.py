@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from data.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 from main import appearance
+from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 
 CELL = 4  # pixels of a frame, in both directions, that share one value: shadows are soft
 NEIGHBOURS = 4  # training frames whose shadows are averaged

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from data.skeleton import body_size
 from data.video import working_size
+from pose_detector.skeleton import body_size
 
 MULTIPLE = 32  # the generator halves five times
 MARGIN = 0.7  # torso lengths round the keypoints: hair, hands, shoes, shadow

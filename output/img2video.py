@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import skeleton, video
+from data import video
 from data.annotations import Annotations, check_same_video
 from main.config import Config, run_step
+from pose_detector import skeleton
 from pose_detector.errors import InputError
 
 _RENDER = "python main/test.py"

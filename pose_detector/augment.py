@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pose_detector.mirror import CHANNELS, SWAP
+from pose_detector.mirror import CHANNELS
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE
-from pose_detector.pafprocess import LIMBS, PAF_CHANNELS
+from pose_detector.pafprocess import PAF_CHANNELS
+from pose_detector.skeleton import LIMBS, MIRROR
 
 SIGMA = 7.0  # of a keypoint's blob, pixels of the network's input (OpenPose)
 LIMB_RADIUS = 8.0  # half width of a limb's field, pixels of the network's input (OpenPose)
@@ -96,7 +97,7 @@ def warp_keypoints(keypoints: np.ndarray, matrix: np.ndarray, mirrored: bool) ->
     """(P, 18, 3) through a (2, 3) affine matrix; in a mirror left becomes right."""
     warped = keypoints.copy()
     warped[..., :2] = keypoints[..., :2] @ matrix[:, :2].T + matrix[:, 2]
-    return warped[:, SWAP] if mirrored else warped
+    return warped[:, MIRROR] if mirrored else warped
 
 
 def warp_maps(view: View, matrix: np.ndarray, mirrored: bool, cells: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,11 +199,11 @@ def untangle(person: np.ndarray, view: View) -> np.ndarray:
     heat = view.maps[:18].astype(np.float32) / 255
     x, y = ((person[:, :2] @ view.matrix[:, :2].T + view.matrix[:, 2] + 0.5) / STRIDE).astype(int).T
     x, y = x.clip(0, heat.shape[2] - 1), y.clip(0, heat.shape[1] - 1)
-    gain = (heat[SWAP, y, x] - heat[np.arange(18), y, x]) * (person[:, 2] > 0)
+    gain = (heat[MIRROR, y, x] - heat[np.arange(18), y, x]) * (person[:, 2] > 0)
     person = person.copy()
     for joints in ([2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13]):
         if gain[joints].sum() > 0.6:
-            person[joints] = person[SWAP[joints]]
+            person[joints] = person[MIRROR[joints]]
     return person
 
 

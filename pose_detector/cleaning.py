@@ -7,13 +7,9 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import correlate1d, median_filter
 
+from pose_detector.skeleton import LIMBS, PAIRS, VISIBLE_LIMBS, person_size
+
 GAP = 0.5  # seconds over which a missing keypoint is interpolated
-PAIRS = ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17))  # right and left
-BONES = (
-    (1, 0), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
-    (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-"""The end nearer to the trunk first."""
 
 
 @dataclass
@@ -86,21 +82,6 @@ def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
     return Cleaned(result.astype(np.float32), filled, report)
 
 
-def person_size(keypoints: np.ndarray) -> np.ndarray:
-    """Size of people (..., 18, 3) in pixels: the torso's length, or what the whole extent lets one expect of it.
-
-    The extent (a standing person's is about 3.3 torsos) helps where the torso is hidden or points at the camera.
-    """
-    seen = keypoints[..., 2:] > 0
-    xy = keypoints[..., :2]
-    high, low = np.where(seen, xy, -np.inf).max(axis=-2), np.where(seen, xy, np.inf).min(axis=-2)
-    any_seen = seen.any(axis=(-2, -1))
-    extent = np.where(any_seen, np.hypot(*np.moveaxis(np.where(any_seen[..., None], high - low, 0), -1, 0)), 0)
-    torso = np.hypot(*np.moveaxis(xy[..., 1, :] - (xy[..., 8, :] + xy[..., 11, :]) / 2, -1, 0))
-    whole = seen[..., [1, 8, 11], 0].all(axis=-1)
-    return np.maximum(0.3 * extent, np.where(whole, torso, 0))
-
-
 def _size_over_time(points: np.ndarray, fps: float) -> np.ndarray:
     """(N,) the person's size in pixels, a running median over a second; 1 where nobody was ever seen."""
     seen = ~np.isnan(points[..., :1])
@@ -146,7 +127,7 @@ def find_swaps(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
 def find_long_bones(points: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Outer ends of limbs half as long again as this person's limb nearly ever is: (N, 18) bool."""
     wrong = np.zeros(points.shape[:2], bool)
-    for inner, outer in BONES:
+    for inner, outer in LIMBS[:VISIBLE_LIMBS]:
         length = np.linalg.norm(points[:, outer] - points[:, inner], axis=-1) / size
         known = length[~np.isnan(length)]
         if len(known):

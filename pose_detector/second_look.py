@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from pose_detector.cleaning import person_size
 from pose_detector.crop import Crop
 from pose_detector.look import Look, Looker
+from pose_detector.skeleton import person_size
 
 MOST_WAITING = 128 << 20  # bytes of compressed frames in which nobody was found yet
 TRIES = 4  # times that a crop is put right before it is believed

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pose_detector.cleaning import person_size
 from pose_detector.errors import InputError
+from pose_detector.skeleton import MIRROR, person_size
 
 Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
 
@@ -15,7 +15,6 @@ MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a key
 REUNION = 3.0  # seconds after which somebody who comes back within a body size is still the same person
 RETURN = 10.0  # and within half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
-MIRRORED = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 GHOST = 0.03  # people with less than this share of the main person's score are no people
 
 
@@ -139,7 +138,7 @@ def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: flo
     Networks take the back for the front at times, and then exchange all left and right: the better reading counts.
     """
     costs = [np.inf]
-    for reading in (pose, pose[MIRRORED]):
+    for reading in (pose, pose[MIRROR]):
         both = (reading[:, 2] > 0) & known
         if np.count_nonzero(both) >= least:
             distances = np.linalg.norm(reading[both, :2] - places[both], axis=1) / max(size, 1e-6)

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from pose_detector.pafprocess import KEYPOINTS, LIMBS, PAF_CHANNELS
+from pose_detector.pafprocess import PAF_CHANNELS
+from pose_detector.skeleton import KEYPOINTS, LIMBS
 
 
 def _enlarge(maps: np.ndarray, stride: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pose_detector.pafprocess import KEYPOINTS, LIMBS, PAF_CHANNELS
+from pose_detector.pafprocess import PAF_CHANNELS
+from pose_detector.skeleton import KEYPOINTS, LIMBS
 
 STANDING = np.array(
     [

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data import skeleton
 from data.annotations import Annotations, image_name, mask_name
 from main import appearance
 from main.matting import matte
+from pose_detector import skeleton
 
 SIZE = (160, 128)
 

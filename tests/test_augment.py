@@ -19,9 +19,9 @@ from pose_detector.augment import (
     warp_keypoints,
     warp_maps,
 )
-from pose_detector.mirror import SWAP
 from pose_detector.networks import HEATMAPS, STRIDE
 from pose_detector.pafprocess import group
+from pose_detector.skeleton import MIRROR
 from tests.test_detector import PERSON
 
 
@@ -104,7 +104,7 @@ def test_a_trunk_needs_both_ends():
 def test_labels_of_swapped_legs_are_put_right():
     truth = person(100, 150, 20, 15)[0]
     labelled, legs = truth.copy(), [8, 9, 10, 11, 12, 13]
-    labelled[legs] = truth[SWAP[legs]]
+    labelled[legs] = truth[MIRROR[legs]]
     view = View(stored(draw_maps(truth[None], (23, 27))), np.float32([[1, 0, 0], [0, 1, 0]]))
     assert np.array_equal(untangle(labelled, view), truth)
     assert np.array_equal(untangle(truth, view), truth)
@@ -117,7 +117,7 @@ def test_mirrored_keypoints_change_sides():
     people = person(100, 100)
     seen = warp_keypoints(people, flip, True)
     assert np.allclose(seen[0, 2, :2], [99 - people[0, 5, 0], people[0, 5, 1]])
-    assert np.array_equal(SWAP[SWAP], np.arange(18))
+    assert np.array_equal(MIRROR[MIRROR], np.arange(18))
 
 
 def test_views_contain_the_person_at_a_useful_size():
@@ -183,7 +183,7 @@ def test_labels_outweigh_the_teacher_in_the_box_of_the_person():
     labelled = person(60, 60, 20, 20)[0]
     labelled[[0, 14, 15, 16, 17], 2] = 0  # labels have no face
     drawn = draw_maps(labelled[None], (24, 24))
-    swapped = labelled[SWAP]
+    swapped = labelled[MIRROR]
     swapped[:, 2] = 1
     other = person(60, 60, 125, 100)[0]
     teacher = draw_maps(np.stack([swapped, other]), (24, 24))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data import background, skeleton
+from data import background
+from pose_detector import skeleton
 
 SIZE = (256, 144)
 

@@ -9,7 +9,8 @@ from motion import dance, seen
 from data.sample.render_sample import FPS as SAMPLE_FPS
 from data.sample.render_sample import clips
 from data.sample.renderer import project
-from pose_detector.cleaning import clean, fill_gaps, person_size, smooth
+from pose_detector.cleaning import clean, fill_gaps, smooth
+from pose_detector.skeleton import person_size
 
 FPS = 25.0
 TORSO = 80.0

@@ -12,9 +12,9 @@ from pose_detector import weights
 from pose_detector.augment import draw_maps
 from pose_detector.detector import Detector, Fit, surest, turn_back
 from pose_detector.errors import InputError
-from pose_detector.mirror import SWAP
 from pose_detector.networks import HEATMAPS, Light, PoseNetwork
 from pose_detector.onnx_network import OnnxNetwork, input_shape, split_outputs
+from pose_detector.skeleton import MIRROR
 
 PERSON = np.array(
     [
@@ -148,7 +148,7 @@ def test_scales_agree_on_the_place(scales, flip):
             y = (brightness.sum(axis=1) * np.arange(height)).sum() / brightness.sum()
             offsets = (PERSON - PERSON[1]) * height
             if x > width / 2:  # in the mirror
-                offsets = (offsets * (-1, 1))[SWAP]
+                offsets = (offsets * (-1, 1))[MIRROR]
             people = np.concatenate([offsets + np.array([x, y]), np.ones((18, 1))], axis=1)[None]
             maps = torch.from_numpy(draw_maps(people, (height // 8, width // 8)))[None]
             return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
@@ -174,7 +174,7 @@ class MirrorProof(Painter):
             return super().forward(pictures)
         people = self.people.copy()
         people[..., 0] = pictures.shape[3] - 1 - people[..., 0]
-        maps = torch.from_numpy(draw_maps(people[:, SWAP], tuple(s // 8 for s in pictures.shape[2:])))[None]
+        maps = torch.from_numpy(draw_maps(people[:, MIRROR], tuple(s // 8 for s in pictures.shape[2:])))[None]
         return maps[:, :HEATMAPS], maps[:, HEATMAPS:]
 
 

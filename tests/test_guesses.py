@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from maps import STANDING
 
-from data import skeleton
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses, invented
+from pose_detector import skeleton
 
 SIZE = (256, 144)
 

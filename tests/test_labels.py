@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from person import painted
 
-from data.skeleton import LIMBS
 from main.networks import labels
+from pose_detector.skeleton import LIMBS
 
 
 def poses(count=2):

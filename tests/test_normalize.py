@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data.normalize import at_home, bone_ratios, measure, normalise, quiet
-from data.skeleton import ANKLES, MIRROR, NOSE
 from pose_detector.errors import InputError
+from pose_detector.skeleton import ANKLES, MIRROR, NOSE
 
 SIZE = (512, 288)
 

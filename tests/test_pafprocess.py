@@ -18,7 +18,8 @@ from maps import STANDING, draw_maps, random_pose, scene
 from data.video import probe, read_frames
 from pose_detector.detector import Fit
 from pose_detector.onnx_network import OnnxNetwork
-from pose_detector.pafprocess import KEYPOINTS, LIMBS, PAF_CHANNELS, group
+from pose_detector.pafprocess import PAF_CHANNELS, group
+from pose_detector.skeleton import KEYPOINTS, LIMBS
 
 HEIGHT, WIDTH = 46, 82
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ import pytest
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data import pose_range
-from data.skeleton import ANKLES
+from pose_detector.skeleton import ANKLES
 
 PARTS = list(pose_range.PARTS)
 

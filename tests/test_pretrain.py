@@ -78,7 +78,7 @@ def test_a_clip_as_filmed_shows_the_same_person(people):
         truth = exact
         if mirror > there:
             mirrored += 1
-            truth = exact[:, pretrain.SWAP] * [-1, 1, 1] + [matte.shape[1] - 1, 0, 0]
+            truth = exact[:, pretrain.MIRROR] * [-1, 1, 1] + [matte.shape[1] - 1, 0, 0]
         off = np.linalg.norm(clip.poses[..., :2] - truth[..., :2], axis=-1) / clip.sizes[:, None]
         assert np.median(off[clip.poses[..., 2] > 0]) < 0.05
     assert 0 < mirrored < 4

@@ -8,10 +8,11 @@ import pytest
 from maps import STANDING
 from motion import dance, seen
 
-from data import report, skeleton
+from data import report
 from data.annotations import Annotations
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
+from pose_detector import skeleton
 from pose_detector.cleaning import clean
 from pose_detector.tracking import Track
 

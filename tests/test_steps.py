@@ -13,10 +13,11 @@ from clip_maker import beeps, read_clip, tag_rotation, write_clip
 from looks import StubLooker, StubNetworks
 from stick_figure import Camera, figure, keypoints, stroll
 
-from data import annot_normalize, skeleton, video2data
+from data import annot_normalize, video2data
 from data.annotations import Annotations
 from main.config import Config
 from output import img2video
+from pose_detector import skeleton
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

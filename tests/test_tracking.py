@@ -11,7 +11,8 @@ from data.video import probe, read_frames, working_size
 from pose_detector.cleaning import clean
 from pose_detector.detector import Detector
 from pose_detector.errors import InputError
-from pose_detector.tracking import MIRRORED, choose, track
+from pose_detector.skeleton import MIRROR
+from pose_detector.tracking import choose, track
 
 FPS = 25.0
 
@@ -112,7 +113,7 @@ def test_pieces_of_one_person_are_joined():
 def test_exchanged_sides_do_not_part_a_person():
     rng = np.random.default_rng(5)
     person = walker(60, 200, 230)
-    person[20:30] = person[20:30, MIRRORED]
+    person[20:30] = person[20:30, MIRROR]
     assert len(track(shuffled([person], rng), FPS)) == 1
 
 

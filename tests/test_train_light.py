@@ -11,7 +11,7 @@ import torch
 from pose_detector import train_light
 from pose_detector.augment import Picture, draw_maps
 from pose_detector.networks import Light
-from pose_detector.pafprocess import LIMBS
+from pose_detector.skeleton import LIMBS
 from pose_detector.train_light import (
     PHOTO_JOINTS,
     Examples,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.skeleton import COLOURS, LIMBS
+from pose_detector.skeleton import COLOURS, LIMBS
 
 CHANNELS = len(LIMBS) + 18  # limb maps, then joint dots
 

@@ -6,20 +6,9 @@ The tables are those of the public OpenPose COCO networks; heat map channels are
 import numpy as np
 
 from pose_detector.pafprocess import _pafprocess
+from pose_detector.skeleton import LIMBS, VISIBLE_LIMBS
 
-__all__ = ["KEYPOINTS", "LIMBS", "PAF_CHANNELS", "group"]
-
-KEYPOINTS = 18
-
-LIMBS = np.array(
-    [
-        [1, 2], [1, 5], [2, 3], [3, 4], [5, 6], [6, 7], [1, 8], [8, 9], [9, 10], [1, 11], [11, 12], [12, 13],
-        [1, 0], [0, 14], [14, 16], [0, 15], [15, 17], [2, 16], [5, 17],
-    ],
-    dtype=np.int32,
-)  # fmt: skip
-"""(19, 2) keypoints at a limb's ends; its PAF points from the first to the second. The last two, shoulder to ear,
-only join what other limbs have found."""
+__all__ = ["PAF_CHANNELS", "group"]
 
 PAF_CHANNELS = np.array(
     [
@@ -28,9 +17,7 @@ PAF_CHANNELS = np.array(
     ],
     dtype=np.int32,
 )  # fmt: skip
-"""(19, 2) channels of a limb's x and y components among the 38 PAF channels."""
-
-_FOUNDING_LIMBS = 17
+"""(19, 2) channels of the x and y components of each of `skeleton.LIMBS` among the 38 PAF channels."""
 
 
 def group(
@@ -75,7 +62,7 @@ def group(
         pafs,
         limbs=LIMBS,
         channels=PAF_CHANNELS,
-        founding_limbs=_FOUNDING_LIMBS,
+        founding_limbs=VISIBLE_LIMBS,
         stride=stride,
         threshold=threshold,
         field_threshold=paf_threshold,

@@ -1,4 +1,4 @@
-"""The COCO-18 skeleton: names, limbs, colours, its size and its picture.
+"""The COCO-18 skeleton: names, limbs, sides, colours, sizes and picture. All other modules take them from here.
 
 Keypoints are float32 (..., 18, 3): x, y in pixels (centre of the top-left pixel at (0, 0)) and confidence, 0 = missing.
 """
@@ -14,6 +14,7 @@ NAMES = (
     "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
     "right eye", "left eye", "right ear", "left ear",
 )  # fmt: skip
+KEYPOINTS = len(NAMES)
 NOSE, NECK = 0, 1
 RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST, LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST = range(2, 8)
 RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE = range(8, 14)
@@ -31,16 +32,20 @@ GROUPS = {
     "ankles": ANKLES,
 }
 
+# Right and left keypoint of each pair.
+PAIRS = ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17))
 # Where each keypoint goes when a picture is mirrored: keypoints[MIRROR] with x -> width - 1 - x.
-MIRROR = np.array([0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16])
+MIRROR = np.arange(KEYPOINTS)
+MIRROR[np.array(PAIRS)] = np.array(PAIRS)[:, ::-1]
 
-# The 17 limbs that one sees, then the two from shoulder to ear that OpenPose has for grouping only.
+# The 17 limbs that one sees, a tree from the neck outwards, then the two from shoulder to ear that OpenPose has for
+# grouping only. Part affinity fields point from the first keypoint to the second.
 LIMBS = np.array([
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7),
     (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
     (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
     (2, 16), (5, 17),
-])  # fmt: skip
+], dtype=np.int32)  # fmt: skip
 VISIBLE_LIMBS = 17
 # RGB, the colours of OpenPose's pictures.
 COLOURS = np.array([
@@ -92,6 +97,23 @@ def body_size(keypoints: np.ndarray) -> np.ndarray:
     ordered = np.sort(np.stack(sizes, -1), -1)
     best = np.where(ordered[..., -3] > 0, ordered[..., -2], ordered[..., -1])
     return np.where(best > 0, best, np.nan)
+
+
+def person_size(keypoints: np.ndarray) -> np.ndarray:
+    """Size of people (..., 18, 3) in pixels: the torso's length, or what the whole extent lets one expect of it.
+
+    The extent (a standing person's is about 3.3 torsos) helps where the torso is hidden or points at the camera. Unlike
+    `body_size` it is there for any keypoint seen, 0 without one, and a wrong keypoint enlarges it: for comparing poses
+    that are not yet known to be whole.
+    """
+    seen = keypoints[..., 2:] > 0
+    xy = keypoints[..., :2]
+    high, low = np.where(seen, xy, -np.inf).max(axis=-2), np.where(seen, xy, np.inf).min(axis=-2)
+    any_seen = seen.any(axis=(-2, -1))
+    extent = np.where(any_seen, np.hypot(*np.moveaxis(np.where(any_seen[..., None], high - low, 0), -1, 0)), 0)
+    torso = np.hypot(*np.moveaxis(xy[..., 1, :] - (xy[..., 8, :] + xy[..., 11, :]) / 2, -1, 0))
+    whole = seen[..., [1, 8, 11], 0].all(axis=-1)
+    return np.maximum(0.3 * extent, np.where(whole, torso, 0))
 
 
 def bounding_box(
