@@ -31,6 +31,7 @@ from data.video2data import main as prepare_poses
 from main.config import Config
 from pose_detector.crop import Crop
 from pose_detector.detector import Detector
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.networks import OpenPose, PoseNetwork
 from pose_detector.person_network import Bundled, load
@@ -258,9 +259,7 @@ def step_1(settings: Settings, path: Path) -> np.ndarray:
         prepare_poses(config)
         annotations = Annotations.load(config.test_annotations)
     size = next(frame for _, _, frame in read_frames(path)).shape[1::-1]
-    keypoints = annotations.keypoints.copy()
-    keypoints[..., :2] = (keypoints[..., :2] + 0.5) * np.divide(size, annotations.frame_size, dtype=np.float32) - 0.5
-    return keypoints
+    return scale_keypoints(annotations.keypoints, np.divide(size, annotations.frame_size, dtype=np.float32))
 
 
 def main(settings: Settings) -> None:

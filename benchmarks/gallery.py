@@ -37,6 +37,7 @@ from main.config import Config
 from main.metrics import compare, found, iou
 from output.img2video import read_picture, rendered_frames
 from pose_detector.errors import InputError
+from pose_detector.series import spread
 from pose_detector.skeleton import GROUPS, bounding_box
 
 TRAIN_SHARE = 4 / 5
@@ -212,7 +213,7 @@ def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 def judge_clip(config: Config, judge: Judge, test_video: Path, sheet: Path, count: int) -> dict[str, float]:
     """The figures of a clip whose steps are done, and its contact sheet."""
     total = len(Annotations.load(config.norm_test_annotations).frame_numbers)
-    wanted = set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
+    wanted = set(spread(total, count).tolist())
     shown = []
 
     def watched() -> Iterator[tuple[float, np.ndarray, np.ndarray]]:

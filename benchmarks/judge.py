@@ -17,6 +17,7 @@ from scipy.ndimage import median_filter
 from pose_detector.blazepose import HIPS, REACH, SIZE, BlazePose, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
+from pose_detector.series import interpolate
 from pose_detector.skeleton import torso_length
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,10 +143,10 @@ def steady_torso(keypoints: np.ndarray, times: np.ndarray) -> np.ndarray:
         (N,) pixels, the median over `CALM` seconds; NaN where it is never seen.
     """
     length = torso_length(keypoints)
-    known = np.flatnonzero(~np.isnan(length))
-    if not len(known):
+    known = ~np.isnan(length)
+    if not known.any():
         return length
-    length = np.interp(np.arange(len(length)), known, length[known])
+    length = interpolate(length, known)
     step = float(np.median(np.diff(times))) if len(times) > 1 else CALM
     return median_filter(length, 2 * round(CALM / step / 2) + 1, mode="nearest")
 

@@ -37,6 +37,7 @@ from main.metrics import found, iou
 from pose_detector.blazepose import SIZE, face_away, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.skeleton import ANKLES, GROUPS
 
 MOVENET = SHARED / "tools" / "movenet.py"
@@ -103,14 +104,7 @@ class Labels:
 
     def keypoints_at(self, size: tuple[int, int]) -> np.ndarray:
         """(N, 18, 3) in pixels of frames shown at (width, height)."""
-        return rescale(self.keypoints, self.frame_size, size)
-
-
-def rescale(keypoints: np.ndarray, frame_size: tuple[int, int], wanted: tuple[int, int]) -> np.ndarray:
-    """Keypoints (..., 3) of frames of one size (width, height), in frames of another one."""
-    scaled = keypoints.copy()
-    scaled[..., :2] = (keypoints[..., :2] + 0.5) * np.divide(wanted, frame_size) - 0.5
-    return scaled
+        return scale_keypoints(self.keypoints, np.divide(size, self.frame_size))
 
 
 def agreement(heavy: np.ndarray, thunder: np.ndarray, torso: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:
@@ -241,7 +235,7 @@ def score(labels: Labels, annotations: Annotations, masks: Path | None) -> dict[
     for i, number in enumerate(labels.frame_numbers):
         if int(number) in rows:
             keypoints[i] = annotations.keypoints[rows[int(number)]]
-    keypoints = rescale(keypoints, size, labels.frame_size)
+    keypoints = scale_keypoints(keypoints, np.divide(labels.frame_size, size))
     hits, known = found(keypoints, labels.keypoints, labels.torso), labels.keypoints[..., 2] > 0
     shares = {}
     for name, joints in JOINTS.items():

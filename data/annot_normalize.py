@@ -14,6 +14,7 @@ from data.report import SHOWN, hips_seen, is_present
 from data.video import read_frames, write_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
 
 _TRAIN = "python data/video2data.py --mode train"
 _TEST = "python data/video2data.py --mode test"
@@ -88,14 +89,12 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
     quality a dance is read at a lower resolution, and who drives themselves should be recognised nevertheless.
 
     Returns:
-        the keypoints, missing ones as they were, and the size of the frames whose pixels they are in.
+        the keypoints, and the size of the frames whose pixels they are in.
     """
     scale = np.divide(target, size)
     if abs(scale[0] / scale[1] - 1) > 0.02:  # sides are multiples of 32
         return poses, size
-    moved = poses.copy()
-    moved[..., :2] = np.where(poses[..., 2:] > 0, (poses[..., :2] + 0.5) * scale - 0.5, poses[..., :2])
-    return moved, target
+    return scale_keypoints(poses, scale), target
 
 
 def write_preview(config: Config, dance: Annotations, normal: Annotations) -> None:

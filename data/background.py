@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from pose_detector import skeleton
+from pose_detector.series import spread
 from pose_detector.skeleton import body_size, to_fixed
 
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
@@ -29,7 +30,7 @@ def sample_indices(count: int, frame_size: tuple[int, int], most: int = MAX_SAMP
     """Frame indices spread evenly over a video of `count` frames, as many as memory and `most` allow."""
     width, height = frame_size
     number = max(3, min(count, most, int(_FRAME_MEMORY / (3 * width * height))))
-    return np.unique(np.linspace(0, count - 1, number).round().astype(np.int64))
+    return spread(count, number)
 
 
 def person_mask(

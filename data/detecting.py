@@ -17,6 +17,7 @@ from data import pictures, video
 from data.annotations import image_name, mask_name
 from data.frame_stats import FrameStats, picture_bounds
 from data.pose_files import Detection
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Looker
 from pose_detector.second_look import follow
 
@@ -174,11 +175,11 @@ def look_closely(
     with Writer(32) as writer, closing(video.read_frames(path, own)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = tqdm(pictures, total=count, unit="frame", desc="second look", mininterval=0.5)
-        for i, (frame, look) in enumerate(follow(bar, to_scale(first, scale), looker)):
+        for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker)):
             if look is not None:
                 result.found[i] = True
                 for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):
-                    moved = to_scale(points, 1 / scale)
+                    moved = scale_keypoints(points, 1 / scale)
                     inside = ((moved[:, :2] > low) & (moved[:, :2] < high)).all(axis=1)
                     known = inside & (points[:, 2] > 0)
                     target[i, known] = moved[known]
@@ -208,13 +209,6 @@ def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
         return 0.0
     x, y = np.clip(np.rint(seen), 0, np.array(outline.shape[::-1]) - 1).astype(int).T
     return float((outline[y, x] <= 127).mean())
-
-
-def to_scale(points: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Points (..., 3) after a resize of the picture by (2,) factors in x and y; missing ones stay (0, 0, 0)."""
-    moved = points.astype(np.float32)
-    moved[..., :2] = np.where(points[..., 2:] > 0, (points[..., :2] + 0.5) * scale - 0.5, 0)
-    return moved
 
 
 def read_masks(folder: Path, numbers: Iterable[int]) -> Iterator[np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from pose_detector.series import interpolate
 from pose_detector.skeleton import ANKLES, LEFT_HIP, NECK, NOSE, RIGHT_HIP, body_size
 
 FAR = 0.4  # torso lengths from the nearest trained pose of a part from which on a picture suffers
@@ -88,8 +89,8 @@ def _shape(poses: np.ndarray, size: np.ndarray, hang: int, joints: tuple[int, ..
 def _sizes(poses: np.ndarray, fps: float) -> np.ndarray:
     """(N,) torso length that the person has upright, pixels."""
     own = body_size(poses)
-    known = np.flatnonzero(~np.isnan(own))
-    if not len(known):
+    known = ~np.isnan(own)
+    if not known.any():
         return np.ones(len(poses))
-    own = np.interp(np.arange(len(own)), known, own[known])
+    own = interpolate(own, known)
     return np.maximum(ndimage.percentile_filter(own, 75, size=max(1, round(2 * fps)), mode="nearest"), 1)

@@ -14,6 +14,7 @@ from data.annotations import Annotations
 from data.frame_stats import CELLS, SIDES, FrameStats, cuts, longest_shot, picture_bounds
 from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
+from pose_detector.series import interpolate
 from pose_detector.tracking import Track
 
 OFTEN = 0.05  # share of the frames from which on something is worth a word
@@ -214,7 +215,7 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
     known = size > 0
     if known.any():
         # Who crouches is as tall as before.
-        tall = np.interp(np.arange(len(size)), np.flatnonzero(known), size[known])
+        tall = interpolate(size, known)
         tall = ndimage.percentile_filter(tall, 75, 2 * round(2 * annotations.fps) + 1, mode="nearest")
         small = known & (tall < _SMALL)
         if small.mean() > OFTEN:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
+from pose_detector.series import interpolate, spread
 from pose_detector.skeleton import body_size, to_fixed
 
 
@@ -263,7 +264,7 @@ def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 def cut_up(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> Texture:
     """Make training frames (N, H, W, 4), RGB and matte, ready to copy from; of `most` of them arms are measured."""
-    some = np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int)
+    some = spread(len(frames), most)
     radii = arm_radii([frames[i, ..., 3] for i in some], poses[some], sizes[some])
     shows = np.empty(frames.shape[:3], np.uint8)
     for i, frame in enumerate(frames):
@@ -297,9 +298,9 @@ def mean_position(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
 def person_sizes(poses: np.ndarray) -> np.ndarray:
     """Torso length (N,) in pixels of the person in successive frames, by the whole pose; steady, never missing."""
     sizes = body_size(poses)
-    known = np.flatnonzero(np.isfinite(sizes))
-    if not len(known):
+    known = np.isfinite(sizes)
+    if not known.any():
         return np.full(len(poses), 50.0, np.float32)
-    sizes = np.interp(np.arange(len(poses)), known, sizes[known])
+    sizes = interpolate(sizes, known)
     sizes = gaussian_filter1d(median_filter(sizes, 9, mode="nearest"), 3.0, mode="nearest")
     return np.maximum(sizes, 2.0).astype(np.float32)

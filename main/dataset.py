@@ -20,6 +20,8 @@ from data.video import resize
 from main import appearance, painting, shadow, window
 from main.matting import matte
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
+from pose_detector.series import spread
 
 _MADE_BY = "python data/video2data.py --mode train --redo"
 
@@ -55,13 +57,6 @@ class Clip:
         return np.array(self.size, np.float32) / whole.shape[1::-1]
 
 
-def rescale(poses: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Keypoints (N, 18, 3) after a resize by (2,) factors in x and y; missing ones stay (0, 0, 0)."""
-    moved = poses.copy()
-    moved[..., :2] = np.where(poses[..., 2:] > 0, (poses[..., :2] + 0.5) * scale - 0.5, 0)
-    return moved
-
-
 def load_clip(
     annotations: Annotations, images_dir: Path, masks_dir: Path, plate_path: Path, most: int | None = None
 ) -> Clip:
@@ -83,13 +78,13 @@ def load_clip(
         raise InputError(
             f"{annotations.source} shows a person in {len(rows)} frames: too few to train on; film a longer video"
         )
-    if most is not None and len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    if most is not None:
+        rows = rows[spread(len(rows), most)]
     room = read_picture(plate_path, annotations.frame_size)
     size = window.generated_size(annotations.keypoints[rows], annotations.frame_size)
     plate = resize(room, size)
     frames = _allocate((len(rows), *plate.shape[:2], 4))
-    poses = rescale(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
+    poses = scale_keypoints(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
     sizes = appearance.person_sizes(poses)
 
     def keep(i: int) -> None:

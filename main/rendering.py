@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from main import appearance, painting, shadow, window
-from main.dataset import Clip, rescale
+from main.dataset import Clip
 from main.device import convert_convolutions, forward_type
 from main.networks.generator import Generator
+from pose_detector.keypoints import scale_keypoints
 
 WARM_UP = 6  # frames; after three, no value differs by more than 1/255 from what follows another beginning
 
@@ -45,7 +46,7 @@ class Plan:
 
 def make_plan(clip: Clip, poses: np.ndarray) -> Plan:
     """Windows and sources for successive poses (N, 18, 3) in pixels of step 1's frames."""
-    poses = rescale(poses, clip.scale)
+    poses = scale_keypoints(poses, clip.scale)
     size = window.window_size(poses, clip.size)
     origins = window.window_origins(poses, size, clip.size).astype(int)
     persons = appearance.person_sizes(poses)

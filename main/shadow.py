@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from main import appearance
+from pose_detector.series import spread
 from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 
 CELL = 4  # pixels of a frame, in both directions, that share one value: shadows are soft
@@ -60,7 +61,7 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
 def gather(maps: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 100) -> Shadows:
     """What moves with the person in the maps of frames (N, h, w, 4), see :func:`missing_light`. What is missing in
     nearly all of them, or of ``most`` of them, is a flaw of the plate; it is taken out of the maps."""
-    some = maps[np.linspace(0, len(maps) - 1, min(len(maps), most)).round().astype(int)]
+    some = maps[spread(len(maps), most)]
     known = some[..., 3:] > 0
     missing = np.where(known, some[..., :3], 255)
     rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of those that can tell have less

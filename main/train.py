@@ -44,6 +44,7 @@ from main.networks.labels import draw_skeleton
 from main.networks.perceptual import PoseFeatures, VGGFeatures
 from pose_detector import weights
 from pose_detector.errors import InputError
+from pose_detector.series import spread
 
 READ_EVERY = 20  # steps: to read the terms of the loss, a GPU has to finish all that it was given
 MOST_LOADERS = 8  # threads that prepare batches beside a GPU
@@ -474,13 +475,13 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
 def make_data(clip: Clip, fps: float, cfg: Config) -> tuple[Pairs, DataLoader]:
     """What is trained on, and the held-out frames that each epoch is judged by, one a batch."""
     training, held_out = split(len(clip.poses))
-    bank = training[np.linspace(0, len(training) - 1, min(cfg.bank, len(training))).round().astype(int)]
+    bank = training[spread(len(training), cfg.bank)]
     apart = max(1, round(cfg.apart * fps))
     whole = window.window_size(clip.poses, clip.size)
     crop = tuple(min(cfg.crop * cfg.enlarged, side) for side in whole)
     pairs = Pairs(clip, training, bank, crop, apart, augment=True, seed=cfg.seed)
     checks = Pairs(clip, held_out, bank, whole, apart, augment=False, seed=cfg.seed)
-    some = np.linspace(0, len(checks) - 1, min(len(checks), cfg.validation_frames)).round().astype(int)
+    some = spread(len(checks), cfg.validation_frames)
     return pairs, DataLoader(Subset(checks, some), 1)
 
 

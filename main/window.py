@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from data.video import working_size
+from pose_detector.series import interpolate
 from pose_detector.skeleton import body_size
 
 MULTIPLE = 32  # the generator halves five times
@@ -47,11 +48,11 @@ def window_origins(keypoints: np.ndarray, size: tuple[int, int], frame_size: tup
     """
     low, high = _boxes(keypoints, frame_size)
     middle = (low + high) / 2
-    known = np.flatnonzero(np.isfinite(middle[:, 0]))
-    if not len(known):
+    known = np.isfinite(middle[:, 0])
+    if not known.any():
         middle[:] = np.array(frame_size) / 2
-        known = np.arange(len(middle))
-    middle = np.stack([np.interp(np.arange(len(middle)), known, middle[known, axis]) for axis in (0, 1)], 1)
+        known[:] = True
+    middle = interpolate(middle, known)
     middle = gaussian_filter1d(middle, 2.0, axis=0, mode="nearest")
     origins = np.rint(middle - np.array(size) / 2)
     return np.clip(origins, 0, np.array(frame_size) - size).astype(np.int32)

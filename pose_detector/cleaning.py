@@ -7,6 +7,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import correlate1d, median_filter
 
+from pose_detector.series import interpolate
 from pose_detector.skeleton import LIMBS, PAIRS, VISIBLE_LIMBS, person_size
 
 GAP = 0.5  # seconds over which a missing keypoint is interpolated
@@ -86,10 +87,10 @@ def _size_over_time(points: np.ndarray, fps: float) -> np.ndarray:
     """(N,) the person's size in pixels, a running median over a second; 1 where nobody was ever seen."""
     seen = ~np.isnan(points[..., :1])
     sizes = person_size(np.concatenate([np.where(seen, points, 0), seen], axis=-1))
-    known = np.flatnonzero(sizes > 0)
-    if not len(known):
+    known = sizes > 0
+    if not known.any():
         return np.ones(len(points))
-    sizes = np.interp(np.arange(len(points)), known, sizes[known])
+    sizes = interpolate(sizes, known)
     return np.maximum(median_filter(sizes, 2 * round(fps / 2) + 1, mode="nearest"), 1)
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from pose_detector import weights as files
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_points
 from pose_detector.mirror import CHANNELS, SIGNS
 from pose_detector.networks import HEATMAPS, STRIDE, PoseNetwork, fuse_norms
 from pose_detector.onnx_network import OnnxNetwork
@@ -65,7 +66,7 @@ class Fit:
     def to_frame(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of the input -> pixels of the frame."""
         scale = np.divide(self.frame, self.resized, dtype=np.float32)
-        return (points + np.float32(0.5)) * scale - np.float32(0.5)
+        return scale_points(points, scale)
 
 
 class Detector:

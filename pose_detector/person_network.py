@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_points
 from pose_detector.look import Look
 from pose_detector.model_files import PERSON
 from pose_detector.networks import fuse_norms
@@ -212,7 +213,7 @@ class Bundled:
         y, x = np.nonzero(outline > 0.5)
         scale = SIZE / len(outline)
         cells = np.stack([x, y], axis=1)[:: max(1, len(x) // 500)]
-        shown = crop.to_frame((cells + 0.5) * scale - 0.5, SIZE)
+        shown = crop.to_frame(scale_points(cells, scale), SIZE)
         low, high = seen.min(axis=0), seen.max(axis=0)
         reach = 0.25 * float((high - low).max())  # what is far from the keypoints is somebody else
         if len(shown):

@@ -6,14 +6,13 @@ import numpy as np
 import perception
 import pytest
 from clip_maker import moving_square, write_clip
-from hypothesis import given
-from hypothesis import strategies as st
 from judge import Sight
-from perception import Labels, Settings, agreement, ask_movenet, rescale, score
+from perception import Labels, Settings, agreement, ask_movenet, score
 
 from data.annotations import Annotations
 from pose_detector.blazepose import SIZE
 from pose_detector.crop import Crop
+from pose_detector.keypoints import scale_keypoints
 
 SIZE_OF_VIDEO, SIZE_AT_WORK = (200, 100), (100, 50)
 
@@ -43,14 +42,6 @@ def test_what_lies_outside_the_picture_is_no_label():
     assert not agreement(heavy, heavy, np.array([np.nan]), SIZE_OF_VIDEO).any()
 
 
-@given(width=st.integers(32, 900), height=st.integers(32, 900))
-def test_keypoints_of_another_frame_size_and_back(width, height):
-    there = rescale(pose(), SIZE_OF_VIDEO, (width, height))
-    assert rescale(there, (width, height), SIZE_OF_VIDEO) == pytest.approx(pose(), abs=1e-3)
-    edges = rescale(np.array([[-0.5, -0.5, 1], [199.5, 99.5, 1]]), SIZE_OF_VIDEO, (width, height))
-    assert edges[:, :2] == pytest.approx(np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]]))
-
-
 def labels(numbers=(0, 6)):
     count = len(numbers)
     return Labels(
@@ -70,7 +61,7 @@ def annotations(keypoints):
 
 def test_step_1_is_measured_at_the_labelled_frames(tmp_path):
     keypoints = np.zeros((7, 18, 3), np.float32)
-    keypoints[[0, 6]] = rescale(pose(2), SIZE_OF_VIDEO, SIZE_AT_WORK)
+    keypoints[[0, 6]] = scale_keypoints(pose(2), np.divide(SIZE_AT_WORK, SIZE_OF_VIDEO))
     keypoints[6, 4, 0] += 4.1  # more than 0.2 of a torso that is 20 pixels here
     keypoints[0, [9, 12], 2] = 0
     values = score(labels(), annotations(keypoints), None)
@@ -79,7 +70,7 @@ def test_step_1_is_measured_at_the_labelled_frames(tmp_path):
 
 
 def test_outlines_are_compared_at_working_size(tmp_path):
-    keypoints = rescale(pose(7), SIZE_OF_VIDEO, SIZE_AT_WORK)
+    keypoints = scale_keypoints(pose(7), np.divide(SIZE_AT_WORK, SIZE_OF_VIDEO))
     mask = np.zeros((50, 100), np.uint8)
     mask[15:35, 40:60] = 255
     cv2.imwrite(str(tmp_path / "000000.png"), mask)

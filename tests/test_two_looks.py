@@ -7,7 +7,8 @@ from looks import StubLooker
 
 from data import pictures
 from data.annotations import image_name, mask_name
-from data.detecting import Writer, find_people, look_closely, precomputed, read_masks, to_scale
+from data.detecting import Writer, find_people, look_closely, precomputed, read_masks
+from pose_detector.keypoints import scale_keypoints
 
 OWN, WORKING = (320, 192), (160, 96)
 
@@ -33,9 +34,9 @@ def clip(tmp_path):
 
 def test_points_go_to_another_size_and_back():
     points = np.array([[10.0, 20.0, 0.5], [0.0, 0.0, 0.0], [-0.5, -0.5, 1.0]])
-    twice = to_scale(points, np.array([2.0, 2.0]))
+    twice = scale_keypoints(points, np.array([2.0, 2.0]))
     np.testing.assert_allclose(twice, [[20.5, 40.5, 0.5], [0, 0, 0], [-0.5, -0.5, 1.0]])
-    np.testing.assert_allclose(to_scale(twice, np.array([0.5, 0.5])), points)
+    np.testing.assert_allclose(scale_keypoints(twice, np.array([0.5, 0.5])), points)
 
 
 def test_the_second_look_sees_the_videos_own_pixels(clip, pose, tmp_path):
@@ -45,7 +46,7 @@ def test_the_second_look_sees_the_videos_own_pixels(clip, pose, tmp_path):
         shapes.add(frame.shape)
         return pose
 
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
+    first = np.repeat(scale_keypoints(pose, np.array([0.5, 0.5]))[None], 6, 0)
     closer = look_closely(clip, WORKING, first, StubLooker(find), tmp_path)
     assert shapes == {(OWN[1], OWN[0], 3)}, "not the working frames"
     np.testing.assert_allclose(closer.keypoints, first, atol=1e-4)
@@ -60,7 +61,7 @@ def test_the_second_look_sees_the_videos_own_pixels(clip, pose, tmp_path):
 
 def test_who_is_not_found_has_an_empty_outline(clip, pose, tmp_path):
     looker = StubLooker(lambda frame: None if abs(int(frame[0, 0, 0]) - 93) < 2 else pose)
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
+    first = np.repeat(scale_keypoints(pose, np.array([0.5, 0.5]))[None], 6, 0)
     closer = look_closely(clip, WORKING, first, looker, tmp_path)
     assert 0 < closer.found.sum() < 6
     for found, keypoints, mask in zip(closer.found, closer.keypoints, read_masks(tmp_path, range(6)), strict=True):
@@ -69,7 +70,7 @@ def test_who_is_not_found_has_an_empty_outline(clip, pose, tmp_path):
 
 def test_guesses_outside_of_the_picture_are_dropped(clip, pose):
     pose[10] = (160, 230, 0.4)  # an ankle below the picture
-    first = np.repeat(to_scale(pose, np.array([0.5, 0.5]))[None], 6, 0)
+    first = np.repeat(scale_keypoints(pose, np.array([0.5, 0.5]))[None], 6, 0)
     closer = look_closely(clip, WORKING, first, StubLooker(lambda _: pose), None)
     assert (closer.keypoints[:, 10] == 0).all() and (closer.keypoints[:, 11, 2] > 0).all()
 
