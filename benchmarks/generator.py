@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data import pictures
 from data.annotations import Annotations
+from data.detecting import JPEG_QUALITY
 from main import appearance, checkpoint, painting, window
 from main.config import Config, run_step
 from main.dataset import load_clip
@@ -28,7 +29,7 @@ from main.test import render_pictures
 from pose_detector.errors import InputError
 
 FRAMES = 200
-HIGH = (512, window.MOST)  # width and height of a person's window in high quality
+HIGH = (960, 1344)  # width and height of the window of a person 1024 pixels high
 
 
 def gigaflops(generator: Generator, size: tuple[int, int], device: torch.device) -> float:
@@ -61,10 +62,12 @@ def main(cfg: Config) -> None:
     if path is None:
         raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
     state = checkpoint.load(path)
-    generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
+    cfg = checkpoint.adopt(cfg, state)
+    generator = checkpoint.make_generator(cfg)
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device, network_type(device, cfg.precision))
-    clip = load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank)
+    source = person, cfg.images_dir, cfg.masks_dir, cfg.background_image
+    clip = load_clip(*source, most=cfg.bank, most_height=cfg.most_height)
     plan = make_plan(clip, dance.keypoints[:FRAMES])
     size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +79,7 @@ def main(cfg: Config) -> None:
     sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
     brush = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
     with tempfile.TemporaryDirectory() as folder:
-        writing = milliseconds(lambda: pictures.write(Path(folder) / "picture.png", picture))
+        writing = milliseconds(lambda: pictures.write(Path(folder) / "picture.jpg", picture, JPEG_QUALITY))
     print(
         f"frames {clip.size[0]}x{clip.size[1]}, window {size[0]}x{size[1]}, {torch.get_num_threads()} threads, {device}"
     )

@@ -82,7 +82,8 @@ def measure(workspace: Path, settings: Settings) -> dict[str, list[dict[str, flo
     """Curves of both starts on one clip."""
     cfg = Config(workspace=workspace, validation_frames=settings.frames, epochs=1 << 20)
     annotations = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
-    clip = load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image)
+    source = annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image
+    clip = load_clip(*source, most_height=cfg.most_height)
     device = prepare_device("auto", settings.threads)
     return {start: curve(clip, annotations.fps, replace(cfg, start=start), device, settings) for start in STARTS}
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from data.files import atomic_path
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def image_name(number: int) -> str:
@@ -34,6 +35,22 @@ def fingerprint(path: Path | str) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def kept_frames(numbers: np.ndarray, expected: int, most: int) -> np.ndarray:
+    """Which frames of a long training video are kept as pictures: pairs of successive ones, evenly spread.
+
+    It depends on a frame's own number alone, so that it is known before the frame is decoded.
+
+    Args:
+        numbers: (N,) frame numbers, counted from 0.
+        expected: how many frames the video says that it has.
+        most: how many pictures there may be, about.
+
+    Returns:
+        (N,) bool.
+    """
+    return np.asarray(numbers) // 2 % max(1, -(-expected // most)) == 0
 
 
 @dataclass
@@ -56,6 +73,7 @@ class Annotations:
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
         room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
+        kept: (N,) bool, the frames whose picture and outline are on disk, see `kept_frames`; None: all.
     """
 
     frame_numbers: np.ndarray
@@ -72,12 +90,21 @@ class Annotations:
     settings: str = ""
     extra: np.ndarray | None = None
     room: np.ndarray | None = None
+    kept: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.room is None:
             self.room = np.zeros((1, 1, 4), np.uint8)
         if self.extra is None:
             self.extra = np.zeros((self.total_frames, len(EXTRA_NAMES), 3), np.float32)
+        if self.kept is None:
+            self.kept = np.ones(self.total_frames, bool)
+
+    def resized(self, size: tuple[int, int]) -> Annotations:
+        """The same in pixels of frames of this (width, height)."""
+        scale = np.divide(size, self.frame_size)
+        keypoints, extra = scale_keypoints(self.keypoints, scale), scale_keypoints(self.extra, scale)
+        return replace(self, keypoints=keypoints, extra=extra, frame_size=size)
 
     def save(self, path: Path | str) -> None:
         """Write an .npz file in one go: a reader sees the old one or the new one."""
@@ -128,6 +155,7 @@ class Annotations:
                 settings=str(values["settings"]),
                 extra=values["extra"],
                 room=values["room"],
+                kept=values["kept"],
             )
             result.check()
         except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -143,6 +171,7 @@ class Annotations:
             "keypoints": ((n, 18, 3), np.float32),
             "filled": ((n, 18), np.bool_),
             "extra": ((n, len(EXTRA_NAMES), 3), np.float32),
+            "kept": ((n,), np.bool_),
         }
         for name, (shape, dtype) in expected.items():
             value = getattr(self, name)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from data.video import resize
 from pose_detector import skeleton
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.series import spread
 from pose_detector.skeleton import body_size, to_fixed
 
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
-_FRAME_MEMORY = 400e6  # bytes that the sampled frames may take
+_FEWEST = 40  # ... of large ones: fewer leave traces of the dancer
+_FRAME_MEMORY = 400e6  # bytes of disk that more than these may take
+_BAND_MEMORY = 64 << 20  # bytes of them that are in memory at a time
+_COARSE = 540  # pixels of the shorter side at which it is told where people are
+_HALO = 8  # rows beyond a band that decide about it: 2 for each of three tiers that look at neighbours
 
 _HARDLY = 64  # of 255: what is less the dancer than that is background
 _SHIFT = 4
@@ -29,7 +36,7 @@ _RADII = {
 def sample_indices(count: int, frame_size: tuple[int, int], most: int = MAX_SAMPLES) -> np.ndarray:
     """Frame indices spread evenly over a video of `count` frames, as many as memory and `most` allow."""
     width, height = frame_size
-    number = max(3, min(count, most, int(_FRAME_MEMORY / (3 * width * height))))
+    number = max(3, min(count, most, max(_FEWEST, int(_FRAME_MEMORY / (3 * width * height)))))
     return spread(count, number)
 
 
@@ -109,7 +116,7 @@ def background_plate(
     frames: Iterable[np.ndarray],
     dancer: np.ndarray,
     others: Sequence[np.ndarray] | None = None,
-    masks: Sequence[np.ndarray] | None = None,
+    masks: Iterable[np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture without the dancer, and where it had to be made up.
 
@@ -127,17 +134,16 @@ def background_plate(
     Returns:
         plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
     """
-    count = len(dancer)
-    stack = None
-    for i, frame in enumerate(frames):
-        if stack is None:
-            stack = np.empty((count, *frame.shape), np.uint8)
-        if i < count:
-            stack[i] = frame
-    if stack is None or i + 1 != count:
-        raise ValueError(f"{0 if stack is None else i + 1} frames, but keypoints of {count}")
-    height, width = stack.shape[1:3]
-    size = (width, height)
+    held = _Samples(frames, len(dancer))
+    width, height = held.size
+    # Where people are is told at less than this resolution: outlines are coarse, and widening them takes time.
+    shrink = max(1.0, min(width, height) / _COARSE)
+    size = max(1, round(width / shrink)), max(1, round(height / shrink))
+    scale = np.divide(size, held.size)
+    dancer = scale_keypoints(np.asarray(dancer), scale)
+    others = None if others is None else [scale_keypoints(np.asarray(people), scale) for people in others]
+    if masks is not None:
+        masks = [resize(mask, size) for mask in masks]
 
     # Who crouches is as thick as before: sizes are taken from the upright poses around.
     own = body_size(dancer)
@@ -145,7 +151,7 @@ def background_plate(
     sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
 
     def outlines(margin: float) -> np.ndarray:
-        covered = np.zeros(stack.shape[:3], bool)
+        covered = np.zeros((len(dancer), *size[::-1]), bool)
         for i, (pose, thick) in enumerate(zip(dancer, sizes, strict=True)):
             if masks is not None and masks[i].any():
                 reach = 2 * max(1, round(margin * thick)) + 1
@@ -156,39 +162,128 @@ def background_plate(
         return covered
 
     alone = outlines(0.2)
-    for frame, gain in zip(stack, exposures(stack, alone), strict=True):
-        table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
-        frame[...] = cv2.LUT(frame, table[:, None])
-
-    plate = np.zeros((height, width, 3), np.uint8)
-    settled = np.zeros((height, width), bool)
-    # Beside a person who keeps to one place, what is free only for a moment is rather an outline drawn too tight.
-    enough = min(count, max(3, round(0.05 * count)))
     crowded = others is not None and any(len(people) for people in others)
     anybody = alone | _crowd(others, size) if crowded else alone
-    tiers = [lambda: anybody, *([lambda: alone] if crowded else []), lambda: outlines(0.1), lambda: outlines(0.04)]
-    still = 0.0  # by how much the room itself changes from frame to frame
-    for tier in tiers:
-        covered = tier()
+    tiers = [anybody, *([alone] if crowded else []), outlines(0.1), outlines(0.04)]
+    gains = exposures(held.few, held.few_of(alone))
+    still = _stillness(even(held.few, gains), held.few_of(anybody))
+    plate = np.zeros((height, width, 3), np.uint8)
+    settled = np.zeros((height, width), bool)
+    for top, bottom in held.bands():
+        rows = slice(max(top - _HALO, 0), min(bottom + _HALO, height))
+        found = _plate_of_band(even(held.read(rows), gains), [_rows_of(tier, rows, held.size) for tier in tiers], still)
+        inner = slice(top - rows.start, bottom - rows.start)
+        plate[top:bottom], settled[top:bottom] = (part[inner] for part in found)
+    return fill(plate, ~settled), ~settled
+
+
+class _Samples:
+    """Sampled frames, beside a small bound of memory in a temporary file that is gone with them.
+
+    Attributes:
+        size: (width, height) of a frame.
+        few: (S, h, w, 3) uint8, every so manieth pixel of them, enough to measure brightness.
+    """
+
+    def __init__(self, frames: Iterable[np.ndarray], count: int) -> None:
+        self._file = tempfile.SpooledTemporaryFile(_BAND_MEMORY)
+        few: list[np.ndarray] = []
+        for frame in frames:
+            self.size = frame.shape[1::-1]
+            self._step = max(1, min(self.size) // 72)
+            few.append(frame[:: self._step, :: self._step].copy())
+            self._file.write(np.ascontiguousarray(frame).data)
+        if len(few) != count or not few:
+            raise ValueError(f"{len(few)} frames, but keypoints of {count}")
+        self.few = np.stack(few)
+
+    def few_of(self, covered: np.ndarray) -> np.ndarray:
+        """The pixels `few` of (S, h, w) bool at any resolution."""
+        x, y = (
+            np.arange(0, side, self._step) * there // side
+            for side, there in zip(self.size, covered.shape[:0:-1], strict=True)
+        )
+        return covered[:, y[:, None], x]
+
+    def bands(self) -> Iterator[tuple[int, int]]:
+        """First row, and one past the last, of pieces of the frame small enough to be held of all frames."""
+        width, height = self.size
+        rows = max(1, int(_BAND_MEMORY / (3 * width * len(self.few))))
+        yield from ((top, min(top + rows, height)) for top in range(0, height, rows))
+
+    def read(self, rows: slice) -> np.ndarray:
+        """Those rows (S, rows, W, 3) uint8 of all frames."""
+        width, height = self.size
+        band = np.empty((len(self.few), rows.stop - rows.start, width, 3), np.uint8)
+        for i, piece in enumerate(band):
+            self._file.seek(3 * width * (i * height + rows.start))
+            piece.reshape(-1)[:] = np.frombuffer(self._file.read(piece.nbytes), np.uint8)
+        return band
+
+
+def _rows_of(covered: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndarray:
+    """Those rows (S, rows, W) bool of a frame of (width, height), from (S, h, w) at a lower resolution."""
+    if covered.shape[1:] == size[::-1]:
+        return covered[:, rows]
+    x, y = (np.arange(side) * there // side for side, there in zip(size, covered.shape[:0:-1], strict=True))
+    return covered[:, y[rows, None], x]
+
+
+def _plate_of_band(stack: np.ndarray, tiers: Sequence[np.ndarray], still: float) -> tuple[np.ndarray, np.ndarray]:
+    """A horizontal band of the plate, see `background_plate`.
+
+    Args:
+        stack: (S, H, W, 3) uint8, evened out.
+        tiers: (S, H, W) bool each, where people are taken to be; the first one covers most.
+        still: by how much the room itself changes from frame to frame.
+
+    Returns:
+        plate (H, W, 3) uint8; settled (H, W) bool, where it was seen.
+    """
+    plate = np.zeros(stack.shape[1:], np.uint8)
+    settled = np.zeros(stack.shape[1:3], bool)
+    # Beside a person who keeps to one place, what is free only for a moment is rather an outline drawn too tight.
+    enough = _enough(len(stack))
+    for number, covered in enumerate(tiers):
         todo = ~settled & ((~covered).sum(0) >= enough)
         if not todo.any():
             continue
         where = np.flatnonzero(todo)
         plate[todo] = _masked_median(stack, covered, where)
-        if still:  # beside a person, what changes is the rim of clothes or a shadow, not the room
-            spread = np.zeros((height, width), np.uint8)
+        if number:  # beside a person, what changes is the rim of clothes or a shadow, not the room
+            spread = np.zeros(todo.shape, np.uint8)
             spread[todo] = _masked_spread(stack, covered, where, plate[todo])
             todo &= ndimage.maximum_filter(spread, 5) <= 2 * still
-        else:
-            some = where[::16]
-            still = max(2.0, float(np.median(_masked_spread(stack, covered, some, plate.reshape(-1, 3)[some]))))
         settled |= todo
+    anybody = tiers[0]
     where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames do not tell
     if len(where):
         bright = _masked_median(stack, anybody, where, share=0.8)
         pixels = plate.reshape(-1, 3)
         pixels[where] = without_shadow(pixels[where], bright, 3 * still)
-    return fill(plate, ~settled), ~settled
+    return plate, settled
+
+
+def _enough(count: int) -> int:
+    """In how many of the frames a pixel has to be free."""
+    return min(count, max(3, round(0.05 * count)))
+
+
+def _stillness(stack: np.ndarray, covered: np.ndarray) -> float:
+    """By how much the room changes from frame to frame in grey levels, from pixels (S, H, W, 3) of it."""
+    where = np.flatnonzero((~covered).sum(0) >= _enough(len(stack)))
+    if not len(where):
+        return 2.0
+    middle = _masked_median(stack, covered, where)
+    return max(2.0, float(np.median(_masked_spread(stack, covered, where, middle))))
+
+
+def even(stack: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Frames (S, H, W, 3) uint8 without their gains (S, 3) from `exposures`, in place."""
+    for frame, gain in zip(stack, gains, strict=True):
+        table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
+        frame[...] = cv2.LUT(frame, table[:, None])
+    return stack
 
 
 def without_shadow(middle: np.ndarray, bright: np.ndarray, noise: float) -> np.ndarray:

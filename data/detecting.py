@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -14,11 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data import pictures, video
-from data.annotations import image_name, mask_name
+from data.annotations import image_name, kept_frames, mask_name
 from data.frame_stats import FrameStats, picture_bounds
 from data.pose_files import Detection
 from pose_detector.keypoints import scale_keypoints
-from pose_detector.look import EXTRA_NAMES, Looker
+from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import follow
 
 # Batches of frames (H, W, 3) uint8 RGB in; for each one a list of who is in its frames.
@@ -30,10 +31,14 @@ JPEG_QUALITY = 98  # 51.8 dB on a real clip in half the bytes and a tenth of the
 
 
 class Writer:
-    """Writes pictures in threads behind the work; whoever falls behind is waited for, which bounds the memory."""
+    """Writes pictures in threads behind the work; whoever falls behind is waited for, which bounds the memory.
 
-    def __init__(self, most: int) -> None:
-        self._pool, self._pending, self._most = ThreadPoolExecutor(2), [], most
+    Args:
+        most: bytes of pictures that may wait.
+    """
+
+    def __init__(self, most: float = 64e6) -> None:
+        self._pool, self._pending, self._most = ThreadPoolExecutor(2), deque[tuple[Future, int]](), most
 
     def __enter__(self) -> Writer:
         return self
@@ -41,16 +46,15 @@ class Writer:
     def __exit__(self, kind: type | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=kind is not None)
         if kind is None:
-            for future in self._pending:
+            for future, _ in self._pending:
                 future.result()
 
     def write(self, path: Path, picture: np.ndarray) -> None:
         """As `pictures.write`. Raises OSError, of an earlier one too."""
         quality = JPEG_QUALITY if path.suffix == ".jpg" else None
-        self._pending.append(self._pool.submit(pictures.write, path, picture, quality))
-        while len(self._pending) > self._most or (self._pending and self._pending[0].done()):
-            first: Future = self._pending.pop(0)
-            first.result()
+        self._pending.append((self._pool.submit(pictures.write, path, picture, quality), picture.nbytes))
+        while self._pending and (sum(size for _, size in self._pending) > self._most or self._pending[0][0].done()):
+            self._pending.popleft()[0].result()
 
 
 def precomputed(poses: Sequence[Detection]) -> Detect:
@@ -73,6 +77,9 @@ def find_people(
     images: Path | None,
     total: int,
     stats: FrameStats | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+    most: int | None = None,
 ) -> tuple[list[Detection], list[float], dict[int, np.ndarray]]:
     """People in every frame of a video: decoding runs ahead of the detector, writing of pictures behind it.
 
@@ -84,6 +91,8 @@ def find_people(
         images: folder to write the frames to, or None.
         total: number of frames expected.
         stats: takes up the measurements of every frame.
+        image_size: (width, height) at which they are written; None: the working frames.
+        most: how many are written at most, about, see `kept_frames`; None: all.
 
     Returns:
         detections and times in seconds, per frame; some `GLIMPSES` of the frames by their number.
@@ -93,17 +102,21 @@ def find_people(
     glimpses: dict[int, np.ndarray] = {}
 
     def batches() -> Generator[list[np.ndarray]]:
-        with Writer(4 * batch) as writer, closing(video.read_frames(path, size)) as frames:
-            while part := list(islice(frames, batch)):
-                for index, time, frame in part:
-                    times.append(time)
-                    if stats is not None:
-                        stats.add_frame(frame)
-                    if index % max(1, total // GLIMPSES) == 0:
-                        glimpses[index] = frame
-                    if images is not None:
-                        writer.write(images / image_name(index), frame)
-                yield [frame for *_, frame in part]
+        with Writer() as writer, closing(video.read_frames(path, image_size or size)) as frames:
+
+            def look(index: int, time: float, picture: np.ndarray) -> np.ndarray:
+                times.append(time)
+                frame = video.resize(picture, size)
+                if stats is not None:
+                    stats.add_frame(frame)
+                if index % max(1, total // GLIMPSES) == 0:
+                    glimpses[index] = frame
+                if images is not None and kept_frames(index, total, most or total):
+                    writer.write(images / image_name(index), picture)
+                return frame
+
+            while part := [look(*item) for item in islice(frames, batch)]:
+                yield part
 
     with (
         tqdm(total=total, unit="frame", desc="first look", mininterval=0.5) as bar,
@@ -145,6 +158,9 @@ def look_closely(
     stats: FrameStats | None = None,
     others: Sequence[np.ndarray] = (),
     keep: Collection[int] = (),
+    *,
+    mask_size: tuple[int, int] | None = None,
+    kept: np.ndarray | None = None,
 ) -> CloseUp:
     """Look at one person again, in the video's own pixels.
 
@@ -153,10 +169,12 @@ def look_closely(
         size: (width, height) of the working frames in pixels.
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
-        masks: folder to write the outlines to, (height, width) of the working frame, 255 = the person; or None.
+        masks: folder to write the outlines to, 255 = the person; or None.
         stats: takes up the measurements of every outline; it has those of every frame, and tells where black bars are.
         others: what the first look saw of other people (N, 18, 3).
         keep: numbers of the frames whose outlines are wanted.
+        mask_size: (width, height) at which the outlines are written; None: as the working frames.
+        kept: (N,) bool, the frames of which they are; None: all.
     """
     info = video.probe(path)
     shrink = min(1.0, LONGEST / max(info.width, info.height))
@@ -172,7 +190,7 @@ def look_closely(
     )
     bounds = picture_bounds([] if stats is None else stats.bounds, size[::-1])
     low, high = np.array(bounds[:2]) - 0.5, np.array(bounds[2:]) - 0.5
-    with Writer(32) as writer, closing(video.read_frames(path, own)) as frames:
+    with Writer() as writer, closing(video.read_frames(path, own)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = tqdm(pictures, total=count, unit="frame", desc="second look", mininterval=0.5)
         for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker)):
@@ -183,15 +201,10 @@ def look_closely(
                     inside = ((moved[:, :2] > low) & (moved[:, :2] < high)).all(axis=1)
                     known = inside & (points[:, 2] > 0)
                     target[i, known] = moved[known]
-            outline = np.zeros(size[::-1], np.uint8)
-            if look is not None:
-                picture = np.rint(255 * look.outline).astype(np.uint8)
-                matrix = look.crop.matrix(len(picture))
-                matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
-                matrix[:, 2] -= 0.5
-                outline = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
-            if masks is not None:
-                writer.write(masks / mask_name(i), outline)
+            outline = _outline_in_frame(look, own, size)
+            if masks is not None and (kept is None or kept[i]):
+                same = mask_size is None or mask_size == size
+                writer.write(masks / mask_name(i), outline if same else _outline_in_frame(look, own, mask_size))
             if stats is not None:
                 stats.add_outline(frame, outline)
             if i in keep:
@@ -199,6 +212,19 @@ def look_closely(
             for there, other in zip(result.outside, others, strict=True):
                 there[i] = _outside(other[i], outline)
     return result
+
+
+def _outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """What was seen of a person in a frame of (width, height) `own` as an outline (H, W) uint8 at `size`; empty where
+    nobody was."""
+    if look is None:
+        return np.zeros(size[::-1], np.uint8)
+    picture = np.rint(255 * look.outline).astype(np.uint8)
+    scale = np.divide(own, size)
+    matrix = look.crop.matrix(len(picture))
+    matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
+    matrix[:, 2] -= 0.5
+    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
 
 
 def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
@@ -211,7 +237,11 @@ def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
     return float((outline[y, x] <= 127).mean())
 
 
-def read_masks(folder: Path, numbers: Iterable[int]) -> Iterator[np.ndarray]:
-    """Outlines (H, W) uint8 of these frames, as `look_closely` wrote them."""
+def read_masks(
+    folder: Path, numbers: Iterable[int], size: tuple[int, int] | None = None
+) -> Iterator[np.ndarray | None]:
+    """Outlines (H, W) uint8 of these frames, as `look_closely` wrote them, or at (width, height) `size`; None of those
+    that it did not."""
     for number in numbers:
-        yield pictures.read(folder / mask_name(number), grey=True)
+        outline = pictures.read(folder / mask_name(number), grey=True)
+        yield outline if outline is None or size is None else video.resize(outline, size)

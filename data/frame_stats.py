@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -41,6 +42,12 @@ class FrameStats:
     contacts: list[np.ndarray] = field(default_factory=list)
     _before: np.ndarray | None = field(default=None, repr=False)
     _picture: tuple[int, int, int, int] | None = field(default=None, repr=False)
+
+    def resized(self, scale: tuple[float, float]) -> FrameStats:
+        """The same in pixels of frames that are so many times as wide and as high."""
+        bounds = np.rint(np.array(self.bounds, float).reshape(-1, 4) * [*scale, *scale]).astype(int)
+        size = (np.array(self.size) * math.sqrt(scale[0] * scale[1])).tolist()
+        return replace(self, bounds=[tuple(box) for box in bounds.tolist()], size=size)
 
     def add_frame(self, frame: np.ndarray) -> None:
         """Measure the next frame (H, W, 3) uint8 RGB."""

@@ -313,7 +313,7 @@ def preview(
     annotations: Annotations,
     tracks: Sequence[Track],
     chosen: int,
-    outlines: Iterable[np.ndarray] | None = None,
+    outlines: Iterable[np.ndarray | None] | None = None,
 ) -> Iterator[np.ndarray]:
     """The frames with everybody's skeleton, number (as for `--person`) and confidence on them, and the chosen one's
     outline.
@@ -326,7 +326,7 @@ def preview(
         annotations: of the chosen person.
         tracks: everybody.
         chosen: number of the chosen one.
-        outlines: (H, W) uint8 of each frame, 255 = the person; None: none are drawn.
+        outlines: (H, W) uint8 of each frame, 255 = the person, or None; None: none are drawn.
     """
     for i, (frame, outline) in enumerate(zip(frames, outlines if outlines is not None else repeat(None), strict=False)):
         canvas = frame.copy()

@@ -36,6 +36,7 @@ from pose_detector.errors import InputError
 logger = logging.getLogger(__name__)
 
 READ_AHEAD = 16  # frames decoded before they are asked for
+_AHEAD_MEMORY = 64e6  # bytes that these may take
 _TICKS = 90_000  # least time resolution of what is written, per second
 
 
@@ -163,7 +164,12 @@ def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterat
     Raises:
         InputError: as `probe`, on the first frame.
     """
-    yield from _ahead(_frames(Path(path), size), READ_AHEAD)
+    with contextlib.closing(_frames(Path(path), size)) as frames:
+        first = next(frames)
+        depth = int(min(READ_AHEAD, max(2, _AHEAD_MEMORY // first[2].nbytes)))
+        yield first
+        del first
+        yield from _ahead(frames, depth)
 
 
 def working_size(width: int, height: int, area: int = 512 * 288) -> tuple[int, int]:

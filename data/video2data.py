@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import background, pictures, report, video
-from data.annotations import Annotations, fingerprint, image_name, mask_name
+from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
 from data.detecting import Detect, find_people, look_closely, precomputed, read_masks
 from data.files import atomic_path, replace_folder, staging
 from data.frame_stats import FrameStats, cuts, longest_shot
@@ -20,10 +20,12 @@ from data.pose_files import poses_fingerprint, read_poses, write_poses
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.second_look import join
 from pose_detector.tracking import Track, choose, track
 
+LONGEST_SIDE = 3840  # pixels of the frames that are kept: 4K
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
 
 
@@ -84,7 +86,8 @@ class Source:
     Attributes:
         path: the video.
         info: what it says of itself.
-        size: (width, height) of the working frames in pixels.
+        size: (width, height) in pixels of the frames that are looked at.
+        frame_size: (width, height) of those that are kept, and whose pixels the result counts.
         given: folder of poses from elsewhere, or None.
         goal: the annotation file to write.
         digest: of the video's bytes.
@@ -94,6 +97,7 @@ class Source:
     path: Path
     info: video.VideoInfo
     size: tuple[int, int]
+    frame_size: tuple[int, int]
     given: Path | None
     goal: Path
     digest: str
@@ -134,10 +138,12 @@ def prepare(config: Config, networks: Networks) -> None:
             detector = networks.load_first(weights[0])
         stats = FrameStats()
         detections, times, glimpses = find_people(
-            source.path, source.size, detector, config.pose_batch, images, expected, stats
-        )
+            source.path, source.size, detector, config.pose_batch, images, expected, stats,
+            image_size=source.frame_size, most=config.most_frames,
+        )  # fmt: skip
         _check_count(source, len(detections), len(times))
         fps = float(info.fps)
+        kept = kept_frames(np.arange(len(times)), expected, config.most_frames)
         tracks = track(detections, fps)
         chosen = choose(tracks, config.person)
         seen = tracks[chosen].keypoints
@@ -148,7 +154,10 @@ def prepare(config: Config, networks: Networks) -> None:
             print(f"second look: {kind}, {file.name} ({reason})")
             first = background.hold(seen, round(_HOLD * fps))
             looker = networks.load_second(kind, file)
-            closer = look_closely(source.path, source.size, first, looker, masks, stats, others, glimpses)
+            closer = look_closely(
+                source.path, source.size, first, looker, masks, stats, others, glimpses,
+                mask_size=source.frame_size, kept=kept if training else None,
+            )  # fmt: skip
             if _replaces(config, source):
                 closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
                 drop_guesses(closer.keypoints, closer.extra, stats, source.size)
@@ -167,10 +176,11 @@ def prepare(config: Config, networks: Networks) -> None:
             fingerprint=source.digest,
             settings=source.settings,
             extra=closer.extra if closer is not None and _replaces(config, source) else None,
+            kept=kept if training else None,
         )
         annotations.check()
         if config.preview:
-            outlines = None if closer is None else read_masks(masks, annotations.frame_numbers)
+            outlines = None if closer is None else read_masks(masks, annotations.frame_numbers, source.size)
             _write_preview(config, source, annotations, tracks, chosen, outlines)
         if poses is not None:
             write_poses(poses, source.path.stem, detections, source.size, info.stored)
@@ -182,10 +192,17 @@ def prepare(config: Config, networks: Networks) -> None:
         glimpses = {i: frame for i, frame in glimpses.items() if begin <= i < end}
         outlines = {} if closer is None else closer.outlines
         annotations.room, motion = look_around(glimpses, others, dancer, outlines)
-        unseen = _publish(config, source, images, masks, dancer, others) if training else None
+        # From here on all lengths are pixels of the frames that are kept.
+        annotations = annotations.resized(source.frame_size)
+        scale = np.divide(source.frame_size, source.size)
+        unseen = None
+        if training:
+            everybody = scale_keypoints(dancer, scale), [scale_keypoints(keypoints, scale) for keypoints in others]
+            unseen = _publish(config, source, images, masks, np.flatnonzero(kept), *everybody)
         annotations.save(source.goal)
     company = report.bystanders(others, None if closer is None else closer.outside, len(times), fps)
-    for line in report.summary(annotations, stats, company, motion, unseen):
+    motion = {i: far * float(scale[0]) for i, far in motion.items()}
+    for line in report.summary(annotations, stats.resized(tuple(scale)), company, motion, unseen):
         print(line)
     print(f"written: {source.goal}")
 
@@ -196,10 +213,10 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     path = config.train_video_path if training else config.test_video_path
     given = config.train_poses if training else config.test_poses
     info = video.probe(path)
-    if training and config.quality == "high":
-        size = info.width // 2 * 2, info.height // 2 * 2
-    else:
-        size = video.working_size(info.width, info.height, config.frame_area)
+    size = frame_size = video.working_size(info.width, info.height, config.frame_area)
+    if training and config.quality != "draft":
+        shrink = min(1.0, LONGEST_SIDE / max(info.width, info.height))
+        frame_size = tuple(max(2, int(side * shrink) // 2 * 2) for side in (info.width, info.height))
     weights = second = None
     if given:
         origin = f"poses {given.name} {poses_fingerprint(given)}"
@@ -213,8 +230,10 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
         second = networks.second()
         origin += f", second look {config.second_look}: {second[1].name} {fingerprint(second[1])}"
     settings = f"frames {size[0]}x{size[1]}, {origin}, person {config.person}"
+    if training:
+        settings += f", kept {frame_size[0]}x{frame_size[1]}, about {config.most_frames}"
     goal = config.train_annotations if training else config.test_annotations
-    return Source(path, info, size, given, goal, fingerprint(path), settings), weights, second
+    return Source(path, info, size, frame_size, given, goal, fingerprint(path), settings), weights, second
 
 
 def _replaces(config: Config, source: Source) -> bool:
@@ -249,16 +268,22 @@ def _write_preview(
 
 
 def _publish(
-    config: Config, source: Source, images: Path, masks: Path, dancer: np.ndarray, others: Sequence[np.ndarray]
+    config: Config,
+    source: Source,
+    images: Path,
+    masks: Path,
+    kept: np.ndarray,
+    dancer: np.ndarray,
+    others: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Make the plate, and put pictures, outlines and plate in the place of old ones; tells where the plate is made up
-    (H, W) bool."""
-    sample = background.sample_indices(len(dancer), source.size)
+    """Make the plate from frames that are kept, and put pictures, outlines and plate in the place of old ones; tells
+    where the plate is made up (H, W) bool."""
+    sample = kept[background.sample_indices(len(kept), source.frame_size)]
     plate, unseen = background.background_plate(
         (pictures.read(images / image_name(i)) for i in sample),
         dancer[sample],
         [crowd(others, i) for i in sample],
-        list(read_masks(masks, sample)),
+        read_masks(masks, sample),
     )
     # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
     # in between leaves no pictures of one video beside poses of another.
@@ -316,7 +341,7 @@ def _is_done(config: Config, source: Source) -> bool:
         return True
     return config.background_image.is_file() and all(
         (config.images_dir / image_name(i)).is_file() and (config.masks_dir / mask_name(i)).is_file()
-        for i in old.frame_numbers
+        for i in old.frame_numbers[old.kept]
     )
 
 

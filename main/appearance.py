@@ -3,13 +3,14 @@ shows this limb most alike. ``main.painting`` moves it there: copied texture is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
+from main.store import Store
 from pose_detector.series import interpolate, spread
 from pose_detector.skeleton import body_size, to_fixed
 
@@ -61,8 +62,8 @@ class Texture:
         sizes: (N,) sizes of the person in them, from :func:`person_sizes`.
     """
 
-    frames: np.ndarray
-    shows: np.ndarray
+    frames: np.ndarray | Store
+    shows: np.ndarray | Store
     poses: np.ndarray
     sizes: np.ndarray
 
@@ -166,7 +167,7 @@ def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 3
     return chosen
 
 
-def arm_radii(mattes: Sequence[np.ndarray], poses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def arm_radii(mattes: Iterable[np.ndarray], poses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """How thick this person's arms are, sleeves included, where they are seen beside the body.
 
     Args:
@@ -262,11 +263,11 @@ def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return np.where(scraps, np.where(right <= left, RIGHT_ARM, LEFT_ARM), shows).astype(np.uint8)
 
 
-def cut_up(frames: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> Texture:
+def cut_up(frames: np.ndarray | Store, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> Texture:
     """Make training frames (N, H, W, 4), RGB and matte, ready to copy from; of `most` of them arms are measured."""
     some = spread(len(frames), most)
-    radii = arm_radii([frames[i, ..., 3] for i in some], poses[some], sizes[some])
-    shows = np.empty(frames.shape[:3], np.uint8)
+    radii = arm_radii((frames[i][..., 3] for i in some), poses[some], sizes[some])
+    shows = Store(frames.shape[:3]) if isinstance(frames, Store) else np.empty(frames.shape[:3], np.uint8)
     for i, frame in enumerate(frames):
         shows[i] = divide(np.ascontiguousarray(frame[..., 3]), poses[i], float(sizes[i]), radii)
     return Texture(frames, shows, poses, sizes)

@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # MediaPipe's pose network, heavy (80 ms a frame) or full (20 ms); this repository's own; no second look.
 Look = Literal["auto", "blazepose", "blazepose_full", "bundled", "none"]
 
+# Size of the result: `frame_area` pixels (draft), or the train video's own; there, who is higher than 512 (normal) or
+# 1024 pixels is generated at that height and enlarged.
+Quality = Literal["draft", "normal", "high"]
+
 
 @dataclass
 class Config:
@@ -38,14 +42,16 @@ class Config:
 
     # ---- All steps --------------------------------------------------------------------------------------------------
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps"; auto: the first GPU, else the CPU
-    quality: Literal["normal", "high"] = "normal"  # high: at the train video's own resolution; for a GPU
+    quality: Quality = "normal"  # of the result; the same in every step
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the networks, steps 3, 4; auto: the device's best
     seed: int = 0  # of every random number
     threads: int = 0  # CPU threads of torch; 0: as torch chooses
 
     # ---- Step 1: data/video2data.py ---------------------------------------------------------------------------------
     mode: Literal["train", "test"] = "train"  # which of the two videos to read
-    frame_area: int = 512 * 288  # pixels of a frame in normal quality; its sides follow the video's aspect ratio
+    frame_area: int = 512 * 288  # pixels of the dance's frames, of all frames that the first look sees, and of a draft;
+    # sides follow the video's aspect ratio
+    most_frames: int = 2000  # train frames kept as pictures, about; of a longer video pairs of them, evenly spread
     pose_weights: str = ""  # a .pth or .onnx file, or "openpose" (209 MB, fetched once); empty: the bundled one
     second_look: Look = "auto"  # at the dancer; auto: blazepose (28 MB, fetched once), or bundled where there is none
     second_look_model: Path | None = None  # a BlazePose file (.tflite) of your own, instead of a fetched one
@@ -108,8 +114,13 @@ class Config:
 
     @property
     def enlarged(self) -> int:
-        """How many times as large as in normal quality the person is, about; what is counted in pixels follows."""
-        return {"normal": 1, "high": 2}[self.quality]
+        """How many times as large as in normal quality the person may be; what is counted in pixels follows."""
+        return {"draft": 1, "normal": 1, "high": 2}[self.quality]
+
+    @property
+    def most_height(self) -> int:
+        """Pixels that a person is high at most when generated."""
+        return 512 * self.enlarged
 
     # ---- Where things lie -------------------------------------------------------------------------------------------
     @property
@@ -254,5 +265,5 @@ def explain(error: OSError | RuntimeError | MemoryError) -> str | None:
     where = "the GPU" if re.search("cuda|cudnn|cublas|mps|hip", str(error), re.IGNORECASE) else "this computer"
     return (
         f"the memory of {where} does not suffice; try half of --batch_size (step 3) or of --pose_batch (step 1), "
-        "--quality normal, or --device cpu"
+        "--quality draft, or --device cpu"
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from data.annotations import Annotations, image_name, mask_name
 from data.video import resize
 from main import appearance, painting, shadow, window
 from main.matting import matte
+from main.store import Store
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.series import spread
@@ -28,27 +28,47 @@ _MADE_BY = "python data/video2data.py --mode train --redo"
 
 @dataclass
 class Clip:
-    """The training video as arrays, only the frames where the person was found, at the size that is generated."""
+    """The training video, only the frames where the person was found, at the size that is generated.
 
-    frames: np.ndarray  # (N, H, W, 4) uint8 RGB and matte
-    poses: np.ndarray  # (N, 18, 3) float32 pixels of these frames
-    numbers: np.ndarray  # (N,) frame numbers in the video
-    plate: np.ndarray  # (H, W, 3) uint8 RGB
-    room: np.ndarray | None = None  # the plate at the size of step 1's frames; None: the same size
-    sizes: np.ndarray = field(init=False)  # (N,) size of the person in pixels
-    texture: appearance.Texture = field(init=False)  # the same, to copy from
+    Attributes:
+        frames: (N, h, w, 4) uint8 RGB and matte of a window round the person; beyond it there is only the room.
+        origins: (N, 2) int x, y of the windows' corners in the frame.
+        poses: (N, 18, 3) float32 pixels of the frame.
+        numbers: (N,) frame numbers in the video.
+        plate: (H, W, 3) uint8 RGB.
+        light: (N, a, b, 4) uint8, see `shadow.missing_light`.
+        room: the plate at the size of step 1's frames; None: the same size.
+        sizes: (N,) size of the person in pixels.
+        texture: the windows, to copy from.
+        shadows: what goes with the person.
+    """
+
+    frames: np.ndarray | Store
+    origins: np.ndarray
+    poses: np.ndarray
+    numbers: np.ndarray
+    plate: np.ndarray
+    light: np.ndarray
+    room: np.ndarray | None = None
+    sizes: np.ndarray = field(init=False)
+    texture: appearance.Texture = field(init=False)
     shadows: shadow.Shadows = field(init=False)
 
     def __post_init__(self) -> None:
         self.sizes = appearance.person_sizes(self.poses)
-        self.texture = appearance.cut_up(self.frames, self.poses, self.sizes)
-        maps = [shadow.missing_light(frame[..., :3], self.plate, frame[..., 3]) for frame in self.frames]
-        self.shadows = shadow.gather(np.stack(maps), self.poses, self.sizes)
+        self.texture = appearance.cut_up(self.frames, window.shift(self.poses, self.origins), self.sizes)
+        self.shadows = shadow.gather(self.light, self.poses, self.sizes, self.size)
+
+    @classmethod
+    def of_frames(cls, frames: np.ndarray, poses: np.ndarray, numbers: np.ndarray, plate: np.ndarray) -> Clip:
+        """From whole frames (N, H, W, 4)."""
+        light = np.stack([shadow.missing_light(frame[..., :3], plate, frame[..., 3]) for frame in frames])
+        return cls(frames, np.zeros((len(frames), 2), int), poses, numbers, plate, light)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of a frame in pixels."""
-        return self.frames.shape[2], self.frames.shape[1]
+        return self.plate.shape[1::-1]
 
     @property
     def scale(self) -> np.ndarray:
@@ -56,9 +76,20 @@ class Clip:
         whole = self.plate if self.room is None else self.room
         return np.array(self.size, np.float32) / whole.shape[1::-1]
 
+    def show(self, index: int, onto: np.ndarray, origin: np.ndarray) -> np.ndarray:
+        """A part of a frame: the plate's (h, w, 3) with this corner, and on it what is known of the frame."""
+        onto = onto.copy()
+        window.paste(onto, self.frames[index][..., :3], self.origins[index] - origin)
+        return onto
+
 
 def load_clip(
-    annotations: Annotations, images_dir: Path, masks_dir: Path, plate_path: Path, most: int | None = None
+    annotations: Annotations,
+    images_dir: Path,
+    masks_dir: Path,
+    plate_path: Path,
+    most: int | None = None,
+    most_height: int = 512,
 ) -> Clip:
     """Read what step 1 wrote of the training video.
 
@@ -68,35 +99,54 @@ def load_clip(
         masks_dir: the person's outline in each of them.
         plate_path: the background plate.
         most: at most so many frames, evenly spread; None: all.
+        most_height: pixels that the person is high at most; a higher one is shrunk.
 
     Raises:
         InputError: a picture is missing or of another size.
     """
+    rows = source_rows(annotations, most)
+    room = read_picture(plate_path, annotations.frame_size)
+    size = window.generated_size(annotations.keypoints[rows], annotations.frame_size, most_height)
+    plate = resize(room, size)
+    poses = scale_keypoints(annotations.keypoints[rows], np.divide(size, annotations.frame_size))
+    sizes = appearance.person_sizes(poses)
+    # Somewhat larger than the window that is generated: it is that of another frame when pairs are cut.
+    part = tuple(side + window.MULTIPLE for side in window.window_size(poses, size))
+    origins = window.window_origins(poses, part, size, smooth=False).astype(int)
+    frames = Store((len(rows), *part[::-1], 4))
+    light = np.empty((len(rows), *shadow.cells_of(size)[::-1], 4), np.uint8)
+
+    def keep(i: int) -> None:
+        number, origin = annotations.frame_numbers[rows[i]], origins[i]
+        picture = resize(read_picture(images_dir / image_name(number), annotations.frame_size), size)
+        outline = resize(read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True), size)
+        picture = even_exposure(picture, plate)
+        view, empty, outline = (window.cut(p, origin, part) for p in (picture, plate, outline))
+        cover = matte(view, empty, outline, sizes[i])
+        frames[i] = np.dstack([view, cover])
+        whole = np.zeros(size[::-1], np.uint8)
+        window.paste(whole, cover, origin)
+        light[i] = shadow.missing_light(picture, plate, whole)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # each holds a whole frame
+        list(pool.map(keep, range(len(rows))))
+    whole = None if size == tuple(annotations.frame_size) else room
+    return Clip(frames, origins, poses, annotations.frame_numbers[rows], plate, light, whole)
+
+
+def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray:
+    """Rows of the annotations whose frames texture is copied from; at most so many, evenly spread.
+
+    Raises:
+        InputError: there are too few.
+    """
     whole = (annotations.keypoints[..., 2] > 0).sum(1) >= 4  # fewer say nothing about where the body is
-    rows = np.flatnonzero(whole)
+    rows = np.flatnonzero(whole & annotations.kept)
     if len(rows) < 2:
         raise InputError(
             f"{annotations.source} shows a person in {len(rows)} frames: too few to train on; film a longer video"
         )
-    if most is not None:
-        rows = rows[spread(len(rows), most)]
-    room = read_picture(plate_path, annotations.frame_size)
-    size = window.generated_size(annotations.keypoints[rows], annotations.frame_size)
-    plate = resize(room, size)
-    frames = _allocate((len(rows), *plate.shape[:2], 4))
-    poses = scale_keypoints(annotations.keypoints[rows], np.array(size, np.float32) / annotations.frame_size)
-    sizes = appearance.person_sizes(poses)
-
-    def keep(i: int) -> None:
-        number = annotations.frame_numbers[rows[i]]
-        picture = read_picture(images_dir / image_name(number), annotations.frame_size)
-        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True)
-        frames[i, ..., :3] = picture = even_exposure(resize(picture, size), plate)
-        frames[i, ..., 3] = matte(picture, plate, resize(outline, size), sizes[i])
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(keep, range(len(rows))))
-    return Clip(frames, poses, annotations.frame_numbers[rows], plate, room)
+    return rows if most is None else rows[spread(len(rows), most)]
 
 
 def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -104,20 +154,14 @@ def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
 
     The gain of each channel is the median ratio of all pixels, most of which are background.
     """
-    some, reference = (p[::4, ::4].reshape(-1, 3).astype(np.float32) for p in (frame, plate))
+    step = max(4, min(plate.shape[:2]) // 72)
+    some, reference = (p[::step, ::step].reshape(-1, 3).astype(np.float32) for p in (frame, plate))
     usable = ((reference > 24) & (reference < 250) & (some < 250)).all(-1)
     if usable.sum() < 50:
         return frame
     gain = np.clip(np.median(some[usable] / reference[usable], 0), 0.8, 1.25)
     levels = np.arange(256)[:, None] / gain  # (256, 3)
     return cv2.LUT(frame, np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None])
-
-
-def _allocate(shape: tuple[int, ...], most: int = 4 << 30) -> np.ndarray:
-    """uint8 array in memory, or beyond ``most`` bytes in a temporary file that is gone with it."""
-    if math.prod(shape) <= most:
-        return np.empty(shape, np.uint8)
-    return np.memmap(tempfile.TemporaryFile(), np.uint8, shape=shape)
 
 
 def split(count: int, share: float = 0.06, blocks: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +204,7 @@ class Pairs(Dataset):
         self.queries, self.before = queries[follows], before[follows]
         if not len(self.queries):
             raise InputError("the training video has no two successive frames that show the person")
-        self.origins = window.window_origins(clip.poses, size, clip.size)
+        self.origins = window.window_origins(clip.poses, size, clip.size, smooth=False)
         costs = appearance.match_costs(
             clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
         )
@@ -188,37 +232,36 @@ class Pairs(Dataset):
         """
         rng = np.random.default_rng([self.seed, self.epoch, item])
         clip = self.clip
-        width, height = self.size
         origin = self.origins[self.queries[item]].astype(int)
         if self.augment:
             origin = self._crop(self.clip.poses[self.queries[item]], rng)
             sources = self.bank[self.sources[item][np.arange(len(appearance.PARTS)), self._ranks(rng)]]
         else:
             sources = self.bank[self.sources[item][:, 0]]
-        x, y = origin
-        keypoints, references, shown = [], [], []
+        keypoints, references = [], []
         for index in (self.before[item], self.queries[item]):
             pose, person = window.shift(clip.poses[index], origin), float(clip.sizes[index])
             if self.augment:
                 pose = disturb(pose, person, rng)
             keypoints.append(pose)
             references.append(painting.paint_references(pose, person, self.size, sources, clip.texture))
-            shown.append(self.clip.frames[index, y : y + height, x : x + width, :3].transpose(2, 0, 1))
         shades = [values[item] for values in self.shades]
         light = shadow.cast(clip.shadows, clip.poses[index], person, self.bank[shades[0]], shades[1])
-        plate = shadow.shade(clip.plate, light)[y : y + height, x : x + width].transpose(2, 0, 1)
+        plate = shadow.shade(window.cut(clip.plate, origin, self.size), light, origin, clip.size)
+        shown = [clip.show(index, plate, origin) for index in (self.before[item], self.queries[item])]
         return {
             "keypoints": torch.from_numpy(np.stack(keypoints)),
             "references": torch.from_numpy(np.stack(references)),
-            "pictures": torch.from_numpy(np.stack(shown)),
-            "plate": torch.from_numpy(plate.copy()),
+            "pictures": torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).contiguous(),
+            "plate": torch.from_numpy(plate).permute(2, 0, 1).contiguous(),
         }
 
     def _crop(self, pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Corner of a window somewhere on the person, within the frame."""
         joint = rng.choice(np.flatnonzero(pose[:, 2] > 0))
         middle = pose[joint, :2] + rng.normal(0, 0.15, 2) * self.size
-        return np.clip(np.rint(middle - np.array(self.size) / 2).astype(int), 0, np.array(self.clip.size) - self.size)
+        most = np.maximum(np.array(self.clip.size) - self.size, 0)
+        return np.clip(np.rint(middle - np.array(self.size) / 2).astype(int), 0, most)
 
     def _ranks(self, rng: np.random.Generator) -> np.ndarray:
         """Which of the best sources each part takes: mostly the best one, at times another, as for an unknown pose."""

@@ -137,14 +137,15 @@ def main(cfg: Config) -> None:
     detector = Detector.load(cfg.evaluate_weights, device=device)
     distance = perceptual_distance(device) if cfg.lpips else None
     plate = read_picture(cfg.background_image, dance.frame_size)
-    nearest = person.frame_numbers[nearest_frames(dance.keypoints, person.keypoints)]
+    kept = np.flatnonzero(person.kept)
+    nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.keypoints[kept])]]
     results: dict[str, Scores] = {"result": {}, "nearest training frame": {}, "background": {}}
     sure, again = [], []
     truth = zip(
         dance.frame_numbers, dance.keypoints, nearest, video.read_frames(cfg.truth, dance.frame_size), strict=False
     )
     for number, pose, source, (_, _, real) in tqdm(truth, total=dance.total_frames, unit="frame", desc="comparing"):
-        ours = read_picture(cfg.vis_dir / f"{number:06d}.png", dance.frame_size, "python main/test.py")
+        ours = read_picture(cfg.vis_dir / image_name(number), dance.frame_size, "python main/test.py")
         copy = read_picture(cfg.images_dir / image_name(source), dance.frame_size)
         for scores, picture in zip(results.values(), (ours, copy, plate), strict=True):
             score(scores, picture, real, pose, distance)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 RIM = 0.04  # torso lengths on either side of the outline within which it may be wrong
+SMALL = 4  # pixels of radius beyond which the filter works at less resolution; the rim changes by 2 levels of 255
 SMOOTH = 6.0  # grey levels of contrast below which an edge of the picture is none
 NOISE = 10.0  # grey levels by which a frame may differ from the plate where nobody is
 
@@ -46,7 +47,8 @@ def matte(frame: np.ndarray, plate: np.ndarray, outline: np.ndarray, size: float
 
 
 def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
-    """Smooths values along a picture's edges, not across them (He, Sun and Tang, ECCV 2010; equations 14 to 16).
+    """Smooths values along a picture's edges, not across them (He, Sun and Tang, ECCV 2010; equations 14 to 16). For
+    large windows the linear functions are found at less resolution (He and Sun, arXiv 1505.00996).
 
     Args:
         guide: (H, W, 3) float32.
@@ -54,6 +56,22 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: f
         radius: of the square windows in which the values are taken for a linear function of the colours, pixels.
         epsilon: variance of the guide below which it does not count, in its own units.
     """
+    size = guide.shape[1::-1]
+    shrink = max(1, radius // SMALL)
+    if shrink == 1:
+        slope, offset = _linear_functions(guide, values, radius, epsilon)
+    else:
+        few = max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink))
+        small = (cv2.resize(array, few, interpolation=cv2.INTER_AREA) for array in (guide, values))
+        found = _linear_functions(*small, round(radius / shrink), epsilon)
+        slope, offset = (cv2.resize(array, size, interpolation=cv2.INTER_LINEAR) for array in found)
+    return cv2.transform(cv2.multiply(slope, guide), np.ones((1, 3), np.float32)) + offset
+
+
+def _linear_functions(
+    guide: np.ndarray, values: np.ndarray, radius: int, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each pixel slope (H, W, 3) and offset (H, W) of the function of the colours, see `guided_filter`."""
     window = (2 * radius + 1, 2 * radius + 1)
 
     def mean(array: np.ndarray) -> np.ndarray:
@@ -72,4 +90,4 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: f
     third = np.stack([cofactors[2], second[2], rr * gg - rg * rg])
     slope = np.stack([(row * slopes).sum(0) for row in (cofactors, second, third)], -1) / determinant[..., None]
     offset = average - (slope * centre).sum(-1)
-    return (mean(slope) * guide).sum(-1) + mean(offset)
+    return mean(slope), mean(offset)

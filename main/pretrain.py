@@ -174,7 +174,7 @@ def read_person(path: Path, rng: np.random.Generator) -> Clip:
         picture = even_exposure(np.ascontiguousarray(colours(lens(frame, rng))), plate)
         outline = disturb_outline(np.ascontiguousarray(mask), coarse * float(sizes[i]), float(sizes[i]), rng)
         both[i, ..., :3], both[i, ..., 3] = picture, matte(picture, plate, outline, float(sizes[i]))
-    return Clip(both, disturb_keypoints(poses, sizes, rng), numbers, plate)
+    return Clip.of_frames(both, disturb_keypoints(poses, sizes, rng), numbers, plate)
 
 
 def random_lens(rng: np.random.Generator):

@@ -17,6 +17,7 @@ from main.device import convert_convolutions, forward_type
 from main.networks.generator import Generator
 from pose_detector.keypoints import scale_keypoints
 
+FULL = 0.998  # share of the plate from which on a pixel shows nothing else
 WARM_UP = 6  # frames; after three, no value differs by more than 1/255 from what follows another beginning
 
 
@@ -74,46 +75,63 @@ def render(
     """
     dtype = generator.out.weight.dtype
     room = clip.plate if clip.room is None else clip.room
-    same = room.shape == clip.plate.shape
     frames = range(len(plan)) if frames is None else frames
-    previous = empty = to_tensor(clip.plate, device)  # (3, H, W)
-    started = False
-    width, height = plan.size
+    before: Before | None = None
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
+        frame = room.copy()
         if (plan.poses[t, :, 2] > 0).sum() >= 4:
-            x, y = plan.origins[t].tolist()
-            here = (slice(None), slice(y, y + height), slice(x, x + width))
-            pose = window.shift(plan.poses[t], plan.origins[t])
-            references = painting.paint_references(
-                pose, float(plan.persons[t]), plan.size, plan.sources[:, t], clip.texture
-            )
-            light = shadow.cast(
-                clip.shadows, plan.poses[t], float(plan.persons[t]), *(values[t] for values in plan.shades)
-            )
-            frame = shadow.shade(room, light)
-            plate = to_tensor(frame if same else shadow.shade(clip.plate, light), device)
-            before = previous[here] if started else torch.zeros_like(previous[here])
+            pose, person, origin = plan.poses[t], float(plan.persons[t]), plan.origins[t]
+            light = shadow.cast(clip.shadows, pose, person, *(values[t] for values in plan.shades))
+            empty = window.cut(clip.plate, origin, plan.size)
+            plate = to_tensor(shadow.shade(empty, light, origin, clip.size), device)
+            here = window.shift(pose, origin)
+            references = painting.paint_references(here, person, plan.size, plan.sources[:, t], clip.texture)
+            previous = torch.zeros_like(plate) if before is None else before.seen_from(empty, origin, clip.size, device)
             with forward_type(device, dtype):
                 rendering = generator(
-                    torch.from_numpy(pose).to(device)[None],
+                    torch.from_numpy(here).to(device)[None],
                     torch.from_numpy(references).to(device)[None].float() / 255,
-                    plate[here][None],
-                    before[None],
+                    plate[None],
+                    previous[None],
                 )
             picture = rendering.picture[0].float().clamp(0, 1)
-            if same:
-                frame[y : y + height, x : x + width] = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-            else:
-                share = rendering.room[0].float()
-                person = torch.cat([picture - share * plate[here], share]).permute(1, 2, 0).cpu().numpy()
-                put(frame, person, (x, y), clip.scale)
-            previous = plate
-            previous[here] = picture
-            started = True
-        else:
-            frame, previous = room.copy(), empty
+            before = Before(picture, origin, light)
+            if t >= frames.start:
+                x, y, width, height = shadow.shaded_part(light, room.shape[1::-1])
+                if width:
+                    part = frame[y : y + height, x : x + width]
+                    part[:] = shadow.shade(part, light, (x, y), room.shape[1::-1])
+                if room.shape == clip.plate.shape:
+                    window.paste(frame, to_picture(picture), origin)
+                else:
+                    share = rendering.room[0].float()
+                    cut_out = torch.cat([picture - share * plate, share]).permute(1, 2, 0).cpu().numpy()
+                    put(frame, cut_out, origin, clip.scale)
+        elif before is not None:
+            before = Before(before.picture[:, :0, :0], before.origin, np.ones_like(before.light))
         if t >= frames.start:
             yield frame
+
+
+@dataclass
+class Before:
+    """What was rendered one frame before.
+
+    Attributes:
+        picture: (3, H, W) in [0, 1], the window; nothing of it where nobody was there.
+        origin: (2,) its corner.
+        light: (h, w, 3) in the room.
+    """
+
+    picture: Tensor
+    origin: np.ndarray
+    light: np.ndarray
+
+    def seen_from(self, empty: np.ndarray, origin: np.ndarray, whole: tuple[int, int], device: torch.device) -> Tensor:
+        """It (3, h, w) in another window with this corner, where the plate of (width, height) is `empty` (h, w, 3)."""
+        result = to_tensor(shadow.shade(empty, self.light, origin, whole), device)
+        window.paste(result.permute(1, 2, 0), self.picture.permute(1, 2, 0), self.origin - origin)
+        return result
 
 
 def stretches(count: int, parts: int) -> list[range]:
@@ -123,15 +141,24 @@ def stretches(count: int, parts: int) -> list[range]:
     return [range(first, last) for first, last in pairwise(ends)]
 
 
-def put(frame: np.ndarray, person: np.ndarray, origin: tuple[int, int], scale: np.ndarray) -> None:
+def put(frame: np.ndarray, person: np.ndarray, origin: np.ndarray, scale: np.ndarray) -> None:
     """Enlarge a window and put it into the frame, in place; the background keeps its own pixels.
 
     Args:
         frame: (H, W, 3) uint8, the background plate.
-        person: (h, w, 4) float in [0, 1]: what is not plate, and the share of the plate.
+        person: (h, w, 4) float32 in [0, 1]: what is not plate, and the share of the plate.
         origin: x and y of the window's corner, in its pixels.
         scale: (2,) pixels of the window per pixel of the frame, in x and y.
     """
+    differs = (person[..., 3] < FULL) | (appearance.greatest(person[..., :3]) > 1 - FULL)
+    left, top, width, height = cv2.boundingRect(differs.view(np.uint8))
+    if not width:
+        return
+    # Two pixels more: so far does cubic interpolation look.
+    start = np.maximum(np.array([left, top]) - 2, 0)
+    end = np.minimum(np.array([left + width, top + height]) + 2, person.shape[1::-1])
+    person = person[start[1] : end[1], start[0] : end[0]]
+    origin = origin + start
     size = np.array(person.shape[1::-1])
     low = np.ceil(np.array(origin) / scale).astype(int)
     high = np.minimum(np.floor((origin + size) / scale).astype(int), frame.shape[1::-1])
@@ -139,9 +166,14 @@ def put(frame: np.ndarray, person: np.ndarray, origin: tuple[int, int], scale: n
     matrix = np.array([[scale[0], 0, first[0]], [0, scale[1], first[1]]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     box = (high - low).tolist()
-    person = cv2.warpAffine(person, matrix, box, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    colours, share = (
+        cv2.warpAffine(np.ascontiguousarray(p), matrix, box, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        for p in (255 * person[..., :3], person[..., 3])
+    )
     part = frame[low[1] : high[1], low[0] : high[0]]
-    part[:] = np.clip(np.rint(part * np.clip(person[..., 3:], 0, 1) + 255 * person[..., :3]), 0, 255)
+    share = cv2.merge([share.clip(0, 1)] * 3)
+    cv2.add(cv2.multiply(part, share, dtype=cv2.CV_32F), colours, dst=colours)
+    part[:] = cv2.convertScaleAbs(colours.clip(0, 255))
 
 
 def prepare_generator(generator: Generator, device: torch.device, dtype: torch.dtype = torch.float32) -> Generator:
@@ -160,3 +192,8 @@ def keep_freed_memory() -> None:
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
     """(H, W, 3) uint8 -> (3, H, W) float in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1).float() / 255
+
+
+def to_picture(picture: Tensor) -> np.ndarray:
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint8."""
+    return (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()

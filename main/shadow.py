@@ -12,7 +12,8 @@ from main import appearance
 from pose_detector.series import spread
 from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 
-CELL = 4  # pixels of a frame, in both directions, that share one value: shadows are soft
+CELL = 4  # pixels of a frame, in both directions, that share one value, or more: shadows are soft
+MOST_CELLS = 12_000  # of a map; those of thousands of frames are kept in memory
 NEIGHBOURS = 4  # training frames whose shadows are averaged
 GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
 FAINT = 0.015  # a difference in light that may be the camera's; twice as much is none
@@ -29,24 +30,32 @@ class Shadows:
             of it), and whether that can be told: not where the person is.
         poses: (N, 18, 3) pixels of these frames.
         sizes: (N,) sizes of the person in them.
+        cell: (2,) pixels of these frames per cell, in x and y.
     """
 
     maps: np.ndarray
     poses: np.ndarray
     sizes: np.ndarray
+    cell: np.ndarray
+
+
+def cells_of(size: tuple[int, int]) -> tuple[int, int]:
+    """Cells in a row and in a column of a frame of (width, height) pixels."""
+    cell = max(CELL, (size[0] * size[1] / MOST_CELLS) ** 0.5)
+    return max(1, int(size[0] / cell)), max(1, int(size[1] / cell))
 
 
 def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.ndarray:
     """Share of the plate's light that is missing in a frame beside the person.
 
     Args:
-        frame, plate: (H, W, 3) uint8 RGB, sides multiples of ``CELL``.
+        frame, plate: (H, W, 3) uint8 RGB.
         matte: (H, W) uint8, 255 = surely the person.
 
     Returns:
-        (H / CELL, W / CELL, 4) uint8 as in ``Shadows.maps``.
+        (h, w, 4) uint8 as in ``Shadows.maps``.
     """
-    cells = (plate.shape[1] // CELL, plate.shape[0] // CELL)
+    cells = cells_of(plate.shape[1::-1])
     frame, plate, matte = (cv2.resize(p, cells, interpolation=cv2.INTER_AREA) for p in (frame, plate, matte))
     frame, plate = (p.astype(np.float32) + 1 for p in (frame, plate))
     ratio = frame / plate
@@ -58,16 +67,20 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
     return np.rint(255 * np.dstack([missing, known])).astype(np.uint8)
 
 
-def gather(maps: np.ndarray, poses: np.ndarray, sizes: np.ndarray, most: int = 100) -> Shadows:
-    """What moves with the person in the maps of frames (N, h, w, 4), see :func:`missing_light`. What is missing in
-    nearly all of them, or of ``most`` of them, is a flaw of the plate; it is taken out of the maps."""
+def gather(
+    maps: np.ndarray, poses: np.ndarray, sizes: np.ndarray, frame_size: tuple[int, int], most: int = 100
+) -> Shadows:
+    """What moves with the person in the maps (N, h, w, 4), see :func:`missing_light`, of frames of (width, height).
+    What is missing in nearly all of them, or of ``most`` of them, is a flaw of the plate; it is taken out of them."""
     some = maps[spread(len(maps), most)]
     known = some[..., 3:] > 0
     missing = np.where(known, some[..., :3], 255)
     rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of those that can tell have less
     always = np.take_along_axis(np.sort(missing, axis=0), rank, 0)[0] * known.any(0)
-    maps[..., :3] -= np.minimum(maps[..., :3], always)
-    return Shadows(maps, poses, sizes)
+    always = always.astype(np.uint8)
+    for each in maps:
+        each[..., :3] -= np.minimum(each[..., :3], always)
+    return Shadows(maps, poses, sizes, np.divide(frame_size, maps.shape[2:0:-1]))
 
 
 def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:
@@ -116,7 +129,7 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         both = [j for j in GROUND if pose[j, 2] > 0 and shadows.poses[i, j, 2] > 0]
         if not share or not both:
             continue
-        here, there = ((p[both, :2].mean(0) + 0.5) / CELL - 0.5 for p in (pose, shadows.poses[i]))
+        here, there = ((p[both, :2].mean(0) + 0.5) / shadows.cell - 0.5 for p in (pose, shadows.poses[i]))
         ratio = float(shadows.sizes[i]) / person
         matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -125,15 +138,39 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
     total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
     missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)
     # Far from the person, what is missing is noise.
-    seen = (pose[pose[:, 2] > 0, :2] + 0.5) / CELL - 0.5
+    seen = (pose[pose[:, 2] > 0, :2] + 0.5) / shadows.cell - 0.5
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     beyond = (np.maximum(np.maximum(seen[:, i].min() - v, v - seen[:, i].max()), 0) for i, v in enumerate((x, y)))
-    distance = np.hypot(*np.meshgrid(*beyond)) * (CELL / person)
+    distance = np.hypot(*np.meshgrid(*(far * (cell / person) for far, cell in zip(beyond, shadows.cell, strict=True))))
     near = np.clip((REACH[1] - distance) / (REACH[1] - REACH[0]), 0, 1)
     return 1 - np.minimum(missing, 1) * near[..., None]
 
 
-def shade(plate: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The plate (H, W, 3) uint8 in this light (h, w, 3)."""
-    light = cv2.resize(light, plate.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+def shade(
+    plate: np.ndarray, light: np.ndarray, origin: tuple[int, int] = (0, 0), whole: tuple[int, int] | None = None
+) -> np.ndarray:
+    """The plate, or a part of it, in this light.
+
+    Args:
+        plate: (H, W, 3) uint8.
+        light: (h, w, 3) of the whole plate, by cells.
+        origin: x and y of the part's corner in the whole plate.
+        whole: (width, height) of the whole plate; None: it is given.
+    """
+    scale = np.divide(light.shape[1::-1], plate.shape[1::-1] if whole is None else whole)  # cells per pixel
+    first = (np.asarray(origin) + 0.5) * scale - 0.5
+    matrix = np.array([[scale[0], 0, first[0]], [0, scale[1], first[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    light = cv2.warpAffine(light, matrix, plate.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return cv2.multiply(plate, light, dtype=cv2.CV_8U)
+
+
+def shaded_part(light: np.ndarray, whole: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x, y, width and height in pixels of the part of a plate of (width, height) that is not in full light."""
+    x, y, width, height = cv2.boundingRect((light.min(2) < 1).astype(np.uint8))
+    if not width:
+        return 0, 0, 0, 0
+    scale = np.divide(whole, light.shape[1::-1])
+    low = np.maximum(np.floor((np.array([x, y]) - 1) * scale), 0).astype(int)
+    high = np.minimum(np.ceil((np.array([x + width, y + height]) + 1) * scale), whole).astype(int)
+    return (*low.tolist(), *(high - low).tolist())

@@ -11,7 +11,8 @@ import torch
 from tqdm import tqdm
 
 from data import pictures
-from data.annotations import Annotations, fingerprint
+from data.annotations import Annotations, fingerprint, image_name
+from data.detecting import JPEG_QUALITY
 from data.files import atomic_path, replace_folder, staging
 from main import checkpoint
 from main.config import Config, run_step
@@ -43,11 +44,14 @@ def main(cfg: Config) -> None:
         )
 
     device = prepare_device(cfg.device, cfg.threads)
-    generator = checkpoint.make_generator(checkpoint.adopt(cfg, state))
+    adopted = checkpoint.adopt(cfg, state)
+    generator = checkpoint.make_generator(adopted)
     checkpoint.load_weights(generator, state["averaged"], path)
     dtype = network_type(device, cfg.precision)
     prepare_generator(generator, device, dtype)
-    clip = load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank)
+    clip = load_clip(
+        person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank, most_height=adopted.most_height
+    )
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
@@ -63,8 +67,9 @@ def main(cfg: Config) -> None:
 def render_pictures(
     generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
 ) -> None:
-    """Render a dance into a folder, one PNG a frame under the frame's number; stretches of it side by side, as many as
-    torch has threads, which are shared among them. Stretches whose pictures are all there are left out.
+    """Render a dance into a folder, one picture a frame under the frame's number (JPEG, at 50 dB); stretches of it side
+    by side, as many as torch has threads, which are shared among them. Stretches whose pictures are all there are left
+    out.
 
     Raises:
         OSError: a picture could not be written.
@@ -73,7 +78,7 @@ def render_pictures(
     streams = min(cores, MOST_STREAMS)
     # More than are rendered at a time, so that all end together.
     parts = stretches(len(plan), max(4 * streams, -(-len(plan) // LONGEST)))
-    paths = [folder / f"{number:06d}.png" for number in numbers]
+    paths = [folder / image_name(number) for number in numbers]
     left = [frames for frames in parts if not all(paths[t].is_file() for t in frames)]
     stop = threading.Event()
 
@@ -82,7 +87,7 @@ def render_pictures(
             if stop.is_set():
                 return
             with atomic_path(paths[t]) as temporary:
-                pictures.write(temporary, picture)
+                pictures.write(temporary, picture, JPEG_QUALITY)
             with bar.get_lock():
                 bar.update()
 

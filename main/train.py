@@ -42,6 +42,7 @@ from main.networks.discriminator import Discriminator
 from main.networks.generator import Generator, Rendering
 from main.networks.labels import draw_skeleton
 from main.networks.perceptual import PoseFeatures, VGGFeatures
+from main.store import Store
 from pose_detector import weights
 from pose_detector.errors import InputError
 from pose_detector.series import spread
@@ -419,7 +420,8 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         say(folder, f"starting from scratch: {scratch}")
 
     began = time.monotonic()
-    clip = load_together(group, lambda: load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image))
+    source = annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image
+    clip = load_together(group, lambda: load_clip(*source, most_height=cfg.most_height))
     pairs, checks = make_data(clip, annotations.fps, cfg)
     held_out = checks.dataset.dataset
     trainer.began += time.monotonic() - began  # to read is not to train
@@ -500,14 +502,15 @@ def load_together(group: Group, load: Callable[[], Clip]) -> Clip:
         clip = load()
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir(mode=0o700)
-        np.save(folder / "frames.npy", clip.frames)
-        rest = {name: getattr(clip, name) for name in ("poses", "numbers", "plate", "room")}
-        np.savez(folder / "rest.npz", **{name: value for name, value in rest.items() if value is not None})
+        clip.frames.save(folder / "frames")
+        rest = {name: getattr(clip, name) for name in ("origins", "poses", "numbers", "plate", "light", "room")}
+        rest = {name: value for name, value in rest.items() if value is not None}
+        np.savez(folder / "rest.npz", shape=clip.frames.shape, **rest)
     group.wait()
     if group.local != 0:
-        frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
-        with np.load(folder / "rest.npz", allow_pickle=False) as rest:
-            clip = Clip(frames, **rest)
+        with np.load(folder / "rest.npz", allow_pickle=False) as file:
+            rest = dict(file)
+        clip = Clip(Store(tuple(rest.pop("shape").tolist()), folder / "frames"), **rest)
     group.wait()
     if group.local == 0:
         shutil.rmtree(folder, ignore_errors=True)  # what is mapped stays readable; on Windows it stays there

@@ -10,11 +10,12 @@ import numpy as np
 from tqdm import tqdm
 
 from data import video
-from data.annotations import Annotations, check_same_video
+from data.annotations import Annotations, check_same_video, image_name
 from main.config import Config, run_step
 from pose_detector import skeleton
 from pose_detector.errors import InputError
 
+HIGHEST = 720  # pixels that pictures beside each other are high at most
 _RENDER = "python main/test.py"
 
 
@@ -51,7 +52,7 @@ def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:
     Raises:
         InputError: some are missing.
     """
-    paths = [folder / f"{number:06d}.png" for number in numbers]
+    paths = [folder / image_name(number) for number in numbers]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InputError(
@@ -78,7 +79,7 @@ def read_picture(path: Path) -> np.ndarray:
 def side_by_side(
     source: Path, dance: Annotations, paths: list[Path], background: Path | None = None
 ) -> Iterator[np.ndarray]:
-    """Frames of dance | normalised skeleton | result, all of the result's height, uint8 RGB.
+    """Frames of dance | normalised skeleton | result, all of the result's height, or of `HIGHEST`, uint8 RGB.
 
     Args:
         source: the dance's video.
@@ -86,7 +87,9 @@ def side_by_side(
         paths: rendered pictures, one a frame.
         background: the target's empty room, shown dimly behind the skeleton; black where there is none.
     """
-    width, height = dance.frame_size
+    scale = min(1.0, HIGHEST / dance.frame_size[1])
+    width, height = (2 * max(1, round(side * scale / 2)) for side in dance.frame_size)
+    dance = dance.resized((width, height))
     info = video.probe(source)
     room = np.zeros((height, width, 3), np.uint8)
     if background is not None and background.is_file():

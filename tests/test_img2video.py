@@ -8,7 +8,7 @@ from clip_maker import beeps, moving_square, onsets, read_clip, read_sound
 from media_maker import cut_by_edit_list, rename_format, tone, write_media
 
 from data import video
-from data.annotations import Annotations, fingerprint
+from data.annotations import Annotations, fingerprint, image_name
 from main.config import Config
 from output import img2video
 
@@ -36,7 +36,7 @@ def run(tmp_path):
         ).save(config.norm_test_annotations)
         config.vis_dir.mkdir(parents=True)
         for i in range(count):
-            cv2.imwrite(str(config.vis_dir / f"{i:06d}.png"), np.full((64, 96, 3), 20 + i, np.uint8))
+            cv2.imwrite(str(config.vis_dir / image_name(i)), np.full((64, 96, 3), 20 + i, np.uint8))
         img2video.main(config)
         return config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
 

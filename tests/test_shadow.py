@@ -67,7 +67,7 @@ def test_nothing_is_known_where_the_person_is():
 
 def test_a_frame_gets_its_own_shadow_back():
     maps, poses, sizes, plate, frames = filmed()
-    shadows = shadow.Shadows(maps, poses, sizes)
+    shadows = shadow.Shadows(maps, poses, sizes, np.full(2, CELL))
     for i in (0, 5, 11):
         light = shadow.cast(shadows, poses[i], float(sizes[i]), np.array([i]), np.array([1.0]))
         error = np.abs(shadow.shade(plate, light).astype(int) - frames[i])
@@ -79,7 +79,7 @@ def test_a_frame_gets_its_own_shadow_back():
 
 def test_the_shadow_goes_and_grows_with_the_person():
     maps, poses, sizes, _, _ = filmed()
-    shadows = shadow.Shadows(maps, poses, sizes)
+    shadows = shadow.Shadows(maps, poses, sizes, np.full(2, CELL))
     i = int(np.argmin([feet(pose)[0] for pose in poses]))  # nothing of it is cut off
     pose = poses[i].copy()
     pose[:, :2] = (pose[:, :2] - feet(pose)) * 1.5 + (20, 64)
@@ -94,7 +94,7 @@ def test_the_shadow_goes_and_grows_with_the_person():
 def test_what_is_always_dark_is_no_shadow():
     maps, poses, sizes, _, _ = filmed()
     maps[:, 2:6, 2:6] = (50, 50, 50, 255)  # a flaw of the plate
-    shadows = shadow.gather(maps, poses, sizes)
+    shadows = shadow.gather(maps, poses, sizes, (160, 128))
     assert not shadows.maps[:, 2:6, 2:6, :3].any() and shadows.maps[..., :3].max() > 50
 
 
@@ -123,7 +123,9 @@ def test_far_from_the_person_the_plate_keeps_its_pixels():
     poses[..., :2] = poses[..., :2] * 0.3 + (5, 80)
     sizes = appearance.person_sizes(poses)
     maps = np.zeros((12, 32, 40, 4), np.uint8) + np.array([9, 9, 9, 255], np.uint8)
-    light = shadow.cast(shadow.Shadows(maps, poses, sizes), poses[2], float(sizes[2]), np.arange(4), np.full(4, 0.25))
+    light = shadow.cast(
+        shadow.Shadows(maps, poses, sizes, np.full(2, CELL)), poses[2], float(sizes[2]), np.arange(4), np.full(4, 0.25)
+    )
     x = poses[2][:, 0].max()
     edge = round((x + 3.2 * sizes[2]) / CELL)
     assert (light[:, edge:] == 1).all() and light.min() < 0.97
@@ -133,7 +135,7 @@ def test_far_from_the_person_the_plate_keeps_its_pixels():
 
 def test_a_pose_without_hips_and_ankles_casts_no_shadow():
     maps, poses, sizes, _, _ = filmed()
-    shadows = shadow.gather(maps, poses, sizes)
+    shadows = shadow.gather(maps, poses, sizes, (160, 128))
     pose = poses[0].copy()
     pose[list(shadow.GROUND)] = 0
     light = shadow.cast(shadows, pose, float(sizes[0]), np.arange(4), np.full(4, 0.25))

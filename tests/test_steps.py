@@ -14,7 +14,7 @@ from looks import StubLooker, StubNetworks
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data import annot_normalize, video2data
-from data.annotations import Annotations
+from data.annotations import Annotations, image_name
 from main.config import Config
 from output import img2video
 from pose_detector import skeleton
@@ -94,7 +94,7 @@ def render(config, annotations):
     config.vis_dir.mkdir(parents=True, exist_ok=True)
     width, height = annotations.frame_size
     for i in annotations.frame_numbers:
-        cv2.imwrite(str(config.vis_dir / f"{i:06d}.png"), np.full((height, width, 3), 20 + 5 * i, np.uint8))
+        cv2.imwrite(str(config.vis_dir / image_name(i)), np.full((height, width, 3), 20 + 5 * i, np.uint8))
 
 
 def contents(folder):
@@ -138,7 +138,7 @@ def test_from_two_videos_to_the_result(config, weights, capsys):
     )
 
     render(config, normal)
-    for stale in ("000040.png", "000099.png", "notes.txt"):
+    for stale in ("000040.jpg", "000099.jpg", "notes.txt"):
         (config.vis_dir / stale).write_bytes(b"of an earlier, longer run")
     img2video.main(config)
     frames, times = read_clip(config.result_dir / "result.mp4")
@@ -232,11 +232,11 @@ def test_each_step_names_the_one_before(config, weights, tmp_path):
     with pytest.raises(InputError, match="another dance"):
         img2video.main(config)
     config.rendered_of.unlink()
-    (config.vis_dir / "000007.png").unlink()
-    with pytest.raises(InputError, match=r"1 of 40 rendered frames.*000007\.png"):
+    (config.vis_dir / "000007.jpg").unlink()
+    with pytest.raises(InputError, match=r"1 of 40 rendered frames.*000007\.jpg"):
         img2video.main(config)
-    (config.vis_dir / "000007.png").write_bytes(b"broken")
-    with pytest.raises(InputError, match=r"000007\.png is damaged"):
+    (config.vis_dir / "000007.jpg").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"000007\.jpg is damaged"):
         img2video.main(config)
     assert not list(config.result_dir.glob("*")), "a broken picture must not leave half a video"
     # Another dance than the annotations are of.

@@ -162,8 +162,9 @@ def test_the_clip_is_matted_once_a_computer_and_mapped_by_the_others(tmp_path, m
 
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda rank: train.load_together(Group(rank, 2, rank), load), (0, 1))
-    assert len(loads) == 1 and isinstance(two.frames, np.memmap)
-    np.testing.assert_array_equal(one.frames, two.frames)
+    assert len(loads) == 1
+    for ours, theirs in zip(one.frames, two.frames, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(one.shadows.maps, two.shadows.maps)
     assert not list(tmp_path.glob("everybody*"))
 
@@ -240,10 +241,10 @@ def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypa
 def test_rendering_gives_every_frame_and_nothing_stale(trained):
     config = small(trained)
     config.vis_dir.mkdir(parents=True, exist_ok=True)
-    (config.vis_dir / "000099.png").write_bytes(b"stale")
+    (config.vis_dir / "000099.jpg").write_bytes(b"stale")
     test.main(config)
-    pictures = sorted(config.vis_dir.glob("*.png"))
-    assert [p.name for p in pictures] == [f"{n:06d}.png" for n in range(6)]
+    pictures = sorted(config.vis_dir.glob("*.jpg"))
+    assert [p.name for p in pictures] == [f"{n:06d}.jpg" for n in range(6)]
     plate = cv2.imread(str(config.background_image))
     picture = cv2.imread(str(pictures[0]))
     assert picture.shape == plate.shape == (SIZE[1], SIZE[0], 3)
@@ -262,11 +263,11 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     whole = {path.name: path.read_bytes() for path in config.vis_dir.iterdir()}
     real, written, limit = test.pictures.write, [], 4
 
-    def write(path, picture):
+    def write(path, picture, quality):
         if len(written) == limit:
             raise KeyboardInterrupt
         written.append(path.name)
-        real(path, picture)
+        real(path, picture, quality)
 
     monkeypatch.setattr(test.pictures, "write", write)
     with pytest.raises(KeyboardInterrupt):
@@ -303,7 +304,7 @@ def test_stretches_rendered_apart_fit_together(trained):
 def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trained, tmp_path, capsys):
     config = small(trained)
     test.main(config)
-    rendered = [cv2.imread(str(path))[..., ::-1] for path in sorted(config.vis_dir.glob("*.png"))]
+    rendered = [cv2.imread(str(path))[..., ::-1] for path in sorted(config.vis_dir.glob("*.jpg"))]
     write_clip(tmp_path / "truth.mkv", rendered, codec="ffv1")
     evaluate.main(replace(config, truth=tmp_path / "truth.mkv"))
     rows = {line[:31].strip(): line[31:].split() for line in capsys.readouterr().out.splitlines()}
@@ -326,23 +327,25 @@ def test_the_nearest_frame_is_judged_by_what_both_show():
 
 
 def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr(window, "MOST", 96)
+    monkeypatch.setattr(Config, "most_height", 60)
     config = small(workspace(tmp_path), quality="high", crop=32, epochs=1)
     room = cv2.imread(str(config.background_image))
     room += np.random.default_rng(0).integers(0, 2, room.shape, dtype=np.uint8)
     cv2.imwrite(str(config.background_image), room)
     clip = load_clip(
-        Annotations.load(config.train_annotations), config.images_dir, config.masks_dir, config.background_image
-    )
-    assert clip.size == (128, 96) and clip.room.shape == room.shape
+        Annotations.load(config.train_annotations), config.images_dir, config.masks_dir, config.background_image,
+        most_height=60,
+    )  # fmt: skip
+    heights = np.ptp(clip.poses[..., 1], axis=1)
+    assert 55 < heights.max() < 66 and clip.room.shape == room.shape and clip.size[0] < SIZE[0]
     train.main(config)
     test.main(replace(config, quality="normal"))  # the checkpoint knows
     dance = Annotations.load(config.norm_test_annotations)
-    picture, pose = cv2.imread(str(config.vis_dir / "000003.png")), dance.keypoints[3]
+    picture, pose = cv2.imread(str(config.vis_dir / "000003.jpg")), dance.keypoints[3]
     xs, ys = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
     far = np.min(np.hypot(xs[..., None] - pose[:, 0], ys[..., None] - pose[:, 1]), axis=-1) > 50
     assert far.sum() > 1000
-    np.testing.assert_array_equal(picture[far], room[far])
+    assert np.abs(picture[far].astype(int) - room[far]).max() <= 2
     x, y = np.rint(pose[1, :2]).astype(int)
     assert np.abs(picture[y - 3 : y + 4, x - 3 : x + 4].astype(int) - room[y - 3 : y + 4, x - 3 : x + 4]).mean() > 20
 
@@ -373,8 +376,8 @@ def test_frames_without_a_person_show_the_empty_room(trained):
         test.main(config)
     finally:
         dance.save(config.norm_test_annotations)
-    picture, plate = (cv2.imread(str(p)) for p in (config.vis_dir / "000002.png", config.background_image))
-    np.testing.assert_array_equal(picture, plate)
+    picture, plate = (cv2.imread(str(p)) for p in (config.vis_dir / "000002.jpg", config.background_image))
+    assert np.abs(picture.astype(int) - plate).max() <= 2
 
 
 def bad_checkpoint(kind: str, source: Path, goal: Path) -> Path:
@@ -436,7 +439,7 @@ def test_annotations_of_another_video_are_refused(tmp_path):
 
 def make_pairs(apart: int, augment: bool = True) -> Pairs:
     frames, poses, plate = painted(16)
-    clip = Clip(np.dstack([frames.reshape(-1, SIZE[0], 3), np.full((16 * SIZE[1], SIZE[0]), 255, np.uint8)])
+    clip = Clip.of_frames(np.dstack([frames.reshape(-1, SIZE[0], 3), np.full((16 * SIZE[1], SIZE[0]), 255, np.uint8)])
                 .reshape(16, SIZE[1], SIZE[0], 4), poses, np.arange(16), plate)  # fmt: skip
     return Pairs(clip, np.arange(16), np.arange(16), (64, 64), apart, augment, seed=3)
 
