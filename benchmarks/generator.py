@@ -19,13 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from data import pictures
 from data.annotations import Annotations
 from data.detecting import JPEG_QUALITY
-from main import appearance, checkpoint, painting, window
+from main import checkpoint
 from main.config import Config, run_step
-from main.dataset import load_clip
 from main.device import network_type, prepare_device
 from main.networks.generator import REFERENCES, Generator
-from main.rendering import make_plan, prepare_generator, render
-from main.test import render_pictures
+from main.rendering import prepare_generator, render, scene_of
+from main.test import load_planned, render_pictures
 from pose_detector.errors import InputError
 
 FRAMES = 200
@@ -66,18 +65,14 @@ def main(cfg: Config) -> None:
     generator = checkpoint.make_generator(cfg)
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device, network_type(device, cfg.precision))
-    source = person, cfg.images_dir, cfg.masks_dir, cfg.background_image
-    clip = load_clip(*source, most=cfg.bank, most_height=cfg.most_height)
-    plan = make_plan(clip, dance.keypoints[:FRAMES])
+    clip, plan = load_planned(cfg, person, dance.keypoints[:FRAMES])
     size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
     with tempfile.TemporaryDirectory() as folder:
         start, cpu = time.perf_counter(), time.process_time()
         render_pictures(generator, clip, plan, dance.frame_numbers, Path(folder), device)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 
-    pose, person = window.shift(clip.poses[0], window.window_origins(clip.poses[:1], size, clip.size)[0]), clip.sizes[0]
-    sources = np.full(len(appearance.PARTS), len(clip.poses) // 2)
-    brush = milliseconds(lambda: painting.paint_references(pose, float(person), size, sources, clip.texture))
+    brush = milliseconds(lambda: scene_of(clip, plan, 0, np.ones((1, 1, 3), np.float32)))
     with tempfile.TemporaryDirectory() as folder:
         writing = milliseconds(lambda: pictures.write(Path(folder) / "picture.jpg", picture, JPEG_QUALITY))
     print(

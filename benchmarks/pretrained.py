@@ -29,7 +29,7 @@ from tqdm import tqdm
 from data.annotations import Annotations, atomic_path
 from main import train
 from main.config import Config
-from main.dataset import Clip, load_clip
+from main.dataset import Clip, load_clip, source_bank
 from main.device import prepare_device
 
 STARTS = {"scratch": (60, 60, 60), "pretrained": (200, 90, 0)}  # colour of the line, RGB
@@ -82,8 +82,8 @@ def measure(workspace: Path, settings: Settings) -> dict[str, list[dict[str, flo
     """Curves of both starts on one clip."""
     cfg = Config(workspace=workspace, validation_frames=settings.frames, epochs=1 << 20)
     annotations = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
-    source = annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image
-    clip = load_clip(*source, most_height=cfg.most_height)
+    bank = source_bank(annotations, most_height=cfg.most_height)
+    clip = load_clip(annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image, bank)
     device = prepare_device("auto", settings.threads)
     return {start: curve(clip, annotations.fps, replace(cfg, start=start), device, settings) for start in STARTS}
 

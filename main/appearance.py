@@ -267,7 +267,9 @@ def cut_up(frames: np.ndarray | Store, poses: np.ndarray, sizes: np.ndarray, mos
     """Make training frames (N, H, W, 4), RGB and matte, ready to copy from; of `most` of them arms are measured."""
     some = spread(len(frames), most)
     radii = arm_radii((frames[i][..., 3] for i in some), poses[some], sizes[some])
-    shows = Store(frames.shape[:3]) if isinstance(frames, Store) else np.empty(frames.shape[:3], np.uint8)
+    shows = (
+        Store(frames.shape[:3], frames.folder) if isinstance(frames, Store) else np.empty(frames.shape[:3], np.uint8)
+    )
     for i, frame in enumerate(frames):
         shows[i] = divide(np.ascontiguousarray(frame[..., 3]), poses[i], float(sizes[i]), radii)
     return Texture(frames, shows, poses, sizes)

@@ -122,6 +122,11 @@ class Config:
         """Pixels that a person is high at most when generated."""
         return 512 * self.enlarged
 
+    @property
+    def most_texture(self) -> int:
+        """Pixels that a person is high at most in the frames that step 4 copies texture from."""
+        return {"draft": 512, "normal": 896, "high": 1792}[self.quality]
+
     # ---- Where things lie -------------------------------------------------------------------------------------------
     @property
     def source_dir(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -38,7 +38,7 @@ class Clip:
         plate: (H, W, 3) uint8 RGB.
         light: (N, a, b, 4) uint8, see `shadow.missing_light`.
         room: the plate at the size of step 1's frames; None: the same size.
-        sizes: (N,) size of the person in pixels.
+        sizes: (N,) size of the person in pixels; None: as the poses tell.
         texture: the windows, to copy from.
         shadows: what goes with the person.
     """
@@ -50,12 +50,13 @@ class Clip:
     plate: np.ndarray
     light: np.ndarray
     room: np.ndarray | None = None
-    sizes: np.ndarray = field(init=False)
+    sizes: np.ndarray | None = None
     texture: appearance.Texture = field(init=False)
     shadows: shadow.Shadows = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sizes = appearance.person_sizes(self.poses)
+        if self.sizes is None:
+            self.sizes = appearance.person_sizes(self.poses)
         self.texture = appearance.cut_up(self.frames, window.shift(self.poses, self.origins), self.sizes)
         self.shadows = shadow.gather(self.light, self.poses, self.sizes, self.size)
 
@@ -83,13 +84,49 @@ class Clip:
         return onto
 
 
+@dataclass
+class Bank:
+    """The training frames that texture is copied from, before they are read.
+
+    Attributes:
+        rows: (N,) of the annotations.
+        poses: (N, 18, 3) pixels of the frames at the size at which they are read.
+        sizes: (N,) size of the person in them.
+        size: (width, height) of that.
+        scale: (2,) pixels of these frames per pixel of step 1's frames, in x and y.
+    """
+
+    rows: np.ndarray
+    poses: np.ndarray
+    sizes: np.ndarray
+    size: tuple[int, int]
+    scale: np.ndarray
+
+    def only(self, index: np.ndarray) -> Bank:
+        """Some of the frames."""
+        return replace(self, rows=self.rows[index], poses=self.poses[index], sizes=self.sizes[index])
+
+
+def source_bank(annotations: Annotations, most: int | None = None, most_height: int = 512) -> Bank:
+    """The frames that show the person.
+
+    Args:
+        annotations: of the training video.
+        most: at most so many frames, evenly spread; None: all.
+        most_height: pixels that the person is high at most; a higher one is shrunk.
+
+    Raises:
+        InputError: there are too few.
+    """
+    rows = source_rows(annotations, most)
+    size = window.generated_size(annotations.keypoints[rows], annotations.frame_size, most_height)
+    scale = np.divide(size, annotations.frame_size)
+    poses = scale_keypoints(annotations.keypoints, scale)
+    return Bank(rows, poses[rows], appearance.person_sizes(poses)[rows], size, scale)
+
+
 def load_clip(
-    annotations: Annotations,
-    images_dir: Path,
-    masks_dir: Path,
-    plate_path: Path,
-    most: int | None = None,
-    most_height: int = 512,
+    annotations: Annotations, images_dir: Path, masks_dir: Path, plate_path: Path, bank: Bank | None = None
 ) -> Clip:
     """Read what step 1 wrote of the training video.
 
@@ -98,22 +135,19 @@ def load_clip(
         images_dir: its frames.
         masks_dir: the person's outline in each of them.
         plate_path: the background plate.
-        most: at most so many frames, evenly spread; None: all.
-        most_height: pixels that the person is high at most; a higher one is shrunk.
+        bank: which frames, and at which size; None: all that show the person.
 
     Raises:
         InputError: a picture is missing or of another size.
     """
-    rows = source_rows(annotations, most)
+    bank = bank or source_bank(annotations)
+    rows, poses, sizes, size = bank.rows, bank.poses, bank.sizes, bank.size
     room = read_picture(plate_path, annotations.frame_size)
-    size = window.generated_size(annotations.keypoints[rows], annotations.frame_size, most_height)
     plate = resize(room, size)
-    poses = scale_keypoints(annotations.keypoints[rows], np.divide(size, annotations.frame_size))
-    sizes = appearance.person_sizes(poses)
     # Somewhat larger than the window that is generated: it is that of another frame when pairs are cut.
     part = tuple(side + window.MULTIPLE for side in window.window_size(poses, size))
     origins = window.window_origins(poses, part, size, smooth=False).astype(int)
-    frames = Store((len(rows), *part[::-1], 4))
+    frames = Store((len(rows), *part[::-1], 4), images_dir.parent)
     light = np.empty((len(rows), *shadow.cells_of(size)[::-1], 4), np.uint8)
 
     def keep(i: int) -> None:
@@ -131,7 +165,7 @@ def load_clip(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # each holds a whole frame
         list(pool.map(keep, range(len(rows))))
     whole = None if size == tuple(annotations.frame_size) else room
-    return Clip(frames, origins, poses, annotations.frame_numbers[rows], plate, light, whole)
+    return Clip(frames, origins, poses, annotations.frame_numbers[rows], plate, light, whole, sizes)
 
 
 def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import cv2
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.video import resize
 from main import appearance, painting, shadow, window
-from main.dataset import Clip
+from main.dataset import Bank, Clip
 from main.device import convert_convolutions, forward_type
-from main.networks.generator import Generator
+from main.networks.generator import Generator, Rendering, compose_at
 from pose_detector.keypoints import scale_keypoints
 
 FULL = 0.998  # share of the plate from which on a pixel shows nothing else
@@ -27,8 +28,10 @@ class Plan:
 
     Attributes:
         poses: (N, 18, 3) pixels of the clip's frames.
-        size: (width, height) of the person's window.
-        origins: (N, 2) int corners of the window.
+        size: (width, height) of the person's window as it is generated, multiples of 32.
+        large: (width, height) of the same in pixels of the clip's frames.
+        corners: (N, 2) int corners of the window, as it is generated.
+        origins: (N, 2) int the same in pixels of the clip's frames.
         persons: (N,) sizes of the person.
         sources: (parts, N) indices of the clip's frames to copy from.
         shades: (N, K) indices of those to take shadows from, and their shares.
@@ -36,6 +39,8 @@ class Plan:
 
     poses: np.ndarray
     size: tuple[int, int]
+    large: tuple[int, int]
+    corners: np.ndarray
     origins: np.ndarray
     persons: np.ndarray
     sources: np.ndarray
@@ -44,16 +49,35 @@ class Plan:
     def __len__(self) -> int:
         return len(self.poses)
 
+    def with_used(self) -> tuple[Plan, np.ndarray]:
+        """The same, of a bank that holds only those frames that are used, and their indices."""
+        both = [self.sources, self.shades[0]]
+        used, places = np.unique(np.concatenate([index.ravel() for index in both]), return_inverse=True)
+        sources, shades = (p.reshape(b.shape) for p, b in zip(np.split(places, [both[0].size]), both, strict=True))
+        return replace(self, sources=sources, shades=(shades, self.shades[1])), used
 
-def make_plan(clip: Clip, poses: np.ndarray) -> Plan:
-    """Windows and sources for successive poses (N, 18, 3) in pixels of step 1's frames."""
-    poses = scale_keypoints(poses, clip.scale)
-    size = window.window_size(poses, clip.size)
-    origins = window.window_origins(poses, size, clip.size).astype(int)
+
+def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = None) -> Plan:
+    """Windows and sources for successive poses.
+
+    Args:
+        bank: what texture may be copied from.
+        poses: (N, 18, 3) in pixels of step 1's frames.
+        most_height: pixels that the person is high at most when generated; None: as in the bank.
+    """
+    poses = scale_keypoints(poses, bank.scale)
+    ratio, small, few = 1.0, poses, bank.size
+    if most_height is not None:
+        few = window.generated_size(bank.poses, bank.size, most_height)
+        ratio = bank.size[0] / few[0]
+        small = scale_keypoints(poses, np.divide(few, bank.size))
+    size = window.window_size(small, few)
+    corners = window.window_origins(small, size, few).astype(int)
     persons = appearance.person_sizes(poses)
-    sources = appearance.choose_steadily(appearance.match_costs(poses, persons, clip.poses, clip.sizes))
-    shades = shadow.choose_steadily(shadow.match_costs(poses, persons, clip.poses, clip.sizes))
-    return Plan(poses, size, origins, persons, sources, shades)
+    sources = appearance.choose_steadily(appearance.match_costs(poses, persons, bank.poses, bank.sizes))
+    shades = shadow.choose_steadily(shadow.match_costs(poses, persons, bank.poses, bank.sizes))
+    large = tuple(round(side * ratio) for side in size)
+    return Plan(poses, size, large, corners, np.rint(corners * ratio).astype(int), persons, sources, shades)
 
 
 @torch.inference_mode()
@@ -75,63 +99,124 @@ def render(
     """
     dtype = generator.out.weight.dtype
     room = clip.plate if clip.room is None else clip.room
+    whole = room.shape[1::-1]
     frames = range(len(plan)) if frames is None else frames
-    before: Before | None = None
+    before: tuple[Tensor, np.ndarray] | None = None  # window rendered last (3, h, w), and its corner
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
-        frame = room.copy()
-        if (plan.poses[t, :, 2] > 0).sum() >= 4:
-            pose, person, origin = plan.poses[t], float(plan.persons[t]), plan.origins[t]
-            light = shadow.cast(clip.shadows, pose, person, *(values[t] for values in plan.shades))
-            empty = window.cut(clip.plate, origin, plan.size)
-            plate = to_tensor(shadow.shade(empty, light, origin, clip.size), device)
-            here = window.shift(pose, origin)
-            references = painting.paint_references(here, person, plan.size, plan.sources[:, t], clip.texture)
-            previous = torch.zeros_like(plate) if before is None else before.seen_from(empty, origin, clip.size, device)
-            with forward_type(device, dtype):
-                rendering = generator(
-                    torch.from_numpy(here).to(device)[None],
-                    torch.from_numpy(references).to(device)[None].float() / 255,
-                    plate[None],
-                    previous[None],
-                )
-            picture = rendering.picture[0].float().clamp(0, 1)
-            before = Before(picture, origin, light)
+        if (plan.poses[t, :, 2] > 0).sum() < 4:
+            before = before and (before[0][:, :0], before[1])
             if t >= frames.start:
-                x, y, width, height = shadow.shaded_part(light, room.shape[1::-1])
-                if width:
-                    part = frame[y : y + height, x : x + width]
-                    part[:] = shadow.shade(part, light, (x, y), room.shape[1::-1])
-                if room.shape == clip.plate.shape:
-                    window.paste(frame, to_picture(picture), origin)
-                else:
-                    share = rendering.room[0].float()
-                    cut_out = torch.cat([picture - share * plate, share]).permute(1, 2, 0).cpu().numpy()
-                    put(frame, cut_out, origin, clip.scale)
-        elif before is not None:
-            before = Before(before.picture[:, :0, :0], before.origin, np.ones_like(before.light))
+                yield room.copy()
+            continue
+        light = shadow.cast(clip.shadows, plan.poses[t], float(plan.persons[t]), *(v[t] for v in plan.shades))
+        scene = scene_of(clip, plan, t, light)
+        plate = to_tensor(scene.plate, device)
+        previous = torch.zeros_like(plate) if before is None else plate.clone()
+        if before is not None:
+            window.paste(previous.permute(1, 2, 0), before[0].permute(1, 2, 0), before[1] - plan.corners[t])
+        with forward_type(device, dtype):
+            rendering = generator(
+                torch.from_numpy(scene.pose).to(device)[None],
+                torch.from_numpy(scene.references).to(device)[None].float() / 255,
+                plate[None],
+                previous[None],
+            )
+        before = rendering.picture[0].float().clamp(0, 1), plan.corners[t]
         if t >= frames.start:
+            frame = room.copy()
+            x, y, width, height = shadow.shaded_part(light, whole)
+            if width:
+                part = frame[y : y + height, x : x + width]
+                part[:] = shadow.shade(part, light, (x, y), whole)
+            finish(frame, rendering, scene, plan.origins[t], clip.scale, device)
             yield frame
 
 
 @dataclass
-class Before:
-    """What was rendered one frame before.
+class Scene:
+    """What a window of one frame is made from.
 
     Attributes:
-        picture: (3, H, W) in [0, 1], the window; nothing of it where nobody was there.
-        origin: (2,) its corner.
-        light: (h, w, 3) in the room.
+        pose: (18, 3) pixels of the window as it is generated.
+        references: (LAYERS, 4, h, w) uint8 and
+        plate: (h, w, 3) uint8 of that window.
+        large_references: (LAYERS, 4, H, W) uint8 and
+        large_plate: (H, W, 3) uint8, the same of more resolution; None: they are the same.
     """
 
-    picture: Tensor
-    origin: np.ndarray
-    light: np.ndarray
+    pose: np.ndarray
+    references: np.ndarray
+    plate: np.ndarray
+    large_references: np.ndarray | None = None
+    large_plate: np.ndarray | None = None
 
-    def seen_from(self, empty: np.ndarray, origin: np.ndarray, whole: tuple[int, int], device: torch.device) -> Tensor:
-        """It (3, h, w) in another window with this corner, where the plate of (width, height) is `empty` (h, w, 3)."""
-        result = to_tensor(shadow.shade(empty, self.light, origin, whole), device)
-        window.paste(result.permute(1, 2, 0), self.picture.permute(1, 2, 0), self.origin - origin)
-        return result
+
+def scene_of(clip: Clip, plan: Plan, t: int, light: np.ndarray) -> Scene:
+    """What frame t of a dance is made from, in this light."""
+    origin, size = plan.origins[t], plan.large
+    plate = shadow.shade(window.cut(clip.plate, origin, size), light, origin, clip.size)
+    pose = window.shift(plan.poses[t], origin)
+    references = painting.paint_references(pose, float(plan.persons[t]), size, plan.sources[:, t], clip.texture)
+    if size == plan.size:
+        return Scene(pose, references, plate)
+    small = np.stack([shrunk(layer, plan.size) for layer in references])
+    pose = scale_keypoints(pose, np.divide(plan.size, size))
+    return Scene(pose, small, resize(plate, plan.size), references, plate)
+
+
+def shrunk(layer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A layer (4, H, W) uint8 RGB and coverage at (width, height); what is not covered lends no colour."""
+    colours, cover = cv2.merge(list(layer[:3])), layer[3]
+    few = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
+    weighted = cv2.multiply(colours, cv2.merge([cover] * 3), scale=1 / 255, dtype=cv2.CV_8U)
+    weighted = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
+    colours = cv2.divide(weighted, cv2.merge([few] * 3), scale=255, dtype=cv2.CV_8U)  # 0 where nothing is covered
+    return np.stack([*cv2.split(colours), few])
+
+
+def finish(
+    frame: np.ndarray,
+    rendering: Rendering,
+    scene: Scene,
+    origin: np.ndarray,
+    scale: np.ndarray,
+    device: torch.device,
+) -> None:
+    """Put the person into the room, in place; it keeps its own pixels.
+
+    Args:
+        frame: (H, W, 3) uint8, the room with shadows.
+        rendering: of the window.
+        scene: what it was made from.
+        origin: (2,) x, y of the window's corner, in the clip's pixels.
+        scale: (2,) of those per pixel of the frame.
+        device: where to compute.
+    """
+    plate, references = scene.large_plate, scene.large_references
+    if plate is None and (scale == 1).all():
+        window.paste(frame, to_picture(rendering.picture[0].float().clamp(0, 1)), origin)
+        return
+    share = rendering.room[0, 0].float().cpu().numpy()
+    left, top, width, height = cv2.boundingRect((share < FULL).view(np.uint8))
+    if not width:
+        return
+    ratio = 1.0 if plate is None else plate.shape[1] / share.shape[1]
+    # Some pixels more: so far does interpolation look.
+    low = np.maximum(np.floor((np.array([left, top]) - 2) * ratio), 0).astype(int)
+    limits = (share if plate is None else plate).shape[1::-1]
+    high = np.minimum(np.ceil((np.array([left + width, top + height]) + 2) * ratio), limits).astype(int)
+    part = np.s_[..., low[1] : high[1], low[0] : high[0]]
+    empty = to_tensor(scene.plate if plate is None else plate, device)[part]
+    if plate is None:
+        picture, room = rendering.picture[0].float()[part], rendering.room[0].float()[part]
+    else:
+        layers = torch.from_numpy(references).to(device).float() / 255
+        picture, room = compose_at(rendering, layers, to_tensor(plate, device), (*low.tolist(), *high.tolist()))
+    picture = picture.clamp(0, 1)
+    if (scale == 1).all():
+        window.paste(frame, to_picture(picture), origin + low)
+    else:
+        put(frame, torch.cat([picture - room * empty, room]).permute(1, 2, 0).cpu().numpy(), origin + low, scale)
 
 
 def stretches(count: int, parts: int) -> list[range]:
@@ -150,15 +235,6 @@ def put(frame: np.ndarray, person: np.ndarray, origin: np.ndarray, scale: np.nda
         origin: x and y of the window's corner, in its pixels.
         scale: (2,) pixels of the window per pixel of the frame, in x and y.
     """
-    differs = (person[..., 3] < FULL) | (appearance.greatest(person[..., :3]) > 1 - FULL)
-    left, top, width, height = cv2.boundingRect(differs.view(np.uint8))
-    if not width:
-        return
-    # Two pixels more: so far does cubic interpolation look.
-    start = np.maximum(np.array([left, top]) - 2, 0)
-    end = np.minimum(np.array([left + width, top + height]) + 2, person.shape[1::-1])
-    person = person[start[1] : end[1], start[0] : end[0]]
-    origin = origin + start
     size = np.array(person.shape[1::-1])
     low = np.ceil(np.array(origin) / scale).astype(int)
     high = np.minimum(np.floor((origin + size) / scale).astype(int), frame.shape[1::-1])

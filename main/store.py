@@ -22,17 +22,18 @@ class Store:
 
     Args:
         shape: (N, ...).
+        folder: where the temporary file lies; None: where the system has them, which may be in memory.
         path: a file of such arrays, one behind the other, to read from; None: an empty store to be filled.
     """
 
-    def __init__(self, shape: tuple[int, ...], path: Path | None = None) -> None:
-        self.shape = tuple(shape)
+    def __init__(self, shape: tuple[int, ...], folder: Path | None = None, path: Path | None = None) -> None:
+        self.shape, self.folder = tuple(shape), folder
         self._size = math.prod(self.shape[1:])
         self._array, self._file, self._lock = None, None, threading.Lock()
         if path is not None:
             self._file = open(path, "rb", buffering=0)
         elif len(self) * self._size > MOST:
-            self._file = tempfile.TemporaryFile(buffering=0)
+            self._file = tempfile.TemporaryFile(buffering=0, dir=folder)
             self._file.truncate(len(self) * self._size)
         else:
             self._array = np.empty(self.shape, np.uint8)

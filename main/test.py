@@ -16,7 +16,7 @@ from data.detecting import JPEG_QUALITY
 from data.files import atomic_path, replace_folder, staging
 from main import checkpoint
 from main.config import Config, run_step
-from main.dataset import Clip, load_clip
+from main.dataset import Clip, load_clip, source_bank
 from main.device import network_type, prepare_device
 from main.networks.generator import Generator
 from main.rendering import Plan, make_plan, prepare_generator, render, stretches
@@ -49,19 +49,24 @@ def main(cfg: Config) -> None:
     checkpoint.load_weights(generator, state["averaged"], path)
     dtype = network_type(device, cfg.precision)
     prepare_generator(generator, device, dtype)
-    clip = load_clip(
-        person, cfg.images_dir, cfg.masks_dir, cfg.background_image, most=cfg.bank, most_height=adopted.most_height
-    )
+    clip, plan = load_planned(adopted, person, dance.keypoints)
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
     decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
     work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, {torch.get_num_threads()} threads"
     with staging(cfg.vis_dir, work) as fresh:
-        render_pictures(generator, clip, make_plan(clip, dance.keypoints), dance.frame_numbers, fresh, device)
+        render_pictures(generator, clip, plan, dance.frame_numbers, fresh, device)
         (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
         replace_folder(cfg.vis_dir, fresh)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
+
+
+def load_planned(cfg: Config, person: Annotations, poses: np.ndarray) -> tuple[Clip, Plan]:
+    """The plan of a dance (N, 18, 3), in pixels of step 1's frames, and of the training video what it needs."""
+    bank = source_bank(person, cfg.bank, cfg.most_texture)
+    plan, used = make_plan(bank, poses, cfg.most_height).with_used()
+    return load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, bank.only(used)), plan
 
 
 def render_pictures(

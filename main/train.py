@@ -35,7 +35,7 @@ from data.annotations import Annotations, check_same_video
 from data.files import atomic_path, move
 from main import checkpoint, distributed, losses, metrics, window
 from main.config import Config, run_step
-from main.dataset import Clip, Pairs, load_clip, split
+from main.dataset import Clip, Pairs, load_clip, source_bank, split
 from main.device import forward_type, network_type
 from main.distributed import ALONE, Group
 from main.networks.discriminator import Discriminator
@@ -420,8 +420,9 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         say(folder, f"starting from scratch: {scratch}")
 
     began = time.monotonic()
-    source = annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image
-    clip = load_together(group, lambda: load_clip(*source, most_height=cfg.most_height))
+    bank = source_bank(annotations, most_height=cfg.most_height)
+    source = annotations, cfg.images_dir, cfg.masks_dir, cfg.background_image, bank
+    clip = load_together(group, lambda: load_clip(*source))
     pairs, checks = make_data(clip, annotations.fps, cfg)
     held_out = checks.dataset.dataset
     trainer.began += time.monotonic() - began  # to read is not to train
@@ -503,14 +504,16 @@ def load_together(group: Group, load: Callable[[], Clip]) -> Clip:
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir(mode=0o700)
         clip.frames.save(folder / "frames")
-        rest = {name: getattr(clip, name) for name in ("origins", "poses", "numbers", "plate", "light", "room")}
+        rest = {
+            name: getattr(clip, name) for name in ("origins", "poses", "numbers", "plate", "light", "room", "sizes")
+        }
         rest = {name: value for name, value in rest.items() if value is not None}
         np.savez(folder / "rest.npz", shape=clip.frames.shape, **rest)
     group.wait()
     if group.local != 0:
         with np.load(folder / "rest.npz", allow_pickle=False) as file:
             rest = dict(file)
-        clip = Clip(Store(tuple(rest.pop("shape").tolist()), folder / "frames"), **rest)
+        clip = Clip(Store(tuple(rest.pop("shape").tolist()), path=folder / "frames"), **rest)
     group.wait()
     if group.local == 0:
         shutil.rmtree(folder, ignore_errors=True)  # what is mapped stays readable; on Windows it stays there

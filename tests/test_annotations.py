@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from data.annotations import Annotations, check_same_video, fingerprint
+from data.annotations import Annotations, check_same_video, fingerprint, kept_frames
 from pose_detector.errors import InputError
 
 
@@ -113,3 +113,20 @@ def test_failed_save_keeps_the_old_file(tmp_path):
     with pytest.raises(ValueError):
         replace(make(), times=np.zeros(7)).save(path)
     assert path.read_bytes() == before
+
+
+def test_of_a_long_video_pairs_are_kept_evenly_spread():
+    numbers = np.arange(1000)
+    assert kept_frames(numbers, 1000, 1000).all() and kept_frames(numbers, 1000, 5000).all()
+    kept = np.flatnonzero(kept_frames(numbers, 1000, 300))
+    assert 200 <= len(kept) <= 300 and (kept[1::2] == kept[::2] + 1).all() and np.ptp(np.diff(kept[::2])) == 0
+    assert [bool(kept_frames(i, 1000, 300)) for i in range(20)] == kept_frames(numbers[:20], 1000, 300).tolist()
+
+
+def test_at_another_size_missing_keypoints_stay_missing(tmp_path):
+    small = make()
+    small.keypoints[0, 3] = 0
+    large = small.resized(tuple(3 * side for side in small.frame_size))
+    assert (large.keypoints[0, 3] == 0).all()
+    seen = small.keypoints[..., 2] > 0
+    np.testing.assert_allclose(large.keypoints[seen][:, :2], 3 * small.keypoints[seen][:, :2] + 1, atol=1e-3)

@@ -176,6 +176,25 @@ def test_done_once_is_not_done_again(config, weights, capsys):
     assert len(list(config.images_dir.iterdir())) == 12
 
 
+def test_a_large_video_keeps_its_size_and_a_long_one_few_frames(config, weights, tmp_path):
+    frames, _ = scene(40, (320, 192))
+    config = replace(config, train_video=write_clip(tmp_path / "large.mp4", frames, fps=20), most_frames=16)
+    stub = prepare(config, weights, "train")
+    train = Annotations.load(config.train_annotations)
+    assert train.frame_size == (320, 192) and train.total_frames == len(train.keypoints) == 40
+    assert max(shape[1] for shape in stub.shapes) < 192, "the look sees less"
+    numbers = [int(path.stem) for path in sorted(config.images_dir.iterdir())]
+    assert numbers == np.flatnonzero(train.kept).tolist() and 8 <= len(numbers) <= 16
+    assert [int(path.stem) for path in sorted(config.masks_dir.iterdir())] == numbers
+    picture = cv2.imread(str(config.images_dir / image_name(numbers[2])))
+    x, y = np.rint(train.keypoints[numbers[2], 1, :2]).astype(int)
+    assert picture.shape == (192, 320, 3) and (np.abs(picture[y, x, ::-1].astype(int) - RED) < 40).all()
+    assert cv2.imread(str(config.background_image)).shape == picture.shape
+    assert prepare(config, weights, "train").calls == 0
+    prepare(replace(config, quality="draft"), weights, "train")
+    assert Annotations.load(config.train_annotations).frame_size < (192, 128)
+
+
 def test_uneven_times_and_rotation_are_kept(config, weights, tmp_path):
     frames, _ = scene(24, (96, 160))
     times = np.cumsum(np.tile([0.03, 0.03, 0.09], 8))

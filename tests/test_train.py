@@ -24,7 +24,7 @@ from torch.utils.data import default_collate
 from data.annotations import Annotations
 from main import checkpoint, evaluate, losses, rendering, test, train, window
 from main.config import Config
-from main.dataset import Clip, Pairs, load_clip, split
+from main.dataset import Clip, Pairs, load_clip, source_bank, split
 from main.distributed import Group
 from pose_detector.errors import InputError
 
@@ -330,12 +330,12 @@ def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_p
     monkeypatch.setattr(Config, "most_height", 60)
     config = small(workspace(tmp_path), quality="high", crop=32, epochs=1)
     room = cv2.imread(str(config.background_image))
-    room += np.random.default_rng(0).integers(0, 2, room.shape, dtype=np.uint8)
+    room += np.random.default_rng(0).integers(0, 7, (*room.shape[:2], 1), dtype=np.uint8)
     cv2.imwrite(str(config.background_image), room)
+    person = Annotations.load(config.train_annotations)
     clip = load_clip(
-        Annotations.load(config.train_annotations), config.images_dir, config.masks_dir, config.background_image,
-        most_height=60,
-    )  # fmt: skip
+        person, config.images_dir, config.masks_dir, config.background_image, source_bank(person, most_height=60)
+    )
     heights = np.ptp(clip.poses[..., 1], axis=1)
     assert 55 < heights.max() < 66 and clip.room.shape == room.shape and clip.size[0] < SIZE[0]
     train.main(config)
@@ -345,7 +345,8 @@ def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_p
     xs, ys = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
     far = np.min(np.hypot(xs[..., None] - pose[:, 0], ys[..., None] - pose[:, 1]), axis=-1) > 50
     assert far.sum() > 1000
-    assert np.abs(picture[far].astype(int) - room[far]).max() <= 2
+    difference = np.abs(picture[far].astype(int) - room[far])
+    assert difference.max() <= 5 and difference.mean() < 1, "of a JPEG; at less resolution the noise would be gone"
     x, y = np.rint(pose[1, :2]).astype(int)
     assert np.abs(picture[y - 3 : y + 4, x - 3 : x + 4].astype(int) - room[y - 3 : y + 4, x - 3 : x + 4]).mean() > 20
 

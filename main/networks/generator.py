@@ -24,6 +24,9 @@ class Rendering:
     weights: Tensor  # (B, 2 + REFERENCES, H, W) share of plate, references, paint in it; they sum to 1
     room: Tensor  # (B, 1, H, W) share of the plate's pixels in it, those seen through other layers too
     previews: list[Tensor]  # each earlier stack's guess at the picture, (B, 3, H/4, W/4)
+    flow: Tensor  # (B, 2 * REFERENCES, H/4, W/4) by how many pixels the references are moved, x and y in turn
+    out: Tensor  # (B, 3 + 2 + REFERENCES, H, W) what is painted beside the copies, and how much each layer counts
+    near: Tensor  # (B, 1, H, W) where the person can be
 
 
 def join(*parts: Tensor) -> Tensor:
@@ -139,7 +142,8 @@ class Generator(nn.Module):
             x = x + merge(torch.cat([found, preview], 1))
         x = F.relu(self.stacks[-1](x))
 
-        moved = self._move(references, self.flow(x))  # (B, REFERENCES, 4, H, W)
+        flow = torch.tanh(self.flow(x).float().contiguous()) * self.reach  # (B, 2 * REFERENCES, H/4, W/4)
+        moved = move(references, F.interpolate(flow, scale_factor=4.0, mode="bilinear", align_corners=False))
         # Not a pixel shuffle: two of them in a row would leave a lattice of four pixels.
         fine = F.interpolate(F.relu(self.narrow(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
         fine = join(fine, stem, F.pixel_unshuffle(moved.flatten(1, 2) - 0.5, 2))  # (B, 4d + 32, H/2, W/2)
@@ -147,38 +151,81 @@ class Generator(nn.Module):
         fine = average_neighbours(self.head(fine))  # (B, d, H, W)
         out = self.out(fine).contiguous()  # (B, 3 + 2 + REFERENCES, H, W)
 
-        everywhere = torch.ones_like(plate[:, :1])
-        plate = torch.cat([plate, everywhere], 1)  # a fourth channel tells how much of it is left
-        layers, shares = [plate], [everywhere]
-        composite = plate
-        for copied, coverage in (layer.split([3, 1], 1) for layer in moved.unbind(1)):
-            # What is hardly covered shows the plate, so that a trace of it does no harm.
-            copied = torch.lerp(plate, F.pad(copied, (0, 0, 0, 0, 0, 1)), (4 * coverage).clamp(max=1))
-            composite = torch.lerp(composite, copied, coverage)
-            shares = [*(share * (1 - coverage) for share in shares), coverage]
-            layers.append(copied)
         near = F.interpolate(region, scale_factor=4.0, mode="bilinear", align_corners=False)
-        layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
-        # The least share that the masks can raise; the room does not shine through where a body is copied to.
-        least = labels.constant((0.001,) + (0.01,) * (1 + REFERENCES), near.device).reshape(1, -1, 1, 1)
-        prior = torch.log(torch.cat([*shares, near], 1).float() + least)
-        weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
-        picture = (torch.stack(layers, 1) * weights[:, :, None]).sum(1)  # (B, 4, H, W)
-        return Rendering(picture[:, :3], weights, picture[:, 3:], previews)
+        picture, weights = compose(moved, plate, out, near)
+        return Rendering(picture[:, :3], weights, picture[:, 3:], previews, flow, out, near)
 
-    def _move(self, references: Tensor, flow: Tensor) -> Tensor:
-        """Shift each reference by its flow (B, 2 * REFERENCES, H/4, W/4), in units of ``reach`` pixels."""
-        batch, count, _, height, width = references.shape
-        flow = F.interpolate(
-            torch.tanh(flow.float().contiguous()) * self.reach, scale_factor=4.0, mode="bilinear", align_corners=False
-        )
-        flow = flow.reshape(batch * count, 2, height, width)
-        y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
-        x = torch.arange(width, device=flow.device, dtype=flow.dtype)
-        grid = torch.stack(
-            [(flow[:, 0] + x + 0.5) * 2 / width - 1, (flow[:, 1] + y + 0.5) * 2 / height - 1], -1
-        )  # (B * R, H, W, 2)
-        moved = F.grid_sample(
-            references.flatten(0, 1).float(), grid, mode="bicubic", padding_mode="border", align_corners=False
-        ).clamp(0, 1)  # bilinear would blur what is copied
-        return moved.reshape(references.shape).to(references.dtype)
+
+def move(references: Tensor, flow: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """Part (B, REFERENCES, 4, h, w) of references (B, REFERENCES, 4, H, W), its corner at (x, y), in which each pixel
+    comes from as far away as its flow (B, 2 * REFERENCES, h, w) says, pixels in x and y."""
+    batch, count, _, height, width = references.shape
+    flow = flow.reshape(batch * count, 2, *flow.shape[-2:])
+    y = torch.arange(flow.shape[-2], device=flow.device, dtype=flow.dtype)[:, None] + corner[1]
+    x = torch.arange(flow.shape[-1], device=flow.device, dtype=flow.dtype) + corner[0]
+    grid = torch.stack(
+        [(flow[:, 0] + x + 0.5) * 2 / width - 1, (flow[:, 1] + y + 0.5) * 2 / height - 1], -1
+    )  # (B * R, H, W, 2)
+    moved = F.grid_sample(
+        references.flatten(0, 1).float(), grid, mode="bicubic", padding_mode="border", align_corners=False
+    ).clamp(0, 1)  # bilinear would blur what is copied
+    return moved.reshape(batch, count, 4, *flow.shape[-2:]).to(references.dtype)
+
+
+def compose(moved: Tensor, plate: Tensor, out: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+    """Mix plate, references and paint.
+
+    Args:
+        moved: (B, REFERENCES, 4, H, W) RGB and coverage.
+        plate: (B, 3, H, W).
+        out, near: as in `Rendering`.
+
+    Returns:
+        (B, 4, H, W) the picture and how much of the plate is left in it; (B, 2 + REFERENCES, H, W) the shares.
+    """
+    everywhere = torch.ones_like(plate[:, :1])
+    plate = torch.cat([plate, everywhere], 1)  # a fourth channel tells how much of it is left
+    layers, shares = [plate], [everywhere]
+    composite = plate
+    for copied, coverage in (layer.split([3, 1], 1) for layer in moved.unbind(1)):
+        # What is hardly covered shows the plate, so that a trace of it does no harm.
+        copied = torch.lerp(plate, F.pad(copied, (0, 0, 0, 0, 0, 1)), (4 * coverage).clamp(max=1))
+        composite = torch.lerp(composite, copied, coverage)
+        shares = [*(share * (1 - coverage) for share in shares), coverage]
+        layers.append(copied)
+    layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
+    # The least share that the masks can raise; the room does not shine through where a body is copied to.
+    least = labels.constant((0.001,) + (0.01,) * (1 + REFERENCES), near.device).reshape(1, -1, 1, 1)
+    prior = torch.log(torch.cat([*shares, near], 1).float() + least)
+    weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
+    return (torch.stack(layers, 1) * weights[:, :, None]).sum(1), weights
+
+
+def compose_at(
+    rendering: Rendering, references: Tensor, plate: Tensor, box: tuple[int, int, int, int]
+) -> tuple[Tensor, Tensor]:
+    """What was decided of a window, done at more resolution: copies keep the detail that they have there.
+
+    Args:
+        rendering: of one window.
+        references: (REFERENCES, 4, H, W) and
+        plate: (3, H, W) of the same window at more resolution, in [0, 1].
+        box: left, top, right, bottom in pixels of that: the part that is wanted.
+
+    Returns:
+        (3, h, w) the picture in the box, and (1, h, w) the share of the plate's pixels in it.
+    """
+    left, top, right, bottom = box
+    height, width = plate.shape[-2:]
+    x = (torch.arange(left, right, device=plate.device) + 0.5) * (2 / width) - 1
+    y = (torch.arange(top, bottom, device=plate.device) + 0.5) * (2 / height) - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)[None]  # (1, h, w, 2)
+
+    def sample(maps: Tensor) -> Tensor:
+        return F.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+    scale = width / rendering.out.shape[-1]
+    flow = sample(rendering.flow) * scale
+    moved = move(references[None], flow, (left, top))
+    picture, _ = compose(moved, plate[None, :, top:bottom, left:right], sample(rendering.out), sample(rendering.near))
+    return picture[0, :3], picture[0, 3:]
