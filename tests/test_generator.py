@@ -51,7 +51,7 @@ def test_the_plate_hardly_shines_through_a_copied_body():
 
 
 def test_flow_moves_copied_texture():
-    _, references, plate, _ = inputs()
+    _, references, _, _ = inputs()
     flow = torch.zeros(1, 2 * REFERENCES, *SIZE)
     flow[:, 0] = 8  # pixels to the right
     moved = move(references, flow)
