@@ -37,7 +37,7 @@ class Writer:
         most: bytes of pictures that may wait.
     """
 
-    def __init__(self, most: float = 64e6) -> None:
+    def __init__(self, most: float = 32e6) -> None:
         self._pool, self._pending, self._most = ThreadPoolExecutor(2), deque[tuple[Future, int]](), most
 
     def __enter__(self) -> Writer:

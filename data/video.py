@@ -36,7 +36,7 @@ from pose_detector.errors import InputError
 logger = logging.getLogger(__name__)
 
 READ_AHEAD = 16  # frames decoded before they are asked for
-_AHEAD_MEMORY = 64e6  # bytes that these may take
+_AHEAD_MEMORY = 32e6  # bytes that these may take
 _TICKS = 90_000  # least time resolution of what is written, per second
 
 

@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # MediaPipe's pose network, heavy (80 ms a frame) or full (20 ms); this repository's own; no second look.
 Look = Literal["auto", "blazepose", "blazepose_full", "bundled", "none"]
 
-# Size of the result: `frame_area` pixels (draft), or the train video's own; there, who is higher than 512 (normal) or
-# 1024 pixels is generated at that height and enlarged.
+# Size of the result: `frame_area` pixels (draft), or the train video's own; there, the generator decides about a person
+# at up to 512 pixels of height (normal) or 1024 (high), and copies and mixture are made at up to 896 or 1792.
 Quality = Literal["draft", "normal", "high"]
 
 
