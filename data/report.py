@@ -219,10 +219,9 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
         tall = ndimage.percentile_filter(tall, 75, 2 * round(2 * annotations.fps) + 1, mode="nearest")
         small = known & (tall < _SMALL)
         if small.mean() > OFTEN:
-            width, height = annotations.frame_size
             text = f"the dancer too small in {_percent(small.mean())} of the frames{_when(annotations, small)},"
-            text += f" {np.median(tall[small]):.0f} pixels tall of {height}"
-            advice = f"film nearer, or raise --frame_area (now {width * height})"
+            text += f" {np.median(tall[small]):.0f} pixels tall of {annotations.frame_size[1]}"
+            advice = "film nearer (a dance and a draft have more pixels with a larger --frame_area)"
             yield Finding(text, advice, float(small.mean()))
 
 
