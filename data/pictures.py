@@ -7,17 +7,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pose_detector.untrusted import MOST_PIXELS, picture_size, read_bytes
+
 _FULL_COLOUR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
 def read(path: Path | str, grey: bool = False) -> np.ndarray | None:
-    """A picture as (H, W, 3) uint8 RGB, or (H, W) if `grey`; None where the file is missing, empty or no picture."""
+    """A picture as (H, W, 3) uint8 RGB, or (H, W) if `grey`; None where the file is missing, no PNG or
+    JPEG picture, or one of more than 8K."""
     try:
-        data = np.fromfile(path, np.uint8)
-    except FileNotFoundError:
+        data = read_bytes(Path(path))
+    except (FileNotFoundError, ValueError):
         return None
-    mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
-    picture = cv2.imdecode(data, mode) if data.size else None
+    size = picture_size(data)
+    if size is None or not 0 < size[0] * size[1] <= MOST_PIXELS:
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
     return picture if picture is None or grey else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
@@ -37,4 +42,8 @@ def write(path: Path | str, picture: np.ndarray, quality: int | None = None) -> 
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     good, data = cv2.imencode(Path(path).suffix, bgr, parameters)
     assert good, path
-    Path(path).write_bytes(data)
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it was
+        raise

@@ -22,6 +22,9 @@ Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, sco
 
 _BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]  # of its keypoints, those of COCO-18
 _LAYOUTS = {18: list(range(18)), 25: _BODY_25}
+_MOST_BYTES = 32 << 20  # of a file: half an hour of one person as a list; parsed it takes twenty times the memory
+_LONGEST_SIDE = 1 << 16  # pixels of a canvas; points farther out count as unseen
+_MOST_PEOPLE = 200  # in a frame
 _SHARES = 2.0  # where no coordinate is greater they are shares: in pixels that would be nobody
 
 
@@ -38,14 +41,14 @@ def read_poses(source: Path, frames: int, video_size: tuple[int, int], size: tup
         InputError: the files are missing or broken, hold something else, or are of another video.
     """
     rows: list[np.ndarray] = []  # (P, 18, 3) a frame
-    canvases: set[tuple[object, object]] = set()
+    canvases: set[tuple[float, float]] = set()
     numbers: list[int] = []
     for path in pose_paths(source):
         for frame in _frames(path):
             rows.append(np.array([_person(p, path) for p in _people(frame, path)]).reshape(-1, 18, 3))
             numbers.append(_number(path))
             if "canvas_width" in frame:
-                canvases.add((frame["canvas_width"], frame.get("canvas_height")))
+                canvases.add((_side(frame["canvas_width"]), _side(frame.get("canvas_height"))))
     if len(rows) != frames:
         gaps = sorted(set(range(numbers[0], numbers[-1])) - set(numbers)) if numbers else []
         first = f" (the first one missing is number {gaps[0]})" if gaps else ""
@@ -123,7 +126,11 @@ def _number(path: Path) -> int:
 
 def _frames(path: Path) -> list[dict]:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} is larger than {_MOST_BYTES >> 20} MB; write one file a frame")
         content = json.loads(path.read_text(encoding="utf-8"))
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError):
         raise InputError(f"{path} is not JSON, or cut short; write it again") from None
     frames = content if isinstance(content, list) else [content]
@@ -136,6 +143,8 @@ def _people(frame: dict, path: Path) -> list[list]:
     people = frame.get("people")
     if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
         raise InputError(f'{path} is no file of OpenPose\'s: it has no list "people"')
+    if len(people) > _MOST_PEOPLE:
+        raise InputError(f"{path} holds {len(people)} people, more than {_MOST_PEOPLE}; detect with a higher threshold")
     return [p["pose_keypoints_2d"] for p in people if p.get("pose_keypoints_2d")]  # empty: a hand, a face, no body
 
 
@@ -145,22 +154,27 @@ def _person(values: object, path: Path) -> np.ndarray:
         table = np.array(values, np.float64)
         layout = _LAYOUTS[len(table) // 3]
         table = table.reshape(-1, 3)[layout]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         count = len(values) if isinstance(values, list) else "no list of"
         raise InputError(
             f"{path}: a person has {count} values, not 54 numbers (COCO-18) or 75 (BODY_25): choose one of these models"
         ) from None
     # Some tools write -1, -1 for what is not seen.
-    unseen = ~np.isfinite(table).all(axis=1) | ~(table[:, 2] > 0) | (table[:, :2] < 0).all(axis=1)
+    unseen = ~(np.abs(table) < _LONGEST_SIDE).all(axis=1) | ~(table[:, 2] > 0) | (table[:, :2] < 0).all(axis=1)
     table[unseen] = 0
     return table
 
 
-def _canvas(source: Path, canvases: set[tuple[object, object]], video_size: tuple[int, int]) -> np.ndarray:
+def _side(value: object) -> float:
+    """A canvas's side in pixels; 0 for what is none."""
+    return float(value) if isinstance(value, int | float) and 0 < value <= _LONGEST_SIDE else 0.0
+
+
+def _canvas(source: Path, canvases: set[tuple[float, float]], video_size: tuple[int, int]) -> np.ndarray:
     """(2,) width and height in pixels of the pictures that the poses are of: the files' canvas, or else the video."""
     if not canvases:
         return np.array(video_size, np.float64)
-    if len(canvases) > 1 or not all(isinstance(side, int | float) and side > 0 for c in canvases for side in c):
+    if len(canvases) > 1 or not all(side > 0 for c in canvases for side in c):
         raise InputError(f"{source}: canvas_width and canvas_height are not one size; detect in the video as it is")
     canvas = np.array(canvases.pop(), np.float64)
     if abs(np.log(canvas[0] / canvas[1] * video_size[1] / video_size[0])) > 0.1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,31 @@ from typing import Any
 import torch
 
 from data.files import atomic_path
-from main.config import Config
+from main.config import Config, check
 from main.networks.generator import REACH, Generator
 from pose_detector.errors import InputError
+from pose_detector.untrusted import finite, load_tensors, read_bytes
 
 # Settings that the networks depend on: whoever goes on from a checkpoint takes them from there.
 ARCHITECTURE = ("quality", "channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
 FORMAT_VERSION = 1
 BEST = "checkpoint-best.pth"
+_REMEDY = "choose another with --checkpoint, or train again"
+# What a checkpoint holds beside networks: type, and where it is a number the least and the most.
+_FIELDS: dict[str, tuple[type, float | None, float | None]] = {
+    "fingerprint": (str, None, None),
+    "config": (dict, None, None),
+    "averaged": (dict, None, None),
+    "discriminator": (dict, None, None),
+    "generator_optimizer": (dict, None, None),
+    "discriminator_optimizer": (dict, None, None),
+    "rng": (torch.Tensor, None, None),
+    "epoch": (int, 0, 10**6),
+    "step": (int, 0, 10**12),
+    "epoch_step": (int, 0, 10**9),
+    "minutes": (float, 0, 10**7),
+    "best": (float, -math.inf, 1),  # SSIM; -inf before the first epoch
+}
 PRETRAINED = Path(__file__).resolve().parent / "weights" / "pretrained.pth"  # made by main/pretrain.py
 
 
@@ -28,8 +46,13 @@ def make_generator(config: Config) -> Generator:
 
 
 def adopt(config: Config, state: dict[str, Any]) -> Config:
-    """The settings, but for the networks those of a checkpoint."""
-    return replace(config, **{name: state["config"].get(name, getattr(config, name)) for name in ARCHITECTURE})
+    """The settings, but for the networks those of a checkpoint. Raises InputError if these are none."""
+    stored = {name: state["config"].get(name, getattr(config, name)) for name in ARCHITECTURE}
+    if any(type(value) is not type(getattr(config, name)) for name, value in stored.items()):
+        raise InputError(f"the checkpoint's settings are damaged ({stored}); train again")
+    adopted = replace(config, **stored)
+    check(adopted)
+    return adopted
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -48,14 +71,31 @@ def load(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path} is missing; make a checkpoint with: python main/train.py")
-    return parse(path.read_bytes(), path)
+    return parse(_read(path, _REMEDY), path)
 
 
-def parse(data: bytes, path: Path, remedy: str = "choose another with --checkpoint, or train again") -> dict[str, Any]:
-    """The content of a checkpoint file; raises InputError as :func:`load`, which ends with the remedy."""
+def parse(data: bytes, path: Path) -> dict[str, Any]:
+    """The content of a checkpoint file; raises InputError as :func:`load`."""
+    state = _parse(data, path, _REMEDY)
+    for name, (kind, low, high) in _FIELDS.items():
+        value = state.get(name)
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (low is not None and not low <= value <= high):
+            raise InputError(f"{path} is damaged: its {name} is missing or makes no sense; {_REMEDY}")
+    return state
+
+
+def _read(path: Path, remedy: str) -> bytes:
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # what unpickling raises on foreign bytes is not bounded
+        return read_bytes(path)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; {remedy}") from None
+
+
+def _parse(data: bytes, path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        state = load_tensors(data)
+    except ValueError as error:
         raise InputError(f"{path} is damaged or no checkpoint; {remedy}") from error
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION or "generator" not in state:
         raise InputError(f"{path} is no checkpoint of this program's format {FORMAT_VERSION}; {remedy}")
@@ -80,11 +120,13 @@ def load_pretrained(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     remedy = "get it from the repository, make it with: python main/pretrain.py, or train with --start scratch"
     if not path.is_file():
         raise InputError(f"{path} is missing; {remedy}")
-    state = parse(path.read_bytes(), path, remedy)
+    state = _parse(_read(path, remedy), path, remedy)
     del state["format_version"]
     for weights in state.values():
-        if not isinstance(weights, dict) or not all(
-            isinstance(value, torch.Tensor) and value.isfinite().all() for value in weights.values()
+        if (
+            not isinstance(weights, dict)
+            or not all(isinstance(value, torch.Tensor) for value in weights.values())
+            or not finite(weights)
         ):
             raise InputError(f"{path} holds something else than finite weights; {remedy}")
     return state
@@ -114,9 +156,41 @@ def prune(directory: Path, keep: int) -> None:
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
     """Put weights into a network, all or none. Raises InputError if they are of another shape."""
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise InputError(f"{path} is damaged: it lacks weights; {_REMEDY}")
     there, here = ({key: tuple(value.shape) for key, value in of.items()} for of in (weights, module.state_dict()))
     for key in sorted(there | here):
         if there.get(key) != here.get(key):
             reason = f"{key} is {there.get(key, 'missing')} there, {here.get(key, 'missing')} here"
             raise InputError(f"{path} does not fit this network ({reason}); use the settings it was trained with")
+    if not finite(weights):
+        raise InputError(f"{path} is damaged: some weights are infinite or no numbers; {_REMEDY}")
     module.load_state_dict(weights)
+
+
+def load_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any], path: Path) -> None:
+    """Put back what Adam has gathered; rates and the like stay this program's own. Raises InputError if it is of other
+    parameters."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    moments = stored.get("state")
+    try:
+        fits = set(moments) <= set(range(len(parameters))) and all(
+            finite(values)
+            and values["exp_avg"].shape == values["exp_avg_sq"].shape == parameters[index].shape
+            and bool((values["exp_avg_sq"] >= 0).all())
+            and values["step"].numel() == 1
+            for index, values in moments.items()
+        )
+    except (TypeError, KeyError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(f"{path} is damaged: the state of its optimizers does not fit; {_REMEDY}")
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def set_random_state(state: torch.Tensor, path: Path) -> None:
+    """Go on with torch's random numbers. Raises InputError if this is no such state."""
+    try:
+        torch.set_rng_state(state)
+    except (RuntimeError, TypeError):
+        raise InputError(f"{path} is damaged: its state of the random numbers is none; {_REMEDY}") from None

@@ -20,6 +20,7 @@ import tyro
 
 from data.files import only_run
 from pose_detector.errors import InputError
+from pose_detector.untrusted import MOST_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -201,6 +202,52 @@ class Config:
         return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
 
 
+# The least and the most of settings; of more than one value each.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "threads": (0, 1024),
+    "frame_area": (1024, MOST_PIXELS),
+    "person": (0, 1000),
+    "pose_batch": (1, 1024),
+    "pose_scales": (0.1, 8),
+    "epochs": (0, 10**6),
+    "patience": (0, 10**6),
+    "max_minutes": (0, 10**6),
+    "keep_checkpoints": (1, 10**6),
+    "batch_size": (1, 1024),
+    "learning_rate": (0, 1),
+    "discriminator_rate": (0, 1),
+    "crop": (32, 4096),
+    "validation_frames": (1, 10**6),
+    "channels": (2, 1024),
+    "stacks": (1, 16),
+    "detail": (1, 256),
+    "discriminator_channels": (1, 256),
+    "discriminator_scales": (1, 5),
+    "weight_pixel": (0, 10**6),
+    "weight_ssim": (0, 10**6),
+    "weight_detail": (0, 10**6),
+    "weight_adversarial": (0, 10**6),
+    "weight_feature_matching": (0, 10**6),
+    "weight_perceptual": (0, 10**6),
+    "ema": (0, 1),
+    "bank": (1, 10**6),
+    "apart": (0, 10**6),
+    "crf": (0, 51),
+}
+
+
+def check(config: Config) -> None:
+    """Raise InputError, naming the setting, where a value makes no sense."""
+    for name, (low, high) in _LIMITS.items():
+        value = getattr(config, name)
+        values = value if isinstance(value, tuple) else (value,)
+        if not values or not all(v is None or low <= v <= high for v in values):
+            raise InputError(f"{name} is {value}; give {low:g} to {high:g} (--help lists every setting)")
+    if config.crop % 32:
+        raise InputError(f"crop is {config.crop}; give a multiple of 32 (--help lists every setting)")
+
+
 def parse(description: str, argv: list[str] | None = None) -> Config:
     """Config from the command line (``sys.argv`` by default). A bad setting ends the process: one line, status 2."""
     complaint = io.StringIO()
@@ -230,6 +277,7 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
     config = parse(description)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
     try:
+        check(config)
         with only_run(config.workspace) if writes and first else contextlib.nullcontext():
             step(config)
     except InputError as error:
@@ -237,30 +285,45 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except (OSError, RuntimeError, MemoryError) as error:
+    except Exception as error:
         reason = explain(error)
         if reason is None:
             raise
     else:
         return
-    print(f"error: {reason}", file=sys.stderr)
+    print(f"error: {one_line(reason)}", file=sys.stderr)
     sys.exit(2)
 
 
+_LONGEST_LINE = 2000  # characters of a message
 _DISK = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EFBIG: "the file-size limit is reached; raise it (ulimit -f)",
     errno.EROFS: "the disk is read-only; give a --workspace elsewhere",
+    errno.ENAMETOOLONG: "its name is too long; give a shorter one",
+    errno.ENOTDIR: "a file stands in a folder's place; remove it, or give another --workspace",
+    errno.EISDIR: "a folder stands in its place; remove it, or give another --workspace",
+    errno.EEXIST: "a file stands in a folder's place; remove it, or give another --workspace",
+    errno.ELOOP: "its links lead in a circle; give another path",
     errno.EACCES: "no permission; give a --workspace that you may write to",
     errno.EPERM: "no permission; give a --workspace that you may write to",
 }
 _FULL = re.compile(
-    r"out of memory|alloc_failed|not enough memory|can't allocate memory|cudnn_status_not_initialized", re.IGNORECASE
+    r"out of memory|alloc_failed|not enough memory|can't allocate memory|cudnn_status_not_initialized"
+    r"|invalid buffer size"  # MPS
+    r"|insufficient memory|failed to allocate",  # OpenCV
+    re.IGNORECASE,
 )
 
 
-def explain(error: OSError | RuntimeError | MemoryError) -> str | None:
+def one_line(text: str) -> str:
+    """A message without what names and files of others may bring in: line breaks, control characters, endless words."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE // 2]} ... {text[-_LONGEST_LINE // 2 :]}"
+
+
+def explain(error: Exception) -> str | None:
     """One line that says what to do about an error of the machine; None: it is not one that a user can mend."""
     if isinstance(error, OSError):
         reason = _DISK.get(error.errno)

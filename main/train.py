@@ -103,13 +103,14 @@ class Trainer:
         for name in ("generator", "averaged", "discriminator"):
             checkpoint.load_weights(getattr(self, name), state[name], path)
         for name in ("generator_optimizer", "discriminator_optimizer"):
-            getattr(self, name).load_state_dict(state[name])
+            checkpoint.load_optimizer(getattr(self, name), state[name], path)
         self.step, self.epoch, self.epoch_step, self.best = (
             state[name] for name in ("step", "epoch", "epoch_step", "best")
         )
-        self.best_epoch = state.get("best_epoch", self.epoch)
+        best = state.get("best_epoch")
+        self.best_epoch = best if isinstance(best, int) else self.epoch
         self.began = time.monotonic() - 60 * state["minutes"]
-        torch.set_rng_state(state["rng"])
+        checkpoint.set_random_state(state["rng"], path)
 
 
 def render_pair(generator: Generator, batch: Batch) -> tuple[Tensor, Rendering]:
@@ -198,7 +199,9 @@ def set_rates(trainer: Trainer, steps_an_epoch: int) -> None:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Onto the device; pictures from uint8 to [0, 1]."""
-    moved = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    # What is pinned for CUDA alone may be copied behind the work: elsewhere it could be gone by then.
+    waits = device.type != "cuda"
+    moved = {name: value.to(device, non_blocking=not waits) for name, value in batch.items()}
     return {name: value.float() / 255 if value.dtype == torch.uint8 else value for name, value in moved.items()}
 
 

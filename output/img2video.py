@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import video
+from data import pictures, video
 from data.annotations import Annotations, check_same_video, image_name
 from main.config import Config, run_step
 from pose_detector import skeleton
@@ -68,12 +67,10 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         InputError: the file is damaged.
     """
-    # Not imread, which on Windows opens names of the code page only.
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    picture = pictures.read(path)
     if picture is None:
         raise InputError(f"{path} is damaged; render it again with: {_RENDER}")
-    return picture[..., ::-1]
+    return picture
 
 
 def side_by_side(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pose_detector.crop import Crop, body_circle
+from pose_detector.errors import InputError
 from pose_detector.look import Look
 from pose_detector.model_files import load_blazepose
 
@@ -32,7 +33,7 @@ class BlazePose:
         Raises:
             InputError: The file cannot be used, or LiteRT is not installed.
         """
-        self._network = load_blazepose(model, threads)
+        self._model, self._network = model, load_blazepose(model, threads)
         self._input = self._network.get_input_details()[0]["index"]
         self._outputs = {detail["name"]: detail["index"] for detail in self._network.get_output_details()}
 
@@ -48,6 +49,8 @@ class BlazePose:
         points = self._network.get_tensor(self._outputs["Identity"])[0].reshape(39, 5)
         present = float(self._network.get_tensor(self._outputs["Identity_1"])[0, 0])
         outline = self._network.get_tensor(self._outputs["Identity_2"]).reshape(SIZE, SIZE)
+        if not (np.isfinite(points).all() and np.isfinite(present) and np.isfinite(outline).all()):
+            raise InputError(f"{self._model} gives values that are infinite or no numbers; fetch it again")
         landmarks = np.column_stack([points[:, :3], 1 / (1 + np.exp(-points[:, 3]))])
         return landmarks, present, 1 / (1 + np.exp(-outline))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pose_detector.errors import InputError
+from pose_detector.untrusted import try_network
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -21,6 +22,8 @@ FOLDER = Path(__file__).resolve().parent / "weights"  # of this repository
 PERSON = FOLDER / "person.pth"  # the bundled network of the second look
 
 CACHE_VARIABLE = "POSE_TRANSFER_CACHE"  # environment variable that names another cache folder
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1024  # bytes; small, as the first chunk is what the first byte is waited for with
 
@@ -124,7 +127,7 @@ def resolve_second_look(
         return SecondLook("bundled", _present(bundled), "the bundled network")
     if model:
         path = Path(model).expanduser()
-        load_blazepose(path)
+        load_blazepose(path, tried=False)
         return SecondLook("blazepose", path, "named by second_look_model")
 
     # A folder for each version, so that two versions of this project can share a cache.
@@ -201,12 +204,14 @@ def download(
     raise InputError(f"{what}: {reason}{advice}")
 
 
-def load_blazepose(path: Path, threads: int = 1) -> Interpreter:
+def load_blazepose(path: Path, threads: int = 1, tried: bool = True) -> Interpreter:
     """Open a BlazePose landmark network and check its inputs and outputs.
 
     Args:
         path: A .tflite file.
         threads: CPU threads that it runs on.
+        tried: Whether the file is a published one, by its checksum, or has passed `untrusted.try_network`; else it is
+            tried here.
 
     Returns:
         LiteRT's interpreter, its tensors allocated. Input float32 (1, 256, 256, 3), RGB in [0, 1]; outputs by name:
@@ -219,9 +224,12 @@ def load_blazepose(path: Path, threads: int = 1) -> Interpreter:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give a BlazePose landmark network (.tflite)")
     try:
+        if not tried and not _is_published(path):
+            try_network(path)
         network = interpreter(str(path), num_threads=threads)
         network.allocate_tensors()
-    except (ValueError, RuntimeError, OSError):
+    except (ValueError, RuntimeError, OSError) as error:
+        log.debug("reading %s", path, exc_info=error)
         raise InputError(f"{path}: not a readable .tflite network, perhaps cut short; fetch it again") from None
     # What it holds: shapes of the inputs, and of the outputs by name; of another type than float32 counts as absent.
     inputs = [d["shape"].tolist() for d in network.get_input_details() if d["dtype"].__name__ == "float32"]
@@ -299,6 +307,12 @@ def _import_litert() -> type[Interpreter]:
     except (ImportError, OSError):  # not installed, or made for another system
         raise InputError("blazepose needs ai-edge-litert: pip install -r requirements.txt") from None
     return Interpreter
+
+
+def _is_published(path: Path) -> bool:
+    import pooch
+
+    return pooch.file_hash(str(path)) in {file.sha256 for file in BLAZEPOSE.values()}
 
 
 def _present(bundled: Path) -> Path:

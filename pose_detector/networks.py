@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pose_detector.pafprocess import HEATMAPS, PAFS
+
 STRIDE = 8
-HEATMAPS = 19  # 18 keypoints in COCO-18 order, then background
-PAFS = 38  # x and y of 19 limbs, in OpenPose's order
 
 
 class PoseNetwork(nn.Module):

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from pose_detector.errors import InputError
-from pose_detector.networks import HEATMAPS, PAFS
+from pose_detector.pafprocess import HEATMAPS, PAFS
+from pose_detector.untrusted import MOST_PIXELS, read_bytes, try_network
 
 DEFAULT_SIZE = (368, 432)  # height and width, for networks that take any
 
@@ -22,26 +23,32 @@ class OnnxNetwork:
         size: Height and width of the input, pixels.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] = DEFAULT_SIZE) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] = DEFAULT_SIZE, tried: bool = False) -> None:
         """
         Args:
             path: The .onnx file.
             size: Height and width of the input where the file leaves them open.
+            tried: Whether this is the trial itself, see `untrusted.try_network`.
 
         Raises:
             InputError: Not a network that OpenCV can run, or not one with such inputs.
         """
         try:
-            content = path.read_bytes()
+            content = read_bytes(path)
             shape = input_shape(content)
+            if not tried:
+                try_network(path)
             self._network = cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
-        except (cv2.error, OSError, ValueError, IndexError):
-            raise InputError(f"{path}: not a network that OpenCV can read, perhaps cut short") from None
+        except (cv2.error, OSError, ValueError, IndexError) as error:
+            reason = str(error) if isinstance(error, ValueError) else "perhaps cut short"
+            raise InputError(f"{path}: not a network that OpenCV can read, {reason}") from None
         if len(shape) != 4 or 3 not in (shape[1], shape[3]):
             raise InputError(f"{path}: takes an input of shape {shape}; a picture with 3 colours is needed")
         self._path, self._channels_last = path, shape[3] == 3
         height, width = shape[1:3] if self._channels_last else shape[2:4]
         self.size = (height or size[0], width or size[1])
+        if shape[0] > 1 or self.size[0] * self.size[1] > MOST_PIXELS:
+            raise InputError(f"{path}: takes an input of shape {shape}; one picture of a usual size is needed")
         self._names = self._network.getUnconnectedOutLayersNames()
 
     def __call__(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,6 @@
 """A network for one person in a square crop: keypoints below a pixel, how sure it is of each, and the outline."""
 
 import os
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pose_detector.keypoints import scale_points
 from pose_detector.look import Look
 from pose_detector.model_files import PERSON
 from pose_detector.networks import fuse_norms
+from pose_detector.untrusted import finite, load_tensors, read_bytes
 
 STRIDE = 4  # pixels of the crop in a cell of the heat maps
 POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NAMES`
@@ -161,9 +161,11 @@ def load(path: Path = PERSON) -> PersonNetwork:
         raise InputError(f"the bundled weights {path} are missing: restore the file")
     network = PersonNetwork()
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        state = load_tensors(read_bytes(path))["state_dict"]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
+        if not finite(state):
+            raise ValueError("not all of its values are finite")
+    except (RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{path}: not the weights of the person network; restore the file") from error
     return fuse_norms(network.requires_grad_(False))
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from pose_detector.errors import InputError
 from pose_detector.model_files import FOLDER, ModelFile, download
 from pose_detector.networks import Light, OpenPose, PoseNetwork
+from pose_detector.untrusted import finite, load_tensors, read_bytes
 
 BUNDLED = FOLDER / "light.pth"
 USERS = "pose_model.pth"  # taken unasked where it lies in the folder
@@ -21,6 +21,9 @@ OPENPOSE = ModelFile(
     209_267_595,
     "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746",
 )
+
+_MOST_REFINEMENTS = 8  # stages; published are 1 to 3
+_MOST_WIDTH = 512 * 512 * 9 * 16  # weights of the widest layer, four times as wide as published
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ def load_network(path: Path) -> PoseNetwork:
         elif "model.0.0.weight" in state:
             last = state.get("model.11.3.weight")
             refinements = {key.split(".")[1] for key in state if key.startswith("refinement_stages.")}
+            if len(refinements) > _MOST_REFINEMENTS or (last is not None and not 0 < last.numel() <= _MOST_WIDTH):
+                raise InputError(f"{path}: not a network known here; it has more stages or channels than any published")
             network = Light(1.0 if last is None else len(last) / 512, len(refinements))
         else:
             known = "model0.0.weight, conv1_1.weight or model.0.0.weight"
@@ -104,6 +109,8 @@ def load_network(path: Path) -> PoseNetwork:
     for key in state:
         if key not in network.state_dict():
             raise InputError(f"{path}: {key} is not known; the weights are of another network")
+    if not finite(state):
+        raise InputError(f"{path}: holds values that are infinite or no numbers; fetch it again")
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, assign=True)
     return network.requires_grad_(False).eval()
 
@@ -120,8 +127,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such weights file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        content = load_tensors(read_bytes(path))
+    except (OSError, ValueError) as error:
         log.debug("reading %s", path, exc_info=error)
         raise InputError(f"{path}: not a readable weights file, perhaps cut short; fetch it again") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else None

@@ -38,7 +38,8 @@ def save(path: Path, content: object) -> Path:
 
 def load_state(monkeypatch, state: dict[str, torch.Tensor]):
     """Load without a file, which for OpenPose would have 209 MB."""
-    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: state)
+    monkeypatch.setattr(weights, "read_bytes", lambda path: b"")
+    monkeypatch.setattr(weights, "load_tensors", lambda content: state)
     monkeypatch.setattr(Path, "is_file", lambda self: True)
     return weights.load_network(Path("fake.pth"))
 

@@ -8,7 +8,10 @@ import numpy as np
 from pose_detector.pafprocess import _pafprocess
 from pose_detector.skeleton import LIMBS, VISIBLE_LIMBS
 
-__all__ = ["PAF_CHANNELS", "group"]
+__all__ = ["HEATMAPS", "PAFS", "PAF_CHANNELS", "group"]
+
+HEATMAPS = 19  # 18 keypoints in COCO-18 order, then background
+PAFS = 38  # x and y of 19 limbs, in OpenPose's order
 
 PAF_CHANNELS = np.array(
     [
