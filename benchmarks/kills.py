@@ -19,31 +19,10 @@ import time
 from pathlib import Path
 
 import torch
+from tiny_pair import ROOT, STEPS, TINY, make
 
-from data import video
-
-ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 40  # of each video of the pair
-SIZE = (160, 96)
-TINY = (
-    "--frame_area=15360", "--epochs=3", "--channels=16", "--stacks=1", "--detail=4", "--discriminator_channels=4",
-    "--crop=64", "--validation_frames=2", "--perceptual=none", "--device=cpu", "--threads=1",
-)  # fmt: skip
-STEPS = {
-    "video2data-train": ("data/video2data.py", "--mode=train"),
-    "video2data-test": ("data/video2data.py", "--mode=test"),
-    "annot_normalize": ("data/annot_normalize.py",),
-    "train": ("main/train.py", "--continue_train"),
-    "test": ("main/test.py",),
-    "img2video": ("output/img2video.py",),
-}
 OF_THIS_RUN = ("log.txt", "stats.jsonl")  # tell how long it took
-
-
-def cut(source: Path, goal: Path) -> None:
-    """The first frames of a video, small, with its sound."""
-    frames = [frame for _, (_, _, frame) in zip(range(FRAMES), video.read_frames(source, SIZE), strict=False)]
-    video.write_video(goal, frames, video.probe(source).fps, audio_from=source)
 
 
 def start(step: str, workspace: Path, pair: list[str]) -> subprocess.Popen:
@@ -102,9 +81,7 @@ def main() -> int:
             shutil.copytree(settings.workspace, base)
         else:
             base.mkdir()
-            for kind in ("train", "test"):
-                cut(ROOT / "data" / "sample" / f"{kind}.mp4", folder / f"{kind}.mp4")
-                pair.append(f"--{kind}_video={folder / kind}.mp4")
+            pair = make(folder, FRAMES)
         print(f"{'':18}{'seconds':>9}{'kills':>7}{'good':>6}")
         last = max(list(STEPS).index(step) for step in settings.steps)
         first = list(STEPS).index(settings.steps[0]) if settings.workspace else 0
