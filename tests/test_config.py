@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
-from main.config import Config, parse, run_step
+from main.config import Config, check, parse, run_step
+from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("data/video2data.py", "data/annot_normalize.py", "main/train.py", "main/test.py", "output/img2video.py")
@@ -63,6 +65,8 @@ def fail(error, monkeypatch, capsys, tmp_path):
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "GPU"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"), "computer"),
         (MemoryError("Unable to allocate 9.1 GiB for an array"), "computer"),
+        (RuntimeError("Invalid buffer size: 20.00 GiB"), "computer"),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 3221225472 bytes"), "computer"),
     ],
 )
 def test_a_full_memory_is_one_line_that_names_whose(error, where, monkeypatch, capsys, tmp_path):
@@ -80,6 +84,26 @@ def test_a_full_memory_is_one_line_that_names_whose(error, where, monkeypatch, c
 def test_a_disk_that_does_not_take_it_is_one_line(code, words, monkeypatch, capsys, tmp_path):
     complaint = fail(OSError(code, "some words", "vis/000001.png"), monkeypatch, capsys, tmp_path)
     assert words in complaint and "vis/000001.png" in complaint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": -1}, {"learning_rate": float("nan")}, {"max_minutes": float("inf")}, {"crop": 33}, {"crop": 0},
+        {"frame_area": 10**12}, {"threads": -1}, {"seed": -1}, {"pose_scales": ()}, {"pose_scales": (1.0, -1.0)},
+        {"person": -1}, {"crf": 52.0}, {"stacks": 0}, {"batch_size": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_setting_without_sense_is_named(change):
+    check(Config())
+    with pytest.raises(InputError, match=next(iter(change))):
+        check(Config(**change))
+
+
+def test_a_message_stays_one_printable_line(monkeypatch, capsys, tmp_path):
+    complaint = fail(InputError("a\nname \x1b[31mred" + "x" * 10_000), monkeypatch, capsys, tmp_path)
+    assert complaint.rstrip("\n").isprintable() and len(complaint) < 3000
 
 
 def test_other_errors_keep_their_traceback(monkeypatch, tmp_path):

@@ -143,6 +143,8 @@ class Sendings(TorchDispatchMode):
         tensors = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
         if any(x.device.type == "cpu" and x.dim() for x in tensors):
             self.found.append(str(function))
+        if any(x.dtype == torch.float64 for x in tensors):  # MPS has none
+            self.found.append("float64")
         if function is torch.ops.aten.index.Tensor:
             for index in (i for i in args[1] if i is not None and id(i) not in self.kept):
                 self.kept[id(index)] = index

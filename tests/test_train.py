@@ -2,7 +2,9 @@
 
 import copy
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -409,6 +411,32 @@ def test_bad_checkpoints_are_refused_in_one_line(trained, tmp_path, kind, words)
     bad = bad_checkpoint(kind, checkpoint.newest(config.checkpoint_dir), tmp_path / "bad.pth")
     with pytest.raises(InputError, match=words) as refusal:
         test.main(replace(config, checkpoint=bad))
+    assert "\n" not in str(refusal.value)
+
+
+def spoil(state: dict, what: str) -> None:
+    first = next(iter(state["averaged"]))
+    if what == "weights":
+        state["averaged"][first] = state["averaged"][first] * math.nan
+    elif what == "channels":
+        state["config"]["channels"] = 10**9
+    elif what == "moments":
+        state["generator_optimizer"]["state"][0]["exp_avg"] = torch.zeros(3)
+    else:
+        state[what] = {"rng": torch.zeros(3), "epoch": -1, "minutes": math.nan, "averaged": []}[what]
+
+
+@pytest.mark.parametrize("what", ["weights", "channels", "moments", "rng", "epoch", "minutes", "averaged"])
+def test_values_without_sense_in_a_checkpoint_are_refused(trained, tmp_path, what):
+    """By the step that reads them: rendering, or going on with the training."""
+    config = small(shutil.copytree(trained, tmp_path / "work"), continue_train=True, epochs=3)
+    path = checkpoint.newest(config.checkpoint_dir)
+    state = torch.load(path, weights_only=True)
+    spoil(state, what)
+    torch.save(state, path)
+    step = train.main if what in ("moments", "rng") else test.main
+    with pytest.raises(InputError, match=f"checkpoint|{what}") as refusal:
+        step(config)
     assert "\n" not in str(refusal.value)
 
 
