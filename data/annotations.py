@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from data.files import atomic_path
+from data.media_file import LONGEST_FRAME
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES
 from pose_detector.untrusted import MOST_PIXELS, load_arrays
 
 FORMAT_VERSION = 3
-_MOST_SECONDS = 1e7  # of a video's clock: four months
+_MOST_SECONDS = 1e10  # of a video's clock, which may count from 1970 on
 _FARTHEST = 1e5  # pixels that a keypoint may be away: further out, arithmetic in float32 loses them
 _MOST_CONFIDENCE = 1e3
 
@@ -189,8 +190,9 @@ class Annotations:
                 raise ValueError(f"the confidences of {name} are not all 0 or more")
             if not (np.abs(value[..., :2]) <= _FARTHEST).all():
                 raise ValueError(f"{name} are not all near the picture")
-        if not ((np.abs(self.times) <= _MOST_SECONDS).all() and (np.diff(self.times) > 0).all()):
-            raise ValueError("times do not rise")
+        steps = np.diff(self.times)
+        if not ((np.abs(self.times) <= _MOST_SECONDS).all() and ((steps > 0) & (steps <= LONGEST_FRAME)).all()):
+            raise ValueError("times do not rise, or by more than an hour at once")
         if not ((np.diff(self.frame_numbers) > 0).all() and 0 <= self.frame_numbers[0] <= self.frame_numbers[-1] < 1e9):
             raise ValueError("frame_numbers do not rise from 0 on")
         if not (0 < self.fps <= 1000 and min(self.frame_size) > 0 and math.prod(self.frame_size) <= MOST_PIXELS):

@@ -13,11 +13,13 @@ import av
 from av.stream import Disposition
 
 from pose_detector.errors import InputError
+from pose_detector.untrusted import MOST_PIXELS
 
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT of libavformat/avformat.h: the clock of such files may jump
 _NOTIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 _JUMP = 10.0  # seconds; dts_delta_threshold of ffmpeg
 _STEP_BACK = 0.1  # seconds that a clock may run back before it counts as restarted, as in ffmpeg_demux.c
+LONGEST_FRAME = 3600.0  # seconds that a frame may be shown; a damaged clock tells more
 _HELD = 32  # frames after which times given to them are believed
 # Tags need not be UTF-8. PyAV 19 replaces what is not by itself, and has dropped the argument.
 _TAGS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -57,7 +59,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
     """The largest stream of pictures that can be decoded.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is larger than 8K.
     """
     # A song's cover is stored as a video stream of one picture.
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -68,6 +70,9 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
     if not known:
         raise InputError(f"{path}: its video format is not known here; convert it to H.264 mp4")
     stream = max(known, key=lambda s: s.width * s.height)
+    if stream.width * stream.height > MOST_PIXELS:
+        raise InputError(f"{path} shows {stream.width}x{stream.height} pixels, more than 8K; export it smaller")
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # frames in its midst may claim other sizes
     stream.thread_type = "AUTO"
     return stream
 
@@ -243,7 +248,7 @@ class FrameReader:
             if ticks is None and self._last == -math.inf:
                 ticks = self._start
         time = float(ticks * frame.time_base) if ticks is not None and frame.time_base else math.nan
-        if not math.isfinite(time):
+        if not (math.isfinite(time) and (self._last == -math.inf or time < self._last + LONGEST_FRAME)):
             time = self._last + self._step if self._last > -math.inf else 0.0
         if time <= self._last:  # a time given twice: frames keep their order
             time = self._last + self._step / 100

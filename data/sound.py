@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from data.media_file import audio_stream, decode, ffmpeg_name, open_media, packe
 logger = logging.getLogger(__name__)
 
 MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})  # codecs that players expect in mp4: copied as they are
+_MOST_SILENCE = 3600.0  # seconds in all that fill gaps; a damaged clock would ask for years
 _AAC_RATES = (22050, 48000)  # Hz that are kept; below and above all becomes 48 kHz
 
 
@@ -78,8 +80,10 @@ def check(source: Path | str) -> str | None:
     Raises:
         InputError: `source` cannot be read at all.
     """
+    with open_media(Path(source)) as container:
+        start = max(0.0, (container.start_time or 0) / av.time_base)  # a broadcast's clock may say some days
     with tempfile.TemporaryDirectory() as folder:
-        return prepare(source, Path(folder) / "sound.mp4").note or None
+        return prepare(source, Path(folder) / "sound.mp4", start).note or None
 
 
 # ---- The two ways ----------------------------------------------------------------------------------------------------
@@ -154,10 +158,16 @@ def _encode(source: Path, goal: Path, start: float) -> bool:
                 output.mux(track.encode(frame))
 
         evener: _Evener | None = None
+        silence = 0.0
         for packet in entries:
             for frame in decode(packet):
-                if frame.pts is None or float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate <= 0:
+                begin = float(frame.pts * frame.time_base) if frame.pts is not None else -math.inf
+                if begin + frame.samples / frame.sample_rate <= 0:
                     continue
+                gap = max(0.0, begin - written / rate)
+                if silence + gap > _MOST_SILENCE:
+                    continue
+                silence += gap
                 if evener is None or not evener.takes(frame):
                     if evener is not None:
                         write(evener.rest())
