@@ -45,6 +45,7 @@ from pose_detector import blazepose, detector, model_files, person_network, seco
 
 FRAMES = 12  # of each video
 MOST_SECONDS, MOST_BYTES = 60, 2 << 30  # of the processor
+REAL = 40  # every so many mutations the step runs in an interpreter of its own, as a user starts it
 LONGEST = 300.0  # seconds by the clock: beside other work steps take longer
 SHARED = Path(os.environ.get("POSE_TRANSFER_SHARED", ROOT.parent / "shared"))
 SETTINGS = (*TINY, "--epochs=1", "--second_look=none", "--offline")
@@ -57,12 +58,12 @@ class Case:
     Attributes:
         step: of `STEPS`.
         words: settings for it.
-        before: run in the process before the step.
+        before: run in the process before the step, or nothing.
     """
 
     step: str
     words: list[str] = field(default_factory=list)
-    before: Callable[[], None] = lambda: None
+    before: Callable[[], None] | None = None
 
 
 @dataclass
@@ -261,7 +262,7 @@ def run_case(bench: Bench, kind: str, number: int, seed: int) -> End:
     began = time.monotonic()
     process = os.fork()
     if not process:
-        _damage_and_step(bench, kind, random.Random(f"{seed} {number} {kind}"), log, note)
+        _damage_and_step(bench, kind, random.Random(f"{seed} {number} {kind}"), number % REAL == 0, log, note)
     status, usage, slow = _wait(process, began)
     if not note.exists():
         sys.exit(f"mutation {number} of {kind} cannot be made: {log.read_text(encoding='utf-8')}")
@@ -304,7 +305,7 @@ def outside(bench: Bench) -> set[tuple[str, int]]:
     }
 
 
-def _damage_and_step(bench: Bench, kind: str, rng: random.Random, log: Path, note: Path) -> None:
+def _damage_and_step(bench: Bench, kind: str, rng: random.Random, real: bool, log: Path, note: Path) -> None:
     """In the forked process: do damage, run a step as its script, and leave with its status. The process before it must
     start no threads: their locks would be held for ever in this one."""
     status = 1
@@ -317,15 +318,19 @@ def _damage_and_step(bench: Bench, kind: str, rng: random.Random, log: Path, not
         resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
         os.chdir(bench.root)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         cv2.setNumThreads(1)
         for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
             os.environ[name] = str(bench.work)
         tempfile.tempdir = str(bench.work)
         case = KINDS[kind](bench, rng)
         note.write_text(json.dumps([case.step, sorted(outside(bench))]), encoding="utf-8")
-        case.before()
+        if case.before:
+            case.before()
         script, *mode = STEPS[case.step]
         sys.argv = [str(ROOT / script), *mode, f"--workspace={bench.work}", *bench.pair, *SETTINGS, *case.words]
+        if real and not case.before:
+            os.execv(sys.executable, [sys.executable, *sys.argv])
         runpy.run_path(sys.argv[0], run_name="__main__")
         _verify(bench.work, case.step)
         status = 0

@@ -83,6 +83,9 @@ def side_by_side(
         dance: its normalised poses.
         paths: rendered pictures, one a frame.
         background: the target's empty room, shown dimly behind the skeleton; black where there is none.
+
+    Raises:
+        InputError: the dance has fewer frames than poses.
     """
     scale = min(1.0, HIGHEST / dance.frame_size[1])
     width, height = (2 * max(1, round(side * scale / 2)) for side in dance.frame_size)
@@ -92,8 +95,11 @@ def side_by_side(
     if background is not None and background.is_file():
         room = video.resize(read_picture(background), (width, height)) // 3
     beside = (2 * max(1, round(height * info.width / info.height / 2)), height)
-    rows = zip(video.read_frames(source, beside), dance.keypoints, paths, strict=True)
-    for (_, _, frame), keypoints, path in rows:
+    frames = video.read_frames(source, beside)
+    for keypoints, path in zip(dance.keypoints, paths, strict=True):
+        _, _, frame = next(frames, (0, 0.0, None))
+        if frame is None:  # another version of FFmpeg may decode less of a damaged file
+            raise InputError(f"{source} has fewer frames than step 1 found; do all steps again from that one on")
         result = video.resize(read_picture(path), (width, height))
         yield np.hstack([frame, skeleton.draw(room, keypoints), result])
 

@@ -1,5 +1,7 @@
 """Step 5 on dances whose sound or frames are out of the ordinary."""
 
+from itertools import islice
+
 import av
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from data import video
 from data.annotations import Annotations, fingerprint, image_name
 from main.config import Config
 from output import img2video
+from pose_detector.errors import InputError
 
 
 @pytest.fixture
@@ -67,3 +70,11 @@ def test_a_dance_cut_by_an_edit_list(tmp_path, run):
     result, comparison = run(cut_by_edit_list(whole, tmp_path / "b.mp4", 0.8))
     frames, times = read_clip(result)
     assert len(frames) == len(read_clip(comparison)[0]) == 30 and np.allclose(times, np.arange(30) / 25, atol=1e-3)
+
+
+def test_a_dance_that_decodes_to_fewer_frames_than_before_is_told(tmp_path, run, monkeypatch):
+    path = write_media(tmp_path / "a.mp4", moving_square(20))
+    real = video.read_frames
+    monkeypatch.setattr(img2video.video, "read_frames", lambda *of: islice(real(*of), 15) if len(of) > 1 else real(*of))
+    with pytest.raises(InputError, match="fewer frames"):
+        run(path)

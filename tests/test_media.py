@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
-from clip_maker import beeps, moving_square, onsets, read_clip, read_sound, tag_matrix
+from clip_maker import beeps, moving_square, onsets, read_clip, read_sound, tag_matrix, write_clip
 from media_maker import (
     cut_by_edit_list,
     interlaced,
@@ -569,3 +569,48 @@ def test_names(tmp_path, monkeypatch, name):
     video.write_video(folder / path, read, 25, audio_from=path)
     assert len(read_clip(made)[0]) == video.probe(folder / path).frames == 5
     assert video.probe(folder / path).has_audio and [p.name for p in folder.iterdir()] == [path.name]
+
+
+# ---- Damaged on purpose ----------------------------------------------------------------------------------------------
+
+
+def jpegs(path: Path, sizes: list[tuple[int, int]]) -> Path:
+    """An AVI of JPEG pictures, each of its own (width, height), whose head tells 96x64."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for i, (width, height) in enumerate(sizes):
+            packet = av.Packet(cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes())
+            packet.pts = packet.dts = i
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 10), stream, True
+            output.mux(packet)
+    return path
+
+
+def test_frames_that_would_take_all_the_memory_are_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(media_file, "MOST_PIXELS", 200 * 100)
+    with pytest.raises(InputError, match="320x200 pixels, more than 8K"):
+        video.probe(jpegs(tmp_path / "large.avi", [(320, 200)] * 3))
+    path = jpegs(tmp_path / "grows.avi", [(96, 64)] * 4 + [(320, 200)] * 3 + [(96, 64)])
+    assert [frame.shape for *_, frame in video.read_frames(path)] == [(64, 96, 3)] * 5
+
+
+def test_a_clock_that_jumps_by_hours_is_not_believed(tmp_path):
+    times = np.arange(20) / 25
+    times[12:] += 5000
+    path = write_clip(tmp_path / "a.mkv", moving_square(20), times=times)
+    assert np.allclose([t for _, t, _ in video.read_frames(path)], np.arange(20) / 25, atol=2e-3)
+
+
+def test_years_of_silence_are_not_written(tmp_path):
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w", format="matroska") as output:
+        stream = output.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for i in range(10):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+            frame.sample_rate, frame.time_base = 8000, Fraction(1, 8000)
+            frame.pts = 800 * i + (8000 * 10**8 if i > 6 else 0)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert sound.prepare(path, tmp_path / "sound.mp4").kept == "AAC"
+    assert len(read_sound(tmp_path / "sound.mp4")[0]) < 2 * 48000
