@@ -34,8 +34,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         yield temporary
         move(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it was
-        raise
+        # A full disk does not say which file it was; FFmpeg names the temporary one, in its own way.
+        if error.filename and not str(error.filename).startswith("file:"):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

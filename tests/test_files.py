@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,10 +133,15 @@ def test_a_file_that_stays_held_is_one_line(tmp_path, monkeypatch):
     assert (tmp_path / "result.mp4").read_text() == "old" and names(tmp_path) == ["result.mp4"]
 
 
-def test_a_full_disk_names_the_file(tmp_path):
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(28, "No space left on device"), av.error.OSError(28, "No space left on device", "file:.a.part.png")],
+    ids=["Python", "FFmpeg"],
+)
+def test_a_full_disk_names_the_file(tmp_path, failure):
     with pytest.raises(OSError) as error, files.atomic_path(tmp_path / "a.png"):
-        raise OSError(28, "No space left on device")
-    assert error.value.filename == str(tmp_path / "a.png") and not names(tmp_path)
+        raise failure
+    assert error.value.filename == str(tmp_path / "a.png") and error.value.errno == 28 and not names(tmp_path)
 
 
 def test_no_permission_is_not_waited_for(tmp_path, monkeypatch):
