@@ -38,8 +38,8 @@ import tiny_pair
 from tiny_pair import ROOT, STEPS, TINY
 from tqdm import tqdm
 
-from data import video
-from data.annotations import Annotations
+from data import pictures, video
+from data.annotations import Annotations, fingerprint, image_name
 from main import checkpoint, dataset, losses, pretrain, rendering  # noqa: F401  imported once for all processes
 from pose_detector import blazepose, detector, model_files, person_network, second_look, weights  # noqa: F401
 
@@ -107,17 +107,11 @@ def _video(bench: Bench, rng: random.Random) -> Case:
     if step == "img2video":  # as if the poses were of this one
         name = bench.work / "data/source/annotations/norm_test_annotations.npz"
         dance = Annotations.load(name)
-        dance.fingerprint = video_fingerprint(path)
+        dance.fingerprint = fingerprint(path)
         dance.save(name)
         (bench.work / "output/vis/rendered_of.txt").unlink(missing_ok=True)
         return Case(step, [f"--test_video={path}"])
     return Case(step, [f"--{step[11:]}_video={path}", "--redo"])
-
-
-def video_fingerprint(path: Path) -> str:
-    from data.annotations import fingerprint
-
-    return fingerprint(path)
 
 
 def _arrays(bench: Bench, rng: random.Random) -> Case:
@@ -359,7 +353,7 @@ def _verify(work: Path, step: str) -> None:
         assert all(value.isfinite().all() for value in state["averaged"].values())
     elif step == "test":
         numbers = Annotations.load(annotations / "norm_test_annotations.npz").frame_numbers
-        assert all(cv2.imread(str(work / "output/vis" / f"{n:06d}.png")) is not None for n in numbers)
+        assert all(pictures.read(work / "output/vis" / image_name(n)) is not None for n in numbers)
     else:
         assert sum(1 for _ in video.read_frames(work / "output/result/result.mp4")) > 0
 

@@ -208,6 +208,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "threads": (0, 1024),
     "frame_area": (1024, MOST_PIXELS),
     "person": (0, 1000),
+    "most_frames": (2, 10**6),
     "pose_batch": (1, 1024),
     "pose_scales": (0.1, 8),
     "epochs": (0, 10**6),
