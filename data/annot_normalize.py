@@ -11,7 +11,7 @@ from data.annotations import Annotations, check_same_video
 from data.files import atomic_path
 from data.normalize import normalise
 from data.report import SHOWN, hips_seen, is_present
-from data.video import read_frames, write_video
+from data.video import preview_size, read_frames, resize, write_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
@@ -102,6 +102,8 @@ def write_preview(config: Config, dance: Annotations, normal: Annotations) -> No
     plate = pictures.read(config.background_image)
     if plate is None or plate.shape[1::-1] != normal.frame_size:
         plate = np.full((normal.frame_size[1], normal.frame_size[0], 3), 128, np.uint8)
+    normal = normal.resized(preview_size(*normal.frame_size))
+    plate = resize(plate, normal.frame_size)
     step = -(-normal.total_frames // _PREVIEW)
     chosen = range(0, normal.total_frames, step)
     frames = None

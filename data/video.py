@@ -191,6 +191,12 @@ def working_size(width: int, height: int, area: int = 512 * 288) -> tuple[int, i
     return 32 * best[1], 32 * best[2]
 
 
+def preview_size(width: int, height: int, highest: int = 720) -> tuple[int, int]:
+    """Size (width, height) in pixels, even, of pictures to look at: their own, or smaller where they are higher."""
+    scale = min(1.0, highest / height)
+    return 2 * max(1, round(width * scale / 2)), 2 * max(1, round(height * scale / 2))
+
+
 def write_video(
     path: Path | str,
     frames: Iterable[np.ndarray],

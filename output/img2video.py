@@ -14,7 +14,6 @@ from main.config import Config, run_step
 from pose_detector import skeleton
 from pose_detector.errors import InputError
 
-HIGHEST = 720  # pixels that pictures beside each other are high at most
 _RENDER = "python main/test.py"
 
 
@@ -76,7 +75,7 @@ def read_picture(path: Path) -> np.ndarray:
 def side_by_side(
     source: Path, dance: Annotations, paths: list[Path], background: Path | None = None
 ) -> Iterator[np.ndarray]:
-    """Frames of dance | normalised skeleton | result, all of the result's height, or of `HIGHEST`, uint8 RGB.
+    """Frames of dance | normalised skeleton | result, all of the result's height, or `video.preview_size`, uint8 RGB.
 
     Args:
         source: the dance's video.
@@ -87,8 +86,7 @@ def side_by_side(
     Raises:
         InputError: the dance has fewer frames than poses.
     """
-    scale = min(1.0, HIGHEST / dance.frame_size[1])
-    width, height = (2 * max(1, round(side * scale / 2)) for side in dance.frame_size)
+    width, height = video.preview_size(*dance.frame_size)
     dance = dance.resized((width, height))
     info = video.probe(source)
     room = np.zeros((height, width, 3), np.uint8)
