@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import tyro
 
@@ -220,8 +220,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "discriminator_rate": (0, 1),
     "crop": (32, 4096),
     "validation_frames": (1, 10**6),
-    "channels": (2, 1024),
-    "stacks": (1, 16),
+    "channels": (2, 512),  # these two together decide the memory
+    "stacks": (1, 8),
     "detail": (1, 256),
     "discriminator_channels": (1, 256),
     "discriminator_scales": (1, 5),
@@ -245,6 +245,8 @@ def check(config: Config) -> None:
         values = value if isinstance(value, tuple) else (value,)
         if not values or not all(v is None or low <= v <= high for v in values):
             raise InputError(f"{name} is {value}; give {low:g} to {high:g} (--help lists every setting)")
+    if config.quality not in get_args(Quality):  # from a checkpoint; the command line is checked by itself
+        raise InputError(f"quality is {config.quality}; give {', '.join(get_args(Quality))}")
     if config.crop % 32:
         raise InputError(f"crop is {config.crop}; give a multiple of 32 (--help lists every setting)")
 

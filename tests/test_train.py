@@ -420,13 +420,15 @@ def spoil(state: dict, what: str) -> None:
         state["averaged"][first] = state["averaged"][first] * math.nan
     elif what == "channels":
         state["config"]["channels"] = 10**9
+    elif what == "quality":
+        state["config"]["quality"] = "best"
     elif what == "moments":
         state["generator_optimizer"]["state"][0]["exp_avg"] = torch.zeros(3)
     else:
         state[what] = {"rng": torch.zeros(3), "epoch": -1, "minutes": math.nan, "averaged": []}[what]
 
 
-@pytest.mark.parametrize("what", ["weights", "channels", "moments", "rng", "epoch", "minutes", "averaged"])
+@pytest.mark.parametrize("what", ["weights", "channels", "quality", "moments", "rng", "epoch", "minutes", "averaged"])
 def test_values_without_sense_in_a_checkpoint_are_refused(trained, tmp_path, what):
     """By the step that reads them: rendering, or going on with the training."""
     config = small(shutil.copytree(trained, tmp_path / "work"), continue_train=True, epochs=3)
