@@ -230,4 +230,4 @@ def test_who_is_gone_is_marked_as_gone(shared):
     assert x[0] > 0.8 * width and x[-1] < 0.1 * width and np.diff(x).max() < 0.03 * width
     cleaned = clean(found.keypoints, fps, people=len(tracks))
     assert not (cleaned.keypoints[(times < 1.2) | (times > 6.8), :, 2] > 0).any()
-    assert cleaned.report.frames_without_person == np.count_nonzero(~(cleaned.keypoints[..., 2] > 0).any(axis=1))
+    assert cleaned.stats.frames_without_person == np.count_nonzero(~(cleaned.keypoints[..., 2] > 0).any(axis=1))

@@ -1,0 +1,43 @@
+"""Gaps over time: short ones are filled, and what is seen only between long ones goes."""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+GAP = 0.5  # seconds over which a missing keypoint is interpolated, set by hand: a longer one's course would be invented
+FLASH = 0.1  # seconds for which a keypoint between longer gaps must be seen: shorter, it only flashes
+
+
+def fill_gaps(points: np.ndarray, confidence: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interpolate (N, K, 2) points, NaN where missing, over gaps of up to `GAP` seconds, without overshoot.
+
+    Returns:
+        Points, confidence (N, K) and where they were filled (N, K) bool.
+    """
+    points, confidence = points.copy(), confidence.copy()
+    filled = np.zeros(confidence.shape, bool)
+    for k in range(points.shape[1]):
+        times = np.flatnonzero(~np.isnan(points[:, k, 0]))
+        if len(times) < 2:
+            continue
+        curve = PchipInterpolator(times, points[times, k])
+        for before, after in pairwise(times):
+            if 1 < after - before <= GAP * fps + 1:
+                gap = np.arange(before + 1, after)
+                points[gap, k] = curve(gap)
+                confidence[gap, k] = confidence[[before, after], k].min()
+                filled[gap, k] = True
+    return points, confidence, filled
+
+
+def find_islands(points: np.ndarray, fps: float) -> np.ndarray:
+    """Keypoints (N, 18) bool seen for less than `FLASH` seconds between long gaps: they would only flash."""
+    wrong = np.zeros(points.shape[:2], bool)
+    for k in range(18):
+        times = np.flatnonzero(~np.isnan(points[:, k, 0]))
+        pieces = np.split(times, np.flatnonzero(np.diff(times) > GAP * fps + 1) + 1)
+        for piece in pieces if len(pieces) > 1 else []:
+            if piece[-1] - piece[0] + 1 < FLASH * fps:
+                wrong[piece, k] = True
+    return wrong
