@@ -30,7 +30,7 @@ import numpy as np
 import tyro
 from scipy.ndimage import gaussian_filter1d
 
-from data.normalize import normalise
+from data.retarget import PoseSequence, normalise
 from data.sample import motion
 from data.sample.figure import keypoints_3d
 from data.sample.pose import Body, Stance, euler, rest_joints, solve
@@ -401,11 +401,11 @@ def _apply(pair: Pair, scale: np.ndarray, first: float, move: np.ndarray) -> np.
 
 def ours(method: str) -> Callable[[Pair], np.ndarray]:
     def run(pair: Pair) -> np.ndarray:
-        a, b = pair.dance, pair.target
-        return normalise(
-            a.keypoints, a.filled, a.fps, (a.camera.width, a.camera.height),
-            b.keypoints, b.filled, b.fps, (b.camera.width, b.camera.height), method,
-        )[0]  # fmt: skip
+        dance, target = (
+            PoseSequence(clip.keypoints, clip.filled, clip.fps, (clip.camera.width, clip.camera.height))
+            for clip in (pair.dance, pair.target)
+        )
+        return normalise(dance, target, method)[0]
 
     return run
 

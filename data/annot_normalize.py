@@ -9,8 +9,8 @@ import numpy as np
 from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
 from data.files import atomic_path
-from data.normalize import normalise
 from data.report import SHOWN, hips_seen, is_present
+from data.retarget import PoseSequence, normalise
 from data.video import preview_size, read_frames, resize, write_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
@@ -34,14 +34,8 @@ def main(config: Config) -> None:
     check_hips(dance, "choose a dance that shows the whole body")
     poses, size = alike(dance.keypoints, dance.frame_size, target.frame_size)
     keypoints, fit = normalise(
-        poses,
-        dance.filled,
-        dance.fps,
-        size,
-        target.keypoints,
-        target.filled,
-        target.fps,
-        target.frame_size,
+        PoseSequence(poses, dance.filled, dance.fps, size),
+        PoseSequence(target.keypoints, target.filled, target.fps, target.frame_size),
         config.normalise,
         same_camera=background.same_room(dance.room, target.room),
     )

@@ -10,13 +10,13 @@ import numpy as np
 
 from data import pose_range
 from data.annotations import Annotations
-from data.normalize import Report
+from data.retarget import Retargeting
 from pose_detector import skeleton
 
 _LOW, _OFTEN = 0.02, 0.1  # shares of the frames from which on something is worth a word, and is worth another take
 
 
-def summary(normal: Annotations, report: Report, strange: np.ndarray, target: Annotations) -> list[str]:
+def summary(normal: Annotations, report: Retargeting, strange: np.ndarray, target: Annotations) -> list[str]:
     """What a user should know of the result, line by line, advice last.
 
     Args:
@@ -83,7 +83,7 @@ def outside(normal: Annotations) -> dict[str, np.ndarray]:
     return {side: (seen & where).any(1) for side, where in beyond.items()}
 
 
-def plot(normal: Annotations, report: Report, strange: np.ndarray) -> np.ndarray:
+def plot(normal: Annotations, report: Retargeting, strange: np.ndarray) -> np.ndarray:
     """Scale, feet line, travel and strangeness over time, (H, W, 3) uint8 RGB.
 
     Grey is where the target was in training (for strangeness: what is usual), black lines are the picture's edges; red

@@ -18,7 +18,7 @@ from pose_detector.series import interpolate
 from pose_detector.tracking import Track
 
 OFTEN = 0.05  # share of the frames from which on something is worth a word
-# Share of the frames from which on a joint counts as shown by a video, as in `normalize` (what tells the floor).
+# Share of the frames from which on a joint counts as shown by a video, as in `data.retarget.floor`.
 SHOWN = 0.2
 _SELDOM = 0.3  # share of the frames in which a joint is not seen, from which on that is worth a word
 _SMALL = 80  # pixels of body, about 24 of torso, below which a hand has too few to be drawn

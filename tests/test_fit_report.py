@@ -10,7 +10,7 @@ from stick_figure import Camera, figure, keypoints, stroll
 
 from data import annot_normalize, fit_report, pose_range
 from data.annotations import Annotations
-from data.normalize import normalise
+from data.retarget import PoseSequence, normalise
 from data.video import probe
 from main.config import Config, parse
 from pose_detector.errors import InputError
@@ -37,7 +37,9 @@ def config(tmp_path, target):
 def told(target, poses, travel_gain=1.0):
     poses = poses.astype(np.float32)
     zeros = np.zeros(poses.shape[:2], bool)
-    _, report = normalise(poses, zeros, 25.0, (512, 288), target.keypoints, target.filled, 25.0, (512, 288))
+    _, report = normalise(
+        PoseSequence(poses, zeros, 25.0, (512, 288)), PoseSequence(target.keypoints, target.filled, 25.0, (512, 288))
+    )
     normal = annotated(poses, (512, 288), "dance")
     strange = pose_range.strangeness(poses, target.keypoints, 25.0)
     return fit_report.summary(normal, replace(report, travel_gain=travel_gain), strange, target)

@@ -78,6 +78,6 @@ def test_centre_of_a_pixel_is_where_it_is_drawn():
 
 
 def test_needs_no_torch():
-    modules = "pose_detector.skeleton, data.video, data.background, data.normalize"
+    modules = "pose_detector.skeleton, data.video, data.background, data.retarget"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
