@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_detector.augment import (
+from pose_detector.networks import HEATMAPS, STRIDE
+from pose_detector.pafprocess import group
+from pose_detector.skeleton import MIRROR
+from pose_detector.training.augment import (
     Picture,
     View,
     crop,
@@ -19,9 +22,6 @@ from pose_detector.augment import (
     warp_keypoints,
     warp_maps,
 )
-from pose_detector.networks import HEATMAPS, STRIDE
-from pose_detector.pafprocess import group
-from pose_detector.skeleton import MIRROR
 from tests.test_detector import PERSON
 
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_detector import weights
-from pose_detector.augment import draw_maps
 from pose_detector.detector import Detector, Fit, surest, turn_back
 from pose_detector.errors import InputError
 from pose_detector.networks import HEATMAPS, Light, PoseNetwork
 from pose_detector.onnx_network import OnnxNetwork, input_shape, split_outputs
 from pose_detector.skeleton import MIRROR
+from pose_detector.training.augment import draw_maps
 
 PERSON = np.array(
     [

@@ -8,24 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from pose_detector import train_light
-from pose_detector.augment import Picture, draw_maps
 from pose_detector.networks import Light
 from pose_detector.skeleton import LIMBS
-from pose_detector.train_light import (
-    PHOTO_JOINTS,
-    Examples,
-    Photos,
-    Settings,
-    follow,
-    initialise,
-    learning_rate,
-    loss_of,
-    mark_people,
-    mark_photos,
-    share_found,
-    train,
-)
+from pose_detector.training import light_examples
+from pose_detector.training.augment import Picture, draw_maps
+from pose_detector.training.light_examples import PHOTO_JOINTS, Examples, Photos, mark_people, mark_photos
+from pose_detector.training.loop import update_average
+from pose_detector.training.train_light import Settings, initialise, learning_rate, loss_of, share_found, train
 from pose_detector.weights import load_network
 from tests.test_detector import PERSON
 
@@ -82,7 +71,7 @@ def test_average_follows_the_network():
     network, average = Light(0.25), Light(0.25)
     initialise(network)
     for _ in range(60):
-        follow(average, network, 0.8)
+        update_average(average, network, 0.8)
     for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         assert torch.allclose(old.float(), new.float(), atol=1e-4)
 
@@ -120,10 +109,10 @@ def test_the_teacher_looks_at_photos_and_at_people_set_upright(tmp_path, monkeyp
             pass
 
         def __call__(self, rgb):
-            assert rgb.shape == (*train_light.TEACHER_SIZE, 3)
+            assert rgb.shape == (*light_examples.TEACHER_SIZE, 3)
             return np.repeat(rgb[None, 4::8, 4::8, 0], 57, axis=0)
 
-    monkeypatch.setattr(train_light, "Teacher", Brightness)
+    monkeypatch.setattr(light_examples, "Teacher", Brightness)
     photos = Photos(tmp_path / "photos")
     assert photos[0].views == ()
     mark_photos(photos, 5, tmp_path, tmp_path / "whole.npy")

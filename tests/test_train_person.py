@@ -182,14 +182,14 @@ def test_training_writes_a_network_and_goes_on(tmp_path, monkeypatch, capsys):
     )
     people = [person(i) for i in range(6)]
     settings = Settings(
-        tmp_path, minutes=0.01, sizes=(64, 64), batch=2, held_out=2, workers=0, output=tmp_path / "person.pth"
+        cache=tmp_path, minutes=0.01, sizes=(64, 64), batch=2, held_out=2, workers=0, output=tmp_path / "person.pth"
     )
     train(settings, [people])
-    state = torch.load(tmp_path / "checkpoint.pth", weights_only=True)["state"]
+    state = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
     assert (tmp_path / "person.pth").is_file() and state["seen"] >= 2
     settings.minutes = state["seconds"] / 60 + 0.02
     train(settings, [people])
-    assert torch.load(tmp_path / "checkpoint.pth", weights_only=True)["state"]["seen"] > state["seen"]
+    assert torch.load(tmp_path / "checkpoint.pth", weights_only=True)["seen"] > state["seen"]
 
     # Another run may begin with what this one has learnt.
     known = torch.load(tmp_path / "person.pth", weights_only=True)["state_dict"]["stem.0.weight"].float()

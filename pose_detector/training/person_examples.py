@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from pose_detector.augment import degrade, occlude, texture, vary_colours
 from pose_detector.blazepose import COCO18, EXTRA
 from pose_detector.crop import Crop
 from pose_detector.person_network import POINTS
+from pose_detector.training.augment import degrade, occlude, texture, vary_colours
 
 BODY = np.array([0, *range(2, 18)])  # of COCO-18: all but the neck
 MOVENET = np.array([0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3])  # COCO-17 in the order of `BODY`

@@ -9,7 +9,6 @@ script's name shares the work between two processes.
 """
 
 import copy
-import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from tqdm import tqdm
 
 from pose_detector.crop import Crop
 from pose_detector.person_network import PERSON, STRIDE, PersonNetwork, decode, save
+from pose_detector.training.loop import LoopSettings, Progress, one_cycle
 from pose_detector.training.person_examples import (
     Examples,
     Mixture,
@@ -37,16 +37,17 @@ from pose_detector.training.person_examples import (
     torso,
 )
 
+CHECKPOINT = "checkpoint.pth"
+RENEWED = 900  # seconds after which new rendered people are looked for
+
 SIGMA = 1.25  # of a point's blob, cells of the heat map
 # Wrists are what users see first and networks find last; hands and feet are only as good as their one teacher.
 IMPORTANCE = np.array([1, 1, 1.3, 2, 1, 1.3, 2, 1.2, 1.4, 1.6, 1.2, 1.4, 1.6, 0.7, 0.7, 0.7, 0.7, *[0.4] * 10])
 WRISTS = [3, 6]
 
 
-@dataclass
-class Settings:
-    cache: Path
-    """Folder for checkpoints."""
+@dataclass(kw_only=True)
+class Settings(LoopSettings):
     photos: tuple[Path, ...] = ()
     """Zip files of photos."""
     labels: tuple[Path, ...] = ()
@@ -65,17 +66,13 @@ class Settings:
     """Sides of the crops, pixels: the first for `first_share` of the time, then the next."""
     first_share: float = 0.6
     batch: int = 24
-    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     average: float = 0.999
-    """Decay per step of the moving average of the weights."""
+    clip: float = 5.0
     held_out: int = 150
     """Photos of each set to measure on, never learnt from."""
     save_minutes: float = 8.0
     threads: int = 1
-    workers: int = 1
-    device: str = "cpu"
-    seed: int = 0
     mixture: Mixture = field(default_factory=Mixture)
     output: Path = PERSON
 
@@ -135,10 +132,29 @@ def measure(network: PersonNetwork, people: list[Person], size: int = 256) -> tu
     return hits / max(total, 1), float(np.mean(wrists or [0])), float(np.mean(overlaps or [0]))
 
 
-def rate(settings: Settings, share: float) -> float:
-    """Learning rate after a share of the time: a short rise, then half a cosine down to a hundredth."""
-    fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
-    return settings.learning_rate * min(share / 0.03, 1.0) * fall
+class Batches:
+    """Endless batches: of small crops first, then of large ones; rendered people are read anew now and then."""
+
+    def __init__(self, settings: Settings, sets: list[list[Person]], rank: int) -> None:
+        self.settings, self.sets, self.rank = settings, sets, rank
+        self.shares = settings.shares or (1.0,) * len(sets)
+        self.size, self.renewed, self.batches = 0, 0.0, None
+
+    def next(self, progress: Progress) -> list[Tensor]:
+        """Pictures, points, masks and which of these are known; see `Examples`."""
+        settings = self.settings
+        share = progress.seconds / (60 * settings.minutes)
+        wanted = settings.sizes[0] if share < settings.first_share else settings.sizes[-1]
+        if wanted != self.size or progress.seconds - self.renewed > RENEWED:
+            self.size, self.renewed = wanted, progress.seconds
+            rendered = load_rendered(settings.rendered) if settings.rendered else []
+            seed = [settings.seed, progress.step, self.rank]
+            examples = Examples(self.sets, self.shares, rendered, wanted, settings.batch, settings.mixture, seed)
+            ahead = 8 if settings.workers else None
+            self.batches = iter(
+                DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=ahead)
+            )
+        return next(self.batches)
 
 
 def train(settings: Settings, sets: list[list[Person]]) -> None:
@@ -153,91 +169,49 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
     if settings.start:
         network.load_state_dict(torch.load(settings.start, map_location="cpu", weights_only=True)["state_dict"])
     network = network.to(device, torch.float32, memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=settings.weight_decay)
-    state = {"seconds": 0.0, "step": 0, "seen": 0, "best": 0.0}
-    checkpoint = settings.cache / "checkpoint.pth"
-    if checkpoint.exists():
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(stored["network"])
-        average.load_state_dict(stored["average"])
-        optimizer.load_state_dict(stored["optimizer"])
-        state = stored["state"]
+    progress = Progress(network, copy.deepcopy(network), optimizer)
+    progress.load(settings.cache / CHECKPOINT)
 
-    step = nn.parallel.DistributedDataParallel(network) if several else network
+    answer_of = nn.parallel.DistributedDataParallel(network) if several else network
     held_out = [people[-settings.held_out :] for people in sets]
-    learnt = [people[: -settings.held_out] for people in sets]
-    shares = settings.shares or (1.0,) * len(sets)
-    batches, size, renewed, saved = None, 0, 0.0, time.monotonic()
-    limit = 60 * settings.minutes
-    with tqdm(unit=" examples", initial=state["seen"], mininterval=5, disable=rank > 0) as bar:
-        while state["seconds"] < limit:
+    batches = Batches(settings, [people[: -settings.held_out] for people in sets], rank)
+    saved, limit = time.monotonic(), 60 * settings.minutes
+    with tqdm(unit=" examples", initial=progress.seen, mininterval=5, disable=rank > 0) as bar:
+        while progress.seconds < limit:
             begin = time.monotonic()
-            share = state["seconds"] / limit
-            wanted = settings.sizes[0] if share < settings.first_share else settings.sizes[-1]
-            if wanted != size or state["seconds"] - renewed > 900:
-                size, renewed = wanted, state["seconds"]
-                rendered = load_rendered(settings.rendered) if settings.rendered else []
-                seed = [settings.seed, state["step"], rank]
-                examples = Examples(learnt, shares, rendered, size, settings.batch, settings.mixture, seed)
-                ahead = 8 if settings.workers else None
-                batches = iter(
-                    DataLoader(examples, batch_size=None, num_workers=settings.workers, prefetch_factor=ahead)
-                )
-            for group in optimizer.param_groups:
-                group["lr"] = rate(settings, share)
-            pictures, points, masks, outlined = (part.to(device, non_blocking=True) for part in next(batches))
+            rate = settings.learning_rate * one_cycle(progress.seconds / limit, rise=0.03)
+            pictures, points, masks, outlined = (part.to(device, non_blocking=True) for part in batches.next(progress))
             network.train()
             pictures = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16):
-                answer = step(pictures)
+                answer = answer_of(pictures)
             loss = loss_of(answer, points, masks.float() / 255, outlined)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            state["step"] += 1
-            state["seen"] += len(pictures) * (distributed.get_world_size() if several else 1)
-            follow(average, network, min(settings.average, 1 - 1 / (1 + state["step"] / 10)))
-            bar.update(state["seen"] - bar.n)
-            if state["step"] % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}", left=f"{(limit - state['seconds']) / 60:.0f} min")
+            progress.take_step(loss, rate, settings)
+            progress.seen += len(pictures) * (distributed.get_world_size() if several else 1)
+            bar.update(progress.seen - bar.n)
+            if progress.step % 20 == 0:
+                bar.set_postfix(loss=f"{loss.item():.3f}", left=f"{(limit - progress.seconds) / 60:.0f} min")
             spent = torch.tensor(time.monotonic() - begin)
             if several:  # all processes must agree when to change
                 distributed.broadcast(spent, 0)
-            state["seconds"] += spent.item()
-            if rank == 0 and (time.monotonic() - saved > 60 * settings.save_minutes or state["seconds"] >= limit):
+            progress.seconds += spent.item()
+            if rank == 0 and (time.monotonic() - saved > 60 * settings.save_minutes or progress.seconds >= limit):
                 saved = time.monotonic()
-                found = [measure(average, people) for people in held_out if people]
-                score = float(np.mean([a + b for a, b, _ in found]))
-                if score >= state["best"]:
-                    state["best"] = score
-                    save(average, settings.output)
-                save_checkpoint(checkpoint, network, average, optimizer, state)
-                words = "; ".join(f"all {a:.3f}, wrists {b:.3f}, IoU {c:.3f}" for a, b, c in found)
-                tqdm.write(
-                    f"{state['seen']} examples, {state['seconds'] / 60:.0f} min, loss {loss.item():.3f}: {words}"
-                )
+                words = export(progress, held_out, settings)
+                minutes = progress.seconds / 60
+                tqdm.write(f"{progress.seen} examples, {minutes:.0f} min, loss {loss.item():.3f}: {words}")
 
 
-def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the average a step towards the network, buffers too."""
-    with torch.no_grad():
-        for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if old.is_floating_point():
-                old.lerp_(new, 1 - decay)
-            else:
-                old.copy_(new)
-
-
-def save_checkpoint(
-    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, float]
-) -> None:
-    """Write all that training needs to go on; the file is replaced whole."""
-    part = path.with_suffix(".part")
-    parts = {"network": network, "average": average, "optimizer": optimizer}
-    torch.save({name: value.state_dict() for name, value in parts.items()} | {"state": state}, part)
-    os.replace(part, path)
+def export(progress: Progress, held_out: list[list[Person]], settings: Settings) -> str:
+    """Measure the averaged network, export it if it is the best so far, write a checkpoint; tells the measures."""
+    found = [measure(progress.average, people) for people in held_out if people]
+    score = float(np.mean([body + wrists for body, wrists, _ in found]))
+    if score >= progress.best:
+        progress.best = score
+        save(progress.average, settings.output)
+    progress.save(settings.cache / CHECKPOINT)
+    return "; ".join(f"all {body:.3f}, wrists {wrists:.3f}, IoU {iou:.3f}" for body, wrists, iou in found)
 
 
 def main(settings: Settings) -> None:
