@@ -83,12 +83,12 @@ def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
     parts = list(batches(frames, settings.batch))
     height, width = frames[0].shape[:2]
     detector(parts[0])  # warm up
-    laid = clock("resizing", detector.lay, parts)
+    inputs = clock("resizing", detector.prepare, parts)
     if isinstance(detector.network, PoseNetwork):
-        convolutions = Convolutions(detector, laid[0])
-        clock("convolutions alone", convolutions, laid)
-    maps = clock("network", detector.maps, laid)
-    clock("grouping", detector.people, maps, laid)
+        convolutions = Convolutions(detector, inputs[0])
+        clock("convolutions alone", convolutions, inputs)
+    maps = clock("network", detector.maps, inputs)
+    clock("grouping", detector.people, maps, inputs)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         write_video(clip, frames, 25)
@@ -106,11 +106,11 @@ def speed(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
 class Convolutions:
     """The convolutions of a detector's network, one after the other on inputs of the shapes that they have there."""
 
-    def __init__(self, detector: Detector, laid: list) -> None:
+    def __init__(self, detector: Detector, inputs: list) -> None:
         self.calls: list[tuple[nn.Conv2d, torch.Size]] = []
         layers = [layer for layer in detector.network.modules() if isinstance(layer, nn.Conv2d)]
         hooks = [layer.register_forward_pre_hook(lambda m, x: self.calls.append((m, x[0].shape))) for layer in layers]
-        detector.maps(laid)
+        detector.maps(inputs)
         for hook in hooks:
             hook.remove()
         self.device = detector.device

@@ -1,4 +1,4 @@
-"""What the generator is trained for. Adversarial and feature matching terms stand as in pix2pixHD, 1 : 10."""
+"""What the generator is trained for: the terms of its loss, and the discriminator's. `config.py` weighs them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from main.device import convert_convolutions, forward_type
-from main.networks.labels import constant, torso_length
+from main.networks.labels import constant, label_torso
 
 HANDS_AND_FACE = (0, 4, 7, 14, 15)
 
 
-def attention(keypoints: Tensor, real: Tensor, plate: Tensor, gain: float = 3.0) -> Tensor:
+def pixel_weights(keypoints: Tensor, real: Tensor, plate: Tensor, gain: float = 3.0) -> Tensor:
     """Weight of every pixel (B, 1, H, W) for pictures (B, 3, H, W).
 
     1; up to 1 + ``gain`` at face and hands, where people look, and where the real picture shows the plate, since the
     eye sees the faintest halo.
     """
     height, width = real.shape[-2:]
-    sigma = 0.25 * torso_length(keypoints)[:, None, None]  # (B, 1, 1)
+    sigma = 0.25 * label_torso(keypoints)[:, None, None]  # (B, 1, 1)
     points = keypoints[:, constant(HANDS_AND_FACE, keypoints.device)]
     x = torch.arange(width, device=keypoints.device, dtype=keypoints.dtype)
     y = torch.arange(height, device=keypoints.device, dtype=keypoints.dtype)
@@ -44,7 +44,7 @@ def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
 
 
 def feature_matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """L1 between the judge's features of the real and of the generated picture, all layers but the score."""
+    """L1 between the discriminator's features of the real and of the generated picture, all layers but the score."""
     pairs = [(r, f) for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs[:-1], fs[:-1], strict=True)]
     return sum(F.l1_loss(f.float(), r.detach().float()) for r, f in pairs) / len(real) / 4
 

@@ -145,7 +145,7 @@ def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
         judge.requires_grad_(True)
         judged_real = judge(torch.cat([skeleton, real, real_before], 1))
 
-    attention = losses.attention(batch["keypoints"][:, 1], real, batch["plate"])
+    attention = losses.pixel_weights(batch["keypoints"][:, 1], real, batch["plate"])
     terms = {
         "pixel": (attention * (fake - real).abs()).mean(),
         "preview": losses.preview_loss(rendering.previews, real),

@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 PADDING = 128  # grey; in the networks' units 0
 
 People = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels of the frame, scores (P, 18)
-Views = list[tuple["Fit", np.ndarray]]  # for each scale, how a batch was laid into the input, and the input
-Laid = list[Views]  # for each turn
+Views = list[tuple["Letterbox", np.ndarray]]  # for each scale the letterbox, and a batch of its pictures
+Inputs = list[Views]  # for each turn
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How frames of one size are laid into a network's input: resized, then padded at the right and the bottom.
+class Letterbox:
+    """How frames of one size are fitted into a network's input: resized, then padded at the right and the bottom.
 
     Attributes:
         frame: Width and height of the frames, pixels.
@@ -45,18 +45,18 @@ class Fit:
     padded: tuple[int, int]
 
     @classmethod
-    def to_height(cls, width: int, height: int, wanted: int) -> "Fit":
+    def to_height(cls, width: int, height: int, wanted: int) -> "Letterbox":
         """To a height; the padding fills up to whole cells."""
         resized = (max(1, round(width * wanted / height)), wanted)
         return cls((width, height), resized, tuple(-(-s // STRIDE) * STRIDE for s in resized))
 
     @classmethod
-    def to_box(cls, width: int, height: int, box: tuple[int, int]) -> "Fit":
+    def to_box(cls, width: int, height: int, box: tuple[int, int]) -> "Letterbox":
         """As large as a box of width and height allows."""
         scale = min(box[0] / width, box[1] / height)
         return cls((width, height), (max(1, round(width * scale)), max(1, round(height * scale))), box)
 
-    def lay(self, frame: np.ndarray, padding: int = PADDING) -> np.ndarray:
+    def apply(self, frame: np.ndarray, padding: int = PADDING) -> np.ndarray:
         """Frame (H, W, 3) -> input (h, w, 3), uint8."""
         method = cv2.INTER_AREA if self.resized[1] < self.frame[1] else cv2.INTER_LINEAR
         picture = np.full((self.padded[1], self.padded[0], 3), padding, dtype=np.uint8)
@@ -155,8 +155,8 @@ class Detector:
         """
         if not len(frames):
             return []
-        laid = self.lay(frames)
-        return self.people(self.maps(laid), laid)
+        inputs = self.prepare(frames)
+        return self.people(self.maps(inputs), inputs)
 
     def stream(self, batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[People]]:
         """The same for one batch after the other, while the network never waits.
@@ -166,63 +166,63 @@ class Detector:
         iterator = iter(batches)
         with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as behind:
 
-            def fetch() -> Laid | None:
+            def fetch() -> Inputs | None:
                 frames = next(iterator, None)
-                return None if frames is None else self.lay(frames)
+                return None if frames is None else self.prepare(frames)
 
             coming = ahead.submit(fetch)
             grouping: deque[Future[list[People]]] = deque()
-            while (laid := coming.result()) is not None:
+            while (inputs := coming.result()) is not None:
                 coming = ahead.submit(fetch)
-                grouping.append(behind.submit(self.people, self.maps(laid), laid))
+                grouping.append(behind.submit(self.people, self.maps(inputs), inputs))
                 if len(grouping) > 1:
                     yield grouping.popleft().result()
             for future in grouping:
                 yield future.result()
 
-    def lay(self, frames: Sequence[np.ndarray]) -> Laid:
+    def prepare(self, frames: Sequence[np.ndarray]) -> Inputs:
         """Frames as inputs of the network, for every turn, largest scale first."""
         size = frames[0].shape[1::-1]
         if any(frame.shape[1::-1] != size for frame in frames):
             raise ValueError(f"all frames must be {size[0]}x{size[1]} pixels")
-        return [self._lay([np.rot90(frame, quarters) for frame in frames], size[1]) for quarters in self.turns]
+        return [self._prepare([np.rot90(frame, quarters) for frame in frames], size[1]) for quarters in self.turns]
 
-    def _lay(self, frames: Sequence[np.ndarray], upright: int) -> Views:
+    def _prepare(self, frames: Sequence[np.ndarray], upright: int) -> Views:
         """One turn; `upright` is the height of the frames before it, which all turns are scaled by."""
         width, height = frames[0].shape[1::-1]
         if isinstance(self.network, OnnxNetwork):
-            fits, padding = [Fit.to_box(width, height, self.network.size[::-1])], 0
+            boxes, padding = [Letterbox.to_box(width, height, self.network.size[::-1])], 0
         else:
             heights = [max(1, round(self.height * scale * height / upright)) for scale in self.scales]
-            fits, padding = [Fit.to_height(width, height, wanted) for wanted in heights], PADDING
-        return [(fit, np.stack([fit.lay(frame, padding) for frame in frames])) for fit in fits]
+            boxes, padding = [Letterbox.to_height(width, height, wanted) for wanted in heights], PADDING
+        return [(box, np.stack([box.apply(frame, padding) for frame in frames])) for box in boxes]
 
-    def maps(self, laid: Laid) -> list[np.ndarray]:
+    def maps(self, inputs: Inputs) -> list[np.ndarray]:
         """Heat maps and PAFs (B, 57, h, w) float32 for every turn, averaged over mirror and scales."""
-        return [self._maps(views) for views in laid]
+        return [self._maps(views) for views in inputs]
 
     def _maps(self, views: Views) -> np.ndarray:
         with torch.inference_mode():
             total, first = None, views[0][0]
-            for fit, pictures in views:
+            for box, pictures in views:
                 maps = self._run(pictures)
                 if self.flip:  # the cells of the whole input lie symmetrically, padding included
                     mirrored = self._run(np.ascontiguousarray(pictures[:, :, ::-1]))
                     signs = torch.from_numpy(SIGNS).to(maps.device)[:, None, None]
                     maps = (maps + mirrored[:, CHANNELS].flip(3) * signs) / 2
-                total = maps if total is None else total + _resampled(maps, fit, first)
+                total = maps if total is None else total + _resampled(maps, box, first)
             return (total / len(views)).contiguous().cpu().numpy()
 
-    def people(self, maps: list[np.ndarray], laid: Laid) -> list[People]:
-        """Group maps into people, in pixels of the frames that were laid; one list entry a frame."""
+    def people(self, maps: list[np.ndarray], inputs: Inputs) -> list[People]:
+        """Group maps into people, in pixels of the frames that the inputs were made of; one list entry a frame."""
         found = []
         for views in zip(*maps, strict=True):
             seen = []
-            for quarters, frame, ((fit, _), *_) in zip(self.turns, views, laid, strict=True):
+            for quarters, frame, ((box, _), *_) in zip(self.turns, views, inputs, strict=True):
                 keypoints, scores = group(frame[:HEATMAPS], frame[HEATMAPS:], STRIDE)
-                keypoints = turn_back(fit.to_frame(keypoints), quarters, fit.frame)
+                keypoints = turn_back(box.to_frame(keypoints), quarters, box.frame)
                 seen.append((np.where(scores[..., None] > 0, keypoints, 0), scores))
-            found.append(surest(seen))
+            found.append(suppress(seen))
         return found
 
     def _run(self, pictures: np.ndarray) -> Tensor:
@@ -246,8 +246,9 @@ def turn_back(points: np.ndarray, quarters: int, size: tuple[int, int]) -> np.nd
     return points
 
 
-def surest(views: list[People], overlap: float = 0.3) -> People:
-    """The people of several views of a frame: of those that share a place, the ones whose scores sum to most.
+def suppress(views: list[People], overlap: float = 0.3) -> People:
+    """The people of several views of a frame: of those that share a place, the ones whose scores sum to most (greedy
+    non-maximum suppression).
 
     Two share a place where their boxes' intersection is more than `overlap` of the union. One view's people, which may
     well overlap, stay or go by the other views alone.
@@ -267,14 +268,14 @@ def surest(views: list[People], overlap: float = 0.3) -> People:
     return keypoints[kept], scores[kept]
 
 
-def _resampled(maps: Tensor, fit: Fit, wanted: Fit) -> Tensor:
-    """Maps (B, C, h, w) of inputs laid by `fit`, at the cells of those that `wanted` lays."""
+def _resampled(maps: Tensor, box: Letterbox, wanted: Letterbox) -> Tensor:
+    """Maps (B, C, h, w) of inputs letterboxed by `box`, at the cells of those of `wanted`."""
     axes = []
-    for side in (0, 1):  # x, y; in cells of `fit` from the edge, as shares of its side, then -1..1
+    for side in (0, 1):  # x, y; in cells of `box` from the edge, as shares of its side, then -1..1
         cells = (torch.arange(wanted.padded[side] // STRIDE, device=maps.device) + 0.5) * (
-            fit.resized[side] / wanted.resized[side]
+            box.resized[side] / wanted.resized[side]
         )
-        axes.append(cells * STRIDE / fit.padded[side] * 2 - 1)
+        axes.append(cells * STRIDE / box.padded[side] * 2 - 1)
     y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
     grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
     return functional.grid_sample(maps, grid, "bicubic", "border", align_corners=False)

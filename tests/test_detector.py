@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_detector import weights
-from pose_detector.detector import Detector, Fit, surest, turn_back
+from pose_detector.detector import Detector, Letterbox, suppress, turn_back
 from pose_detector.errors import InputError
 from pose_detector.networks import HEATMAPS, Light, PoseNetwork
 from pose_detector.onnx_network import OnnxNetwork, input_shape, split_outputs
@@ -45,9 +45,9 @@ class Painter(PoseNetwork):
 @pytest.mark.parametrize("size", [(512, 288), (455, 256), (288, 512), (333, 777), (1920, 1080), (97, 61)])
 def test_keypoints_come_back_to_the_frames_pixels(size):
     width, height = size
-    fit = Fit.to_height(width, height, 256)
+    box = Letterbox.to_height(width, height, 256)
     truth = PERSON * size  # in the frame
-    resized = np.array(fit.resized)
+    resized = np.array(box.resized)
     detector = Detector(Painter((truth + 0.5) * resized / size - 0.5))
     ((keypoints, scores),) = detector([np.zeros((height, width, 3), np.uint8)])
     assert keypoints.shape == (1, 18, 2)
@@ -63,12 +63,12 @@ def test_keypoints_come_back_to_the_frames_pixels(size):
 )
 @settings(max_examples=200, deadline=None)
 def test_fit_keeps_corners_and_aspect(width, height, wanted):
-    for fit in (Fit.to_height(width, height, wanted), Fit.to_box(width, height, (432, 368))):
-        corners = np.array([[-0.5, -0.5], np.array(fit.resized) - 0.5])
-        assert np.allclose(fit.to_frame(corners), [[-0.5, -0.5], [width - 0.5, height - 0.5]], atol=1e-2)
-        assert all(p >= r for p, r in zip(fit.padded, fit.resized, strict=True))
-        assert all(p % 8 == 0 for p in fit.padded)
-        wide, high = fit.resized
+    for box in (Letterbox.to_height(width, height, wanted), Letterbox.to_box(width, height, (432, 368))):
+        corners = np.array([[-0.5, -0.5], np.array(box.resized) - 0.5])
+        assert np.allclose(box.to_frame(corners), [[-0.5, -0.5], [width - 0.5, height - 0.5]], atol=1e-2)
+        assert all(p >= r for p, r in zip(box.padded, box.resized, strict=True))
+        assert all(p % 8 == 0 for p in box.padded)
+        wide, high = box.resized
         assert wide == 1 or abs(wide - width * high / height) <= 0.5 + 0.5 * width / height
 
 
@@ -84,8 +84,8 @@ def test_resizing_and_colour_order_meet_the_convention():
     red = red[:, :333]
     ys, xs = np.mgrid[: red.shape[0], : red.shape[1]]
     centre = np.array([(xs * red).sum(), (ys * red).sum()]) / red.sum()
-    fit = Fit.to_height(500, 300, 200)
-    assert np.allclose(fit.to_frame(centre), [354.5, 204.5], atol=0.1)
+    box = Letterbox.to_height(500, 300, 200)
+    assert np.allclose(box.to_frame(centre), [354.5, 204.5], atol=0.1)
 
 
 def test_batches_give_the_same_as_single_frames():
@@ -96,9 +96,9 @@ def test_batches_give_the_same_as_single_frames():
             torch.nn.init.kaiming_normal_(module.weight)  # so that the input is still felt at the end
     detector = Detector(network, height=64)
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 60, 90, 3), dtype=np.uint8))
-    (batched,) = detector.maps(detector.lay(frames))
+    (batched,) = detector.maps(detector.prepare(frames))
     for frame, together in zip(frames, batched, strict=True):
-        ((alone,),) = detector.maps(detector.lay([frame]))
+        ((alone,),) = detector.maps(detector.prepare([frame]))
         assert np.allclose(together, alone, atol=1e-3 * np.abs(alone).max())
     assert not np.allclose(batched[0], batched[1], rtol=0.1)
     assert detector([]) == []
@@ -183,7 +183,7 @@ def test_looking_in_the_mirror_keeps_sides_and_places():
     frame[:, 0] = 255
     network = MirrorProof(PERSON * 128)
     plain, flipped = (Detector(network, height=128, flip=flip) for flip in (False, True))
-    once, twice = (detector.maps(detector.lay([frame]))[0] for detector in (plain, flipped))
+    once, twice = (detector.maps(detector.prepare([frame]))[0] for detector in (plain, flipped))
     assert np.allclose(once, twice, atol=1e-5)
     assert once[:, :HEATMAPS].max() > 0.5 and once[:, HEATMAPS:].max() > 0.5
 
@@ -247,9 +247,9 @@ def test_of_several_views_the_surest_counts():
     couple = np.stack([person, person + 5]), np.stack([sure, unsure])  # they embrace
     aside = np.stack([person + 2, person + 300]), np.stack([unsure, unsure])
     nobody = np.zeros((0, 18, 2), np.float32), np.zeros((0, 18), np.float32)
-    keypoints, _ = surest([nobody, couple, aside])
+    keypoints, _ = suppress([nobody, couple, aside])
     assert np.allclose(keypoints[:, 0, 0], [50, 55, 350])
-    keypoints, scores = surest([nobody, nobody])
+    keypoints, scores = suppress([nobody, nobody])
     assert keypoints.shape == (0, 18, 2) and scores.shape == (0, 18)
 
 

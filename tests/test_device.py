@@ -168,7 +168,7 @@ def test_a_step_sends_nothing_to_the_device_but_its_batch(dtype, monkeypatch):
         fake = rendering.picture
         assert fake.dtype == rendering.weights.dtype == torch.float32
         return (
-            (losses.attention(keypoints, plate, plate) * (fake - plate)).mean()
+            (losses.pixel_weights(keypoints, plate, plate) * (fake - plate)).mean()
             + losses.preview_loss(rendering.previews, plate)
             + losses.adversarial_loss(judged[1])
             + losses.feature_matching_loss(*judged)

@@ -40,11 +40,11 @@ def test_small_boxes_at_the_rim_are_widened():
 def test_face_and_hands_weigh_most():
     pose = torch.from_numpy(painted(1)[1])
     real = torch.rand(1, 3, 128, 160) * 0.5
-    weight = losses.attention(pose, real, 1 - real * 0.2, gain=3.0)[0, 0]
+    weight = losses.pixel_weights(pose, real, 1 - real * 0.2, gain=3.0)[0, 0]
     x, y = pose[0, 4, :2].round().int().tolist()
     assert weight[y, x] > 3.9 and weight[-1, 0] < 1.01
-    assert (losses.attention(pose * 0, real, real + 0.1) == 1).all()
-    assert (losses.attention(pose * 0, real, real) == 4).all()
+    assert (losses.pixel_weights(pose * 0, real, real + 0.1) == 1).all()
+    assert (losses.pixel_weights(pose * 0, real, real) == 4).all()
 
 
 def test_judges_losses_at_their_extremes():
@@ -54,6 +54,39 @@ def test_judges_losses_at_their_extremes():
     assert losses.discriminator_loss(scores(1.0), scores(0.0)) == 0
     assert losses.adversarial_loss(scores(1.0)) == 0 and losses.adversarial_loss(scores(0.0)) == 1
     assert losses.feature_matching_loss(scores(1.0), scores(0.0)) == 0  # the score itself does not count
+
+
+def test_ssim_loss_is_the_mean_over_windows_as_defined():
+    rng = np.random.default_rng(1)
+    fake, real = rng.random((2, 1, 3, 10, 12)).astype(np.float32)
+    values = []
+    for channel, y, x in np.ndindex(3, 4, 6):
+        a, b = (p[0, channel, y : y + 7, x : x + 7].astype(np.float64) for p in (fake, real))
+        means = (2 * a.mean() * b.mean() + 1e-4) / (a.mean() ** 2 + b.mean() ** 2 + 1e-4)
+        covariance = ((a - a.mean()) * (b - b.mean())).mean()
+        values.append(means * (2 * covariance + 9e-4) / (a.var() + b.var() + 9e-4))
+    found = losses.ssim_loss(torch.from_numpy(fake), torch.from_numpy(real), window=7)
+    assert float(found) == pytest.approx(1 - np.mean(values), abs=1e-4)
+    assert float(losses.ssim_loss(torch.from_numpy(real), torch.from_numpy(real))) == pytest.approx(0, abs=1e-5)
+
+
+def test_detail_loss_counts_blur_and_not_a_shift():
+    real = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    real = torch.nn.functional.interpolate(real, scale_factor=2, mode="bicubic").clamp(0, 1)
+    shifted, blurred = real.roll(1, 3), torch.nn.functional.avg_pool2d(real, 5, 1, 2)
+    assert losses.detail_loss(real, real) == 0
+    assert losses.detail_loss(blurred, real) > 2 * losses.detail_loss(shifted, real)
+    # A flat picture has the least strength there is, 0.01: nearly all is missing, at a place and around it.
+    assert losses.detail_loss(torch.full_like(real, 0.5), real) == pytest.approx(2, abs=0.4)
+
+
+def test_preview_loss_is_the_mean_distance_to_the_shrunk_picture():
+    real = torch.zeros(1, 3, 8, 8)
+    real[..., :4] = 1.0
+    halves = torch.nn.functional.avg_pool2d(real, 4)
+    assert losses.preview_loss([halves], real) == 0
+    assert losses.preview_loss([halves, halves + 0.5], real) == pytest.approx(0.25)
+    assert losses.preview_loss([], real) == 0
 
 
 def test_perceptual_loss_is_zero_for_equals_and_moves_the_picture():

@@ -16,7 +16,7 @@ from grouping_reference import group_reference
 from maps import STANDING, draw_maps, random_pose, scene
 
 from data.video import probe, read_frames
-from pose_detector.detector import Fit
+from pose_detector.detector import Letterbox
 from pose_detector.onnx_network import OnnxNetwork
 from pose_detector.pafprocess import PAF_CHANNELS, group
 from pose_detector.skeleton import KEYPOINTS, LIMBS
@@ -308,7 +308,7 @@ def test_agrees_with_the_published_algorithm_on_real_maps(shared, name):
     for number, _, frame in read_frames(path):
         if number % every:
             continue
-        heatmaps, pafs = network(Fit.to_box(*frame.shape[1::-1], network.size[::-1]).lay(frame, padding=0))
+        heatmaps, pafs = network(Letterbox.to_box(*frame.shape[1::-1], network.size[::-1]).apply(frame, padding=0))
         keypoints, scores = group(heatmaps, pafs)
         for pose, confidence in zip(*group_reference(heatmaps, pafs, min_score=0.2), strict=True):
             both = (scores > 0) & (confidence > 0)

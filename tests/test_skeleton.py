@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from stick_figure import Camera, figure, keypoints
 
+from main.networks.labels import label_torso
 from pose_detector import skeleton
 
 
@@ -36,6 +38,18 @@ def test_sizes(pose):
     assert np.isnan(skeleton.torso_length(both)).tolist() == [False, True]
     assert skeleton.body_size(both)[1] == pytest.approx(want, rel=0.25)  # without a hip the limbs tell
     assert np.isnan(skeleton.body_size(np.zeros((18, 3))))
+
+
+def test_the_four_sizes_of_a_person_agree(pose):
+    """Of who stands upright and is wholly seen; each has its own way with what is missing."""
+    sizes = [f(pose[None]) for f in (skeleton.torso_length, skeleton.body_size, skeleton.person_size)]
+    sizes.append(label_torso(torch.from_numpy(pose[None])).numpy())
+    assert np.ptp(np.log(sizes)) < np.log(1.25)
+    twice = [f(2 * pose[None] * [1, 1, 0.5]) for f in (skeleton.torso_length, skeleton.body_size, skeleton.person_size)]
+    assert np.divide(twice, sizes[:3]) == pytest.approx(2)
+    for arm in ((3, 4), (6, 7)):  # arms say little of it
+        pose[list(arm)] = 0
+    assert np.ptp(np.log([float(f(pose)) for f in (skeleton.torso_length, skeleton.body_size)])) < np.log(1.25)
 
 
 def test_bounding_box(pose):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy.interpolate import CubicHermiteSpline
 
 from data.sample.looks import HAIR, HATS
 from data.sample.mesh import Loft, ellipsoid, tube
@@ -54,17 +55,8 @@ def torso_sections(body: Body, extra: float = 0.0) -> tuple[np.ndarray, float, f
 
 
 def _smooth_curve(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Cubic interpolation with limited slopes (Catmull-Rom)."""
-    slope = np.gradient(y, x)
-    i = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
-    width = x[i + 1] - x[i]
-    t = (at - x[i]) / width
-    return (
-        y[i] * (1 + 2 * t) * (1 - t) ** 2
-        + slope[i] * width * t * (1 - t) ** 2
-        + y[i + 1] * t**2 * (3 - 2 * t)
-        - slope[i + 1] * width * t**2 * (1 - t)
-    )
+    """Cubic interpolation with the slopes of central differences (Catmull-Rom)."""
+    return CubicHermiteSpline(x, y, np.gradient(y, x))(at)
 
 
 def torso(body: Body, low: float, high: float, extra: float, caps: tuple[float, float], drape: float = 0.0) -> Loft:

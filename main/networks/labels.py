@@ -26,9 +26,12 @@ _COLOURS = tuple(map(tuple, (COLOURS / 255).tolist()))
 _HIPS, _TORSO = (8, 11), (1, 8, 11)
 
 
-def torso_length(keypoints: Tensor) -> Tensor:
-    """Neck to middle of the hips, (B,) pixels, of keypoints (B, 18, 3); a third of the pose's
-    height where one is missing."""
+def label_torso(keypoints: Tensor) -> Tensor:
+    """Torso length that labels are drawn by, (B,) pixels, of keypoints (B, 18, 3).
+
+    Neck to the middle of the hips, at least a fifth of the pose's height; 0.3 of it where one of the three is missing.
+    It differs from `pose_detector.skeleton.body_size` because the bundled generator was trained with it.
+    """
     seen = keypoints[..., 2] > 0
     torso = (keypoints[:, 1, :2] - keypoints[:, constant(_HIPS, keypoints.device), :2].mean(1)).norm(dim=1)
     y = keypoints[..., 1]
@@ -66,7 +69,7 @@ def draw_labels(keypoints: Tensor, size: tuple[int, int], stride: int = 4) -> Te
         (B, CHANNELS, height / stride, width / stride) in [0, 1]: 1 on the bone, falling off as a Gaussian of the
         distance to it whose width is in proportion to the torso; a doubtful joint is pale.
     """
-    sigma = (0.07 * torso_length(keypoints)).clamp(min=0.6 * stride)[:, None, None, None]
+    sigma = (0.07 * label_torso(keypoints)).clamp(min=0.6 * stride)[:, None, None, None]
     confidence = keypoints[..., 2].clamp(0, 1)
     shown = torch.where(confidence > 0, 0.5 + 0.5 * confidence, 0.0)  # (B, 18)
     limb_shown = torch.minimum(*_limb_ends(shown))  # (B, 19)
@@ -87,7 +90,7 @@ def draw_region(keypoints: Tensor, size: tuple[int, int], stride: int = 4, reach
     """
     seen = torch.minimum(*_limb_ends(keypoints[..., 2])) > 0  # (B, 19)
     squared = limb_distance(keypoints, size, stride).masked_fill(~seen[..., None, None], 1e8)
-    nearest = squared.amin(1, keepdim=True).sqrt() / torso_length(keypoints)[:, None, None, None]  # (B, 1, h, w)
+    nearest = squared.amin(1, keepdim=True).sqrt() / label_torso(keypoints)[:, None, None, None]  # (B, 1, h, w)
     return ((reach - nearest) / (0.4 * reach)).clamp(0, 1)
 
 

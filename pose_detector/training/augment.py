@@ -141,7 +141,7 @@ def merge_teacher(
 
     In the box around the labelled person the labels alone count for the keypoints and limbs that they name: the
     teacher may have confused left and right there. Outside of it, and for all other channels, the teacher is believed,
-    half as much; where it was not asked they do not count.
+    0.8 times as much as labels; where it was not asked they do not count.
 
     Args:
         drawn: (57, h, w) maps of the labelled person.

@@ -1,0 +1,17 @@
+"""Importing a benchmark has no effect and needs nothing that the library does not have."""
+
+import importlib
+from pathlib import Path
+
+import benchmark_scripts  # noqa: F401
+import pytest
+
+SHARED = {"judge"}  # no program
+NAMES = sorted(path.stem for path in (Path(__file__).resolve().parent.parent / "benchmarks").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_can_be_imported(name, capsys):
+    module = importlib.import_module(name)
+    assert module.__doc__ and (name in SHARED or callable(module.main))
+    assert capsys.readouterr().out == ""
