@@ -1,4 +1,6 @@
-"""Speed and accuracy of the grouping beside the published algorithm: python benchmarks/grouping.py
+"""Speed and accuracy of the grouping beside the published algorithm.
+
+    python benchmarks/grouping.py
 
 Maps are drawn from known poses (tests/maps.py) with noise of 0.02. Times are medians on one thread.
 """

@@ -1,0 +1,1 @@
+"""The person's model: training and rendering."""

@@ -124,6 +124,7 @@ class PerceptualLoss(nn.Module):
         self.dtype = dtype
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The loss of generated pictures against real ones, both RGB (B, 3, H, W) in [0, 1]."""
         with forward_type(fake.device, self.dtype):
             with torch.no_grad():
                 wanted = self.features(real)

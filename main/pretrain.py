@@ -52,6 +52,8 @@ REPEATS = 5  # crops of each pair before the next people come
 
 @dataclass
 class Settings:
+    """Settings of the command line."""
+
     people: int = 80
     """How many clips of a person."""
     minutes: float = 15.0
@@ -136,6 +138,7 @@ def to_bytes(kind: str, picture: np.ndarray) -> np.ndarray:
 
 
 def to_picture(data: np.ndarray) -> np.ndarray:
+    """Bytes of an image file -> (H, W, 3) uint8 RGB, or (H, W) where it is grey."""
     picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     return picture[..., ::-1] if picture.ndim == 3 else picture
 

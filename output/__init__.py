@@ -1,0 +1,1 @@
+"""From rendered frames to the result."""

@@ -25,7 +25,8 @@ class BlazePose:
     first_look_trust = 0.0
 
     def __init__(self, model: Path, threads: int = 1) -> None:
-        """
+        """The network of a file.
+
         Args:
             model: A .tflite file.
             threads: CPU threads that it runs on.

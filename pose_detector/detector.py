@@ -88,7 +88,8 @@ class Detector:
         scales: Sequence[float] = (1.0,),
         turns: bool = False,
     ) -> None:
-        """
+        """A detector around a network.
+
         Args:
             network: What gives the maps. A `PoseNetwork` is taken over: moved to the device and simplified.
             device: Where it runs; ONNX networks run on the CPU.

@@ -72,6 +72,7 @@ class OpenPose(PoseNetwork):
                 self.add_module(f"model{stage}_{branch}", _chain(channels, [7, 7, 7, 7, 7, 1, 1]))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
+        """See `PoseNetwork.features`."""
         x = self.normalize(pictures)
         found = []
         for i, layer in enumerate(self.model0):
@@ -81,6 +82,7 @@ class OpenPose(PoseNetwork):
         return found
 
     def stages(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """See `PoseNetwork.stages`."""
         trunk = x = self.model0(self.normalize(pictures))
         answers = []
         for stage in range(1, 7):
@@ -201,6 +203,7 @@ class Light(PoseNetwork):
             self.refinement_stages.append(_Stage(trunk, c128, hidden=c128))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
+        """See `PoseNetwork.features`."""
         x = self.normalize(pictures)
         found = []
         for i, layer in enumerate(self.model):
@@ -210,6 +213,7 @@ class Light(PoseNetwork):
         return found
 
     def stages(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """See `PoseNetwork.stages`."""
         trunk = self.cpm(self.model(self.normalize(pictures)))
         answers = [self.initial_stage(trunk)]
         for stage in self.refinement_stages:

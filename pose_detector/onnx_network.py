@@ -24,7 +24,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: Path, size: tuple[int, int] = DEFAULT_SIZE, tried: bool = False) -> None:
-        """
+        """The network of a file.
+
         Args:
             path: The .onnx file.
             size: Height and width of the input where the file leaves them open.

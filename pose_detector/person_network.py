@@ -179,7 +179,8 @@ class Bundled:
     def __init__(
         self, network: PersonNetwork, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
-        """
+        """The second look by a network.
+
         Args:
             network: What sees; it is taken over.
             device: Where it runs.

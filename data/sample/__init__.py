@@ -1,0 +1,1 @@
+"""The sample pair: rendered people, and the script that renders them."""

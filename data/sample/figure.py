@@ -58,6 +58,7 @@ class Piece:
     open_below: bool = False  # the flat bottom stands for an opening, into which no light falls
 
     def mesh(self) -> Mesh:
+        """The garment's surface."""
         args = (self.lofts, len(BONES), self.step, self.softness, self.carve, self.skin_softness, self.displace)
         mesh = build(*args)
         if self.open_below:

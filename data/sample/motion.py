@@ -65,6 +65,7 @@ class Dance:
     steps: tuple[list, list] = field(default_factory=lambda: ([], []))
 
     def key(self, beat: float, **channels) -> None:
+        """Say what channels are at a beat."""
         for name, value in channels.items():
             self.keys.setdefault(name, []).append((beat, np.asarray(value, float)))
 

@@ -143,6 +143,7 @@ def render_clip(
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Render what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for train.mp4 and test.mp4")
     parser.add_argument("--truth", type=Path, help="folder for truth.mp4 and the exact keypoints of all three clips")

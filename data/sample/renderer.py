@@ -66,7 +66,7 @@ class Light:
 
 
 def to_linear(colour: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1] -> linear light."""
+    """From sRGB in [0, 1] to linear light."""
     colour = np.asarray(colour)
     return np.where(colour <= 0.04045, colour / 12.92, ((np.maximum(colour, 0.04045) + 0.055) / 1.055) ** 2.4)
 
@@ -77,7 +77,7 @@ _STEPS = 4095
 
 
 def _encoding_table() -> np.ndarray:
-    """sRGB bytes for linear light, at equal steps of its square root (the eye sees steps in the dark)."""
+    """Bytes of sRGB for linear light, at equal steps of its square root (the eye sees steps in the dark)."""
     linear = (np.arange(_STEPS + 1) / _STEPS) ** 2 * _BRIGHTEST
     room = 1 - _SHOULDER
     soft = _SHOULDER + room * (1 - np.exp(-(linear - _SHOULDER) / room))

@@ -49,6 +49,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.body[-1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, h, w) -> the same shape."""
         return x + self.body(x)
 
 
@@ -63,6 +64,7 @@ class Hourglass(nn.Module):
         self.up = Residual(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, h, w) -> the same shape."""
         low = self.up(self.inner(self.down(F.max_pool2d(x, 2))))
         return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
 

@@ -19,6 +19,7 @@ class PoseFeatures(nn.Module):
         self.network = fuse_norms(network)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
+        """RGB (B, 3, H, W) in [0, 1] -> feature maps, shallow to deep."""
         return self.network.features(pictures)
 
 
@@ -49,6 +50,7 @@ class VGGFeatures(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
+        """RGB (B, 3, H, W) in [0, 1] -> feature maps, shallow to deep."""
         x = (pictures - self.mean) / self.std
         found = []
         for i, layer in enumerate(self.layers):

@@ -28,6 +28,8 @@ MIRROR17 = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 
 @dataclass
 class Settings:
+    """Settings of the command line."""
+
     photos: Path
     """Zip file of the pictures; the .npz file of the same name lies beside it."""
     out: Path

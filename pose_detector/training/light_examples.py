@@ -35,6 +35,8 @@ PERSON_SIZE = (184, 216)  # of the part of it in which one person is shown
 
 @dataclass(kw_only=True)
 class ExampleSettings:
+    """What the examples are made of."""
+
     crops: tuple[tuple[int, int], ...] = ((128, 128), (160, 160), (160, 96), (192, 112), (208, 120))
     """Heights and widths of the crops, pixels; one is drawn for every batch. Narrow ones hold more of who stands."""
     batch_pixels: int = 12 * 160 * 160

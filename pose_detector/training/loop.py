@@ -11,6 +11,8 @@ from torch import nn
 
 @dataclass(kw_only=True)
 class LoopSettings:
+    """What every training is given."""
+
     cache: Path
     """Folder for prepared data and checkpoints."""
     learning_rate: float = 2e-3

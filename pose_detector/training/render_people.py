@@ -41,6 +41,8 @@ SIZE = 256  # pixels, width and height of the canvas
 
 @dataclass
 class Settings:
+    """Settings of the command line."""
+
     out: Path
     """Folder for the files."""
     files: int = 40

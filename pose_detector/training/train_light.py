@@ -1,6 +1,6 @@
-"""Train the bundled light network, from rendered figures and, where they are at hand, photos.
+r"""Train the bundled light network, from rendered figures and, where they are at hand, photos.
 
-    nice python pose_detector/training/train_light.py --cache build/light \\
+    nice python pose_detector/training/train_light.py --cache build/light \
         --photos ../shared/photos/lsp_extended_8000 --teacher ../shared/weights/mobilenet_v2_dm14_368x432.onnx
 
 What takes long to make (a teacher network's maps of the photos, the figures) is kept in the cache folder; training
@@ -49,6 +49,8 @@ FACE = list(HEAD)  # in photos only the teacher tells
 
 @dataclass(kw_only=True)
 class Settings(ExampleSettings, LoopSettings):
+    """Settings of the command line."""
+
     photos: Path | None = None
     """Labelled photos: PHOTOS.zip holds JPEG files, PHOTOS.npz `joints` (N, 14, 3) in the order of their names."""
     teacher: Path | None = None

@@ -1,6 +1,6 @@
-"""Train the bundled network of one person, from photos with teachers' labels and from rendered people.
+r"""Train the bundled network of one person, from photos with teachers' labels and from rendered people.
 
-    nice python pose_detector/training/train_person.py --cache build/person --minutes 100 \\
+    nice python pose_detector/training/train_person.py --cache build/person --minutes 100 \
         --photos PHOTOS.zip MORE.zip --labels LABELS MORE_LABELS --rendered build/people
 
 `label_photos.py` makes the labels and `render_people.py` the figures. Training goes on from the checkpoint in the cache
@@ -48,6 +48,8 @@ WRISTS = [3, 6]
 
 @dataclass(kw_only=True)
 class Settings(LoopSettings):
+    """Settings of the command line."""
+
     photos: tuple[Path, ...] = ()
     """Zip files of photos."""
     labels: tuple[Path, ...] = ()
