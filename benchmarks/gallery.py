@@ -27,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tyro
+from common import STEPS, Column, run_program, table
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, outline_in_frame, run, steady_torso, videos
 from tqdm import tqdm
 
@@ -41,25 +42,16 @@ from pose_detector.series import spread
 from pose_detector.skeleton import GROUPS, bounding_box
 
 TRAIN_SHARE = 4 / 5
-STEPS = (
-    ("step 1, train", "data/video2data.py", "--mode", "train"),
-    ("step 1, test", "data/video2data.py", "--mode", "test"),
-    ("step 2", "data/annot_normalize.py"),
-    ("step 3", "main/train.py"),
-    ("step 4", "main/test.py"),
-    ("step 5", "output/img2video.py"),
-)
-COLUMNS = {  # name: heading, format
-    "keypoints": ("keypoints", "{:.1%}"),
-    "wrists": ("wrists", "{:.1%}"),
-    "iou": ("IoU", "{:.3f}"),
-    "psnr": ("PSNR", "{:.2f}"),
-    "ssim": ("SSIM", "{:.3f}"),
-    "sharpness": ("sharp", "{:.2f}"),
-    "seconds": ("seconds", "{:.0f}"),
-    "train": ("train", "{:.0f}"),
+COLUMNS = {
+    "keypoints": Column("keypoints", "{:.1%}"),
+    "wrists": Column("wrists", "{:.1%}"),
+    "iou": Column("IoU", "{:.3f}"),
+    "psnr": Column("PSNR", "{:.2f}"),
+    "ssim": Column("SSIM", "{:.3f}"),
+    "sharpness": Column("sharp", "{:.2f}"),
+    "seconds": Column("seconds", "{:.0f}", more_is_worse=True),
+    "train": Column("train", "{:.0f}", more_is_worse=True),
 }
-MORE_IS_WORSE = ("seconds", "train")
 SHEET_WIDTH, PICTURE_AREA = 2400, 512 * 288  # pixels
 
 
@@ -230,28 +222,6 @@ def judge_clip(config: Config, judge: Judge, test_video: Path, sheet: Path, coun
     return row
 
 
-def table(rows: dict[str, dict[str, float]], failed: dict[str, str], static: Sequence[str] = ()) -> Iterator[str]:
-    """Lines: a row a clip by name, the failed ones with their reason, then mean and worst."""
-    width = max(map(len, (*rows, *failed, "worst, static")))
-    yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading, _ in COLUMNS.values())
-
-    def line(name: str, row: dict[str, float]) -> str:
-        cells = ("-" if np.isnan(row[c]) else form.format(row[c]) for c, (_, form) in COLUMNS.items())
-        return f"{name:{width}}" + "".join(f"{cell:>11}" for cell in cells)
-
-    for name in sorted({*rows, *failed}):
-        yield line(name, rows[name]) if name in rows else f"{name:{width}}  failed: {failed[name]}"
-    for suffix, group in (("", list(rows)), (", static", [name for name in rows if name in static])):
-        values = {c: np.array([rows[name][c] for name in group]) for c in COLUMNS}
-        values = {c: v[~np.isnan(v)] for c, v in values.items()}
-        if group:
-            yield line(f"mean{suffix}", {c: float(v.mean()) if len(v) else np.nan for c, v in values.items()})
-            worst = {c: (v.max() if c in MORE_IS_WORSE else v.min()) if len(v) else np.nan for c, v in values.items()}
-            yield line(f"worst{suffix}", worst)
-    if failed:
-        yield f"{len(failed)} of {len(rows) + len(failed)} clips failed; they are in no mean"
-
-
 def main(settings: Settings, further: Sequence[str] = ()) -> None:
     """Run what is missing and print the table; `further` settings go to every step."""
     clips = [clip for clip in videos(settings.folder) if not settings.only or clip.stem in settings.only]
@@ -276,7 +246,7 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
             print(f"{clip.stem}: {error}", file=sys.stderr)
             continue
         rows[clip.stem] = row | {"seconds": sum(seconds.values()), "train": seconds["step 3"]}
-    text = "\n".join(table(rows, failed, settings.static))
+    text = "\n".join(table(rows, failed, COLUMNS, ("static", settings.static)))
     print(text)
     with atomic_path(settings.out / "table.txt") as temporary:
         temporary.write_text(f"{time.strftime('%Y-%m-%d %H:%M')}  {' '.join(further)}\n{text}\n", encoding="utf-8")
@@ -284,9 +254,4 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        chosen, rest = tyro.cli(Settings, description=__doc__, return_unknown_args=True)
-        main(chosen, rest)
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_program(main, Settings, __doc__)

@@ -11,13 +11,12 @@ DIR, so a second run takes only as long as step 1.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
+from common import run_program
 from judge import ROOT, run
 from tqdm import tqdm
 
@@ -29,7 +28,6 @@ from data.sample.renderer import project, render_layer, visibility
 from data.sample.room import render_frame
 from data.video import write_video
 from main.config import Config
-from pose_detector.errors import InputError
 from pose_detector.skeleton import LEFT_WRIST, NAMES, RIGHT_WRIST, torso_length
 
 FASTEST = 0.25  # share of the moments
@@ -163,9 +161,4 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        chosen, rest = tyro.cli(Settings, description=__doc__, return_unknown_args=True)
-        main(chosen, rest)
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_program(main, Settings, __doc__)

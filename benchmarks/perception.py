@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import tyro
+from common import Column, run_program, table
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, SHARED, Judge, outline_in_frame, run, steady_torso, videos
 from tqdm import tqdm
 
@@ -272,31 +272,12 @@ def step_1(clip: Path, workspace: Path, further: Sequence[str], redo: bool) -> d
     return kept
 
 
-COLUMNS = (*JOINTS, "iou", "labelled", "rate", "memory")
-
-
-def line(name: str, values: dict[str, float]) -> str:
-    """A row of the table."""
-    cells = []
-    for column in COLUMNS:
-        value = values.get(column, float("nan"))
-        if np.isnan(value):
-            cells.append(f"{'-':>10}")
-        elif column in ("rate", "memory"):
-            cells.append(f"{value:10.1f}" if column == "rate" else f"{value:10.0f}")
-        else:
-            cells.append(f"{value:10.3f}" if column == "iou" else f"{100 * value:10.1f}")
-    return f"{name:20}" + "".join(cells)
-
-
-def summary(rows: dict[str, dict[str, float]]) -> Iterator[str]:
-    """Mean and worst, column by column, of rows by clip."""
-    for name, reduce in (("mean", np.nanmean), ("worst", np.nanmin)):
-        columns = {column: np.array([row.get(column, np.nan) for row in rows.values()]) for column in COLUMNS}
-        if name == "worst":
-            columns["memory"] = -columns["memory"]  # more is worse
-        values = {c: float(reduce(v)) if not np.isnan(v).all() else float("nan") for c, v in columns.items()}
-        yield line(name, values | {"memory": abs(values["memory"])})
+COLUMNS = {name: Column(name, "{:.1%}") for name in JOINTS} | {
+    "iou": Column("IoU", "{:.3f}"),
+    "labelled": Column("labelled", "{:.1%}"),
+    "rate": Column("frames/s", "{:.1f}"),
+    "memory": Column("MB", "{:.0f}", more_is_worse=True),
+}
 
 
 def main(settings: Settings, further: Sequence[str] = ()) -> None:
@@ -318,19 +299,8 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
         rows[clip.stem] = score(labels, Annotations.load(config.train_annotations), config.source_dir / "masks") | speed
     if settings.teachers_only:
         return
-    print(f"{'':20}" + "".join(f"{name:>10}" for name in (*JOINTS, "IoU", "labelled", "frames/s", "MB")))
-    for name, values in rows.items():
-        print(line(name, values))
-    for name, error in failed.items():
-        print(f"{name:20}  {error}")
-    if rows:
-        print("\n".join(summary(rows)))
+    print("\n".join(table(rows, failed, COLUMNS)))
 
 
 if __name__ == "__main__":
-    try:
-        chosen, rest = tyro.cli(Settings, description=__doc__, return_unknown_args=True)
-        main(chosen, rest)
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+    run_program(main, Settings, __doc__)

@@ -12,16 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import STEPS
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ["--train_video", str(ROOT / "data/sample/train.mp4"), "--test_video", str(ROOT / "data/sample/test.mp4")]
-STEPS = (
-    ("step 1, train", "data/video2data.py", "--mode", "train"),
-    ("step 1, test", "data/video2data.py", "--mode", "test"),
-    ("step 2", "data/annot_normalize.py"),
-    ("step 3", "main/train.py"),
-    ("step 4", "main/test.py"),
-    ("step 5", "output/img2video.py"),
-)
 
 
 def measure(command: list[str]) -> tuple[float, float]:

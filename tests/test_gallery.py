@@ -5,7 +5,8 @@ import gallery
 import numpy as np
 import pytest
 from clip_maker import beeps, moving_square, onsets, read_clip, read_sound, write_clip
-from gallery import Settings, contact_sheet, cut, cut_in_two, found_again, judge_frames, run_steps, table
+from common import table
+from gallery import Settings, contact_sheet, cut, cut_in_two, found_again, judge_frames, run_steps
 from judge import Sight
 
 from main.metrics import psnr
@@ -97,7 +98,7 @@ def test_a_clip_that_fails_is_a_row_and_the_rest_goes_on(tmp_path, steps, monkey
 
 def test_mean_and_worst_of_a_table():
     rows = {"a": ROW | {"psnr": 20.0, "seconds": 10.0}, "b": ROW | {"psnr": 30.0, "seconds": 90.0, "iou": float("nan")}}
-    lines = {text[:13].strip(): text.split() for text in table(rows, {}, ["a"])}
+    lines = {text[:13].strip(): text.split() for text in table(rows, {}, gallery.COLUMNS, ("static", ["a"]))}
     assert lines["mean"][4] == "25.00" and lines["worst"][4] == "20.00" and lines["mean, static"][5] == "20.00"
     assert lines["worst"][7] == "90" and lines["mean"][3] == "0.500" and lines["b"][3] == "-"
 
