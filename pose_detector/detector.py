@@ -108,11 +108,11 @@ class Detector:
             raise InputError(f"pose_scales must be positive numbers, not {tuple(scales)}")
         if isinstance(network, OnnxNetwork) and tuple(scales) != (1.0,):
             raise InputError("pose_scales: ONNX networks have one size; leave it at 1")
-        self.network, self.device, self.height, self.flip = network, torch.device(device), height, flip
+        self.network, self.device, self.flip = network, torch.device(device), flip
         self.scales, self.turns = sorted(scales, reverse=True), range(4 if turns else 1)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         if isinstance(network, PoseNetwork):
-            self.height = height or network.default_height
+            self.height = height or network.default_height  # ONNX networks have none
             if self.height * self.scales[-1] < STRIDE:
                 raise InputError(f"the network height must be at least {STRIDE} pixels, not {height}")
             fuse_norms(network).to(self.device, self.dtype, memory_format=torch.channels_last)
@@ -204,15 +204,15 @@ class Detector:
 
     def _maps(self, views: Views) -> np.ndarray:
         with torch.inference_mode():
-            total, first = None, views[0][0]
+            found, first = [], views[0][0]
             for box, pictures in views:
                 maps = self._run(pictures)
                 if self.flip:  # the cells of the whole input lie symmetrically, padding included
                     mirrored = self._run(np.ascontiguousarray(pictures[:, :, ::-1]))
                     signs = torch.from_numpy(SIGNS).to(maps.device)[:, None, None]
                     maps = (maps + mirrored[:, CHANNELS].flip(3) * signs) / 2
-                total = maps if total is None else total + _resampled(maps, box, first)
-            return (total / len(views)).contiguous().cpu().numpy()
+                found.append(_resampled(maps, box, first) if found else maps)
+            return (sum(found) / len(views)).contiguous().cpu().numpy()
 
     def people(self, maps: list[np.ndarray], inputs: Inputs) -> list[People]:
         """Group maps into people, in pixels of the frames that the inputs were made of; one list entry a frame."""

@@ -292,7 +292,7 @@ class _Downloader:
             answer = requests.Timeout()
         if not isinstance(answer, Exception):
             return answer
-        if isinstance(answer, requests.HTTPError):
+        if isinstance(answer, requests.HTTPError) and answer.response is not None:
             raise InputError(f"the server answered {answer.response.status_code}")
         if isinstance(answer, requests.Timeout):
             raise InputError(f"the server did not answer within {self.first_byte:g} s")

@@ -70,6 +70,7 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     spec = importlib.util.spec_from_file_location("movenet", settings.movenet)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     movenet, blazepose = module.MoveNet(), BlazePose(settings.blazepose)

@@ -183,7 +183,7 @@ class Examples(IterableDataset):
         photo = self.photos is not None and rng.random() < settings.photo_share
         scene = not photo and bool(self.scenes) and rng.random() < settings.scene_share
         below, upright, set_up = None, math.radians(18), 0.0
-        if photo or (self.photos is not None and not scene and rng.random() < 0.2):
+        if self.photos is not None and (photo or (not scene and rng.random() < 0.2)):
             below, set_up = self.photos[rng.integers(len(self.photos) - settings.held_out_photos)], settings.set_up
         elif scene:
             below, upright = self.scenes[rng.integers(len(self.scenes))], math.radians(6)

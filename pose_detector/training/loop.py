@@ -65,7 +65,7 @@ class Progress:
             return
         for key, value in torch.load(path, map_location="cpu", weights_only=True).items():
             part = getattr(self, key, None)
-            if hasattr(part, "load_state_dict"):
+            if isinstance(part, nn.Module | torch.optim.Optimizer):
                 part.load_state_dict(value)
             else:
                 setattr(self, key, value)
@@ -87,7 +87,8 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
     with torch.no_grad():
         old, new = (list(n.state_dict().values()) for n in (average, network))
         moving = [i for i, value in enumerate(old) if value.is_floating_point()]
-        torch._foreach_lerp_([old[i] for i in moving], [new[i] for i in moving], 1 - decay)
+        for i in moving:
+            old[i].lerp_(new[i], 1 - decay)
         for i in set(range(len(old))) - set(moving):
             old[i].copy_(new[i])
 

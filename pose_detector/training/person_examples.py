@@ -147,7 +147,7 @@ def load_photos(photos: Path, labels: Path, count: int = 1_000_000) -> list[Pers
                         continue
                     picture = cv2.imdecode(np.frombuffer(archive.read(names[i]), np.uint8), cv2.IMREAD_COLOR)
                     mask = cv2.imdecode(np.frombuffer(masks.read(f"{i:05d}.png"), np.uint8), cv2.IMREAD_GRAYSCALE)
-                    good = same and data["present"][row] > 0.5 and (mask > 127).any()
+                    good = same and mask is not None and data["present"][row] > 0.5 and (mask > 127).any()
                     people.append(Person(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), points, mask if good else None))
     return people
 
