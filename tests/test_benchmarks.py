@@ -6,7 +6,7 @@ from pathlib import Path
 import benchmark_scripts  # noqa: F401
 import pytest
 
-SHARED = {"common", "judge"}  # no programs
+SHARED = {"common", "judge", "mutations", "tiny_pair"}  # no programs
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parent.parent / "benchmarks").glob("*.py"))
 
 

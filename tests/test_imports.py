@@ -34,6 +34,7 @@ KNOWN = {
     ("benchmarks.detector", "data.video2data"),
     ("benchmarks.gallery", "output.img2video"),
     ("benchmarks.generator", "main.test"),
+    ("benchmarks.hostile", "main.pretrain"),
     ("benchmarks.jitter", "data.sample.render_sample"),
     ("benchmarks.pretrained", "main.train"),
 }
