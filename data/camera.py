@@ -1,0 +1,620 @@
+"""How a hand-held camera moved against the room: one homography a frame, from features outside the people.
+
+Every frame is registered directly to the nearest of some keyframes: the frame is warped by a guess, features are tracked
+from the keyframe to it (pyramidal Lucas-Kanade), and a homography is fitted robustly; that again from the better guess.
+The keyframes are then registered to each other wherever they overlap, and placed together by least squares, so that
+nothing drifts. Where few features hold a homography it tends to a similarity by a weak prior (MAP, not a choice of
+models, which would jump from frame to frame).
+
+A homography (3, 3) takes pixel coordinates (x, y) of a frame to those of another picture; pixel centres are whole
+numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
+STILL = 0.3  # pixels of that picture: a camera that moves less stands
+CANVAS = 0.5  # of the picture's side, by which the canvas may reach beyond the view on each side
+
+_CORNERS, _CELLS = 200, 12  # features of a keyframe, and cells along the longer side among which they are spread
+_GUARD = 0.016  # of the longer side: features so near to a person go with them
+_ROUND = (17, 17)  # every other pixel, among which brightness is compared
+_FAINT = 16.0  # grey levels: a texture fainter than this is hardly told from noise
+_RETURNS = 0.5  # pixels: a feature that is tracked back to further from where it was is lost
+_NOISE = 0.3  # pixels by which a tracked feature usually errs
+_OUTLIER = 2.0  # pixels from which on a feature does not move with the room
+_FEW = 12  # features that must agree
+_PIXELS = 4500  # to be compared by brightness, about
+_SLOPE = 4.0  # grey levels a pixel, of a flattened picture, which noise does not reach
+_STEPS = 12  # of Gauss-Newton at most
+_CORRELATED = 3.0  # factor on uncertainties, as the errors of neighbouring pixels are alike
+_AFFINE = 0.01  # prior: standard deviation of shear and stretch, in half longer sides
+_LENS, _LENSES = 0.17, 0.12  # prior: 1 / F^2 of a usual lens (1.2 longer sides), and its standard deviation
+_NEW_KEY = 0.10  # of the longer side: a frame that differs by more from all keyframes becomes one
+_OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
+_NEIGHBOURS = 8  # how many of them
+_RIGID = 0.5  # share of the features that must move with the room, or it is parallax
+_ALIKE = 0.5  # least correlation with the keyframe
+_SURE = 1.0  # pixels by which a frame may be uncertain
+
+
+# ---- Homographies ----------------------------------------------------------------------------------------------------
+
+
+def transform(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) through a homography (3, 3), or each of (N, ..., 2) through its own (N, 3, 3)."""
+    h = np.swapaxes(homography, -1, -2)
+    if homography.ndim > 2:
+        h = h.reshape(len(homography), *(1,) * (points.ndim - 3), 3, 3)
+    moved = points.astype(np.float64) @ h[..., :2, :] + h[..., 2:, :] if points.ndim > 1 else points @ h[:2] + h[2]
+    return moved[..., :2] / moved[..., 2:]
+
+
+def rescaled(homography: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Homographies (..., 3, 3) for pictures enlarged by (2,) factors in x and y."""
+    resize = np.array([[scale[0], 0, scale[0] / 2 - 0.5], [0, scale[1], scale[1] / 2 - 0.5], [0, 0, 1]])
+    return normalised(resize @ homography @ np.linalg.inv(resize))
+
+
+def normalised(homography: np.ndarray) -> np.ndarray:
+    """The same with 1 as the last entry."""
+    return homography / homography[..., 2:, 2:]
+
+
+def grid(size: tuple[int, int], side: int = 3) -> np.ndarray:
+    """(side * side, 2) points spread over a picture of (width, height), its corners included."""
+    x, y = (np.linspace(0, length - 1, side) for length in size)
+    return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+
+
+def displacement(homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Root mean square way in pixels that homographies (..., 3, 3) move a picture of (width, height)."""
+    points = grid(size)
+    flat = homography.reshape(-1, 3, 3)
+    way = transform(flat, np.broadcast_to(points, (len(flat), *points.shape))) - points
+    return np.sqrt((way**2).sum(-1).mean(-1)).reshape(homography.shape[:-2])
+
+
+@dataclass
+class _Frame:
+    """Coordinates in which fits are well conditioned: the picture's middle is 0, half its longer side 1."""
+
+    size: tuple[int, int]
+    unit: float = field(init=False)
+    to: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unit = max(self.size) / 2
+        x, y = (np.array(self.size) - 1) / 2
+        self.to = np.array([[1 / self.unit, 0, -x / self.unit], [0, 1 / self.unit, -y / self.unit], [0, 0, 1]])
+
+
+def _rows(p: np.ndarray, q: np.ndarray, denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Linear equations (2n, 8), (2n,) for the entries of a homography from p to q (n, 2)."""
+    x, y = p.T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    rows = np.stack(
+        [
+            np.stack([x, y, one, zero, zero, zero, -x * q[:, 0], -y * q[:, 0]], -1),
+            np.stack([zero, zero, zero, x, y, one, -x * q[:, 1], -y * q[:, 1]], -1),
+        ],
+        1,
+    )
+    return (rows / denominator[:, None, None]).reshape(-1, 8), (q / denominator[:, None]).reshape(-1)
+
+
+def _prior(h: np.ndarray) -> np.ndarray:
+    """Rows (4, 8) that are about 0 times the entries [a, b, c, d, e, f, g, h] of a homography (3, 3), in units of their
+    standard deviations: a camera in the hand turns, rolls and zooms, and otherwise moves little.
+
+    A turn that moves the picture by c bends it by g = -c / F^2 (Hartley and Zisserman, 8.4), with a focal length F that
+    is not known; rolling shutters and steps aside do the rest.
+    """
+    bend = _AFFINE + _LENSES * float(np.hypot(h[0, 2], h[1, 2]))
+    rows = np.array(
+        [
+            [1, 0, 0, 0, -1, 0, 0, 0],
+            [0, 1, 0, 1, 0, 0, 0, 0],
+            [0, 0, _LENS, 0, 0, 0, 1, 0],
+            [0, 0, 0, 0, 0, _LENS, 0, 1],
+        ]
+    )
+    return rows / np.array([_AFFINE, _AFFINE, bend, bend])[:, None]
+
+
+def fit(source: np.ndarray, target: np.ndarray, size: tuple[int, int], start: np.ndarray) -> np.ndarray:
+    """Homography from points to points (n, 2) of pictures of (width, height), most of which move with the room.
+
+    Iteratively reweighted least squares (Tukey) with the prior; `start` is off by some pixels at most.
+    """
+    frame = _Frame(size)
+    p, q = transform(frame.to, source), transform(frame.to, target)
+    h = normalised(frame.to @ start @ np.linalg.inv(frame.to))
+    noise = _NOISE / frame.unit
+    for _ in range(6):
+        distance = np.hypot(*(transform(h, p) - q).T)
+        cutoff = 4.7 * max(noise, 1.48 * float(np.median(distance)))
+        weight = np.maximum(1 - (distance / cutoff) ** 2, 0) ** 2
+        a, b = _rows(p, q, p @ h[2, :2] + 1)
+        root = np.repeat(np.sqrt(weight), 2) / noise
+        a, b = a * root[:, None], b * root
+        prior = _prior(h)
+        h = np.append(np.linalg.solve(a.T @ a + prior.T @ prior + 1e-9 * np.eye(8), a.T @ b), 1.0).reshape(3, 3)
+    return normalised(np.linalg.inv(frame.to) @ h @ frame.to)
+
+
+# ---- Registration ----------------------------------------------------------------------------------------------------
+
+
+def small_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the picture in which the camera is found, for frames of (width, height)."""
+    scale = min(1.0, (AREA / (size[0] * size[1])) ** 0.5)
+    return max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
+
+
+def flattened(frame: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """A frame as a grey picture without what light and exposure change: (h, w) uint8, 128 = the local mean.
+
+    Brightness is taken relative to its mean and its spread round about, people left out, who would cast a halo.
+
+    Args:
+        frame: (h, w, 3) uint8 RGB, small.
+        covered: (h, w) bool, where people are.
+    """
+    size = frame.shape[1::-1]
+    grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0.7)
+    free = np.uint8(~covered)
+    half = [(side + 1) // 2 for side in size]
+    some, weight = cv2.resize(grey, half).astype(np.float32), cv2.resize(free, half).astype(np.float32)
+    share = cv2.blur(weight, _ROUND) + 1e-3
+    mean = cv2.blur(some * weight, _ROUND) / share
+    spread = cv2.blur(cv2.multiply(some - mean, some - mean) * weight, _ROUND) / share
+    gain = cv2.resize(40 / np.sqrt(spread + _FAINT**2), size) * free
+    return cv2.convertScaleAbs(cv2.multiply(grey - cv2.resize(mean, size), gain), beta=128)
+
+
+@dataclass
+class _Level:
+    """Some pixels of a keyframe at one size, to register others to by their brightness.
+
+    scale: of the size. points: (m, 2) pixels. values: (m,) brightness. slopes: (m, 8) its change by the entries of a
+    homography, in the coordinates of `frame`.
+    """
+
+    scale: float
+    frame: _Frame
+    points: np.ndarray
+    values: np.ndarray
+    slopes: np.ndarray
+
+
+@dataclass
+class Keyframe:
+    """A frame that others are registered to.
+
+    number: of the frame. picture: (h, w) uint8. covered: (h, w) bool. corners: (n, 2) its features. levels: its pixels,
+    the coarsest first. place: (3, 3) to the steady coordinates.
+    """
+
+    number: int
+    picture: np.ndarray
+    covered: np.ndarray
+    corners: np.ndarray
+    levels: list[_Level]
+    place: np.ndarray
+
+
+@dataclass
+class Match:
+    """A picture registered to a keyframe.
+
+    homography: from the picture to the keyframe. alike: correlation with it. rigid: share of the features that move
+    with the room; 1 where there are hardly any. unsure: pixels.
+    """
+
+    homography: np.ndarray
+    alike: float
+    rigid: float
+    unsure: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it can be relied on."""
+        return self.unsure < _SURE and self.alike > _ALIKE and self.rigid > _RIGID
+
+
+def keyframe(number: int, picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> Keyframe:
+    """Make one from a picture of `flattened`."""
+    levels = [_level(picture, covered, scale) for scale in (0.25, 0.5, 1.0)]
+    return Keyframe(number, picture, covered, features(picture, covered), levels, place)
+
+
+def _shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return picture
+    size = [max(8, round(side * scale)) for side in picture.shape[::-1]]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _level(picture: np.ndarray, covered: np.ndarray, scale: float) -> _Level:
+    small = _shrunk(picture, scale).astype(np.float32)
+    free = cv2.dilate(_shrunk(np.uint8(covered) * 255, scale), np.ones((5, 5), np.uint8)) < 8
+    free[:2], free[-2:], free[:, :2], free[:, -2:] = False, False, False, False
+    x, y = (cv2.Scharr(small, cv2.CV_32F, *order) / 32 for order in ((1, 0), (0, 1)))
+    strength = np.hypot(x, y) * free
+    chosen = _steepest(strength)
+    frame = _Frame(small.shape[::-1])
+    points = chosen.astype(np.float64)
+    p = transform(frame.to, points) if len(points) else points
+    slope = np.stack([x[chosen[:, 1], chosen[:, 0]], y[chosen[:, 1], chosen[:, 0]]], -1) * frame.unit
+    a, _ = _rows(p, p, np.ones(len(p)))
+    slopes = np.einsum("mk,mkj->mj", slope, a.reshape(-1, 2, 8))
+    return _Level(scale, frame, points, small[chosen[:, 1], chosen[:, 0]], slopes)
+
+
+def _steepest(strength: np.ndarray) -> np.ndarray:
+    """(m, 2) x and y of steep pixels, from each cell of the picture the same number, so that all of it has its say."""
+    height, width = strength.shape
+    y, x = np.nonzero(strength > _SLOPE)
+    side = max(height, width) / _CELLS
+    cell = (y // side).astype(int) * 1000 + (x // side).astype(int)
+    order = np.lexsort((-strength[y, x], cell))
+    first = np.searchsorted(cell[order], cell[order])
+    chosen = order[np.arange(len(order)) - first < _PIXELS * side * side / strength.size]
+    return np.stack([x[chosen], y[chosen]], -1)
+
+
+def features(picture: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """(n, 2) float32 corners outside `covered` (h, w) bool, spread over the picture."""
+    found = cv2.goodFeaturesToTrack(picture, 4 * _CORNERS, 0.01, 4, mask=np.uint8(~covered), blockSize=5)
+    if found is None:
+        return np.zeros((0, 2), np.float32)
+    found = found[:, 0]
+    cell = max(picture.shape) / _CELLS
+    place = (found // cell).astype(int) @ [1, 1000]
+    # The strongest come first: from each cell as many as its share.
+    cells = max(1, round(picture.shape[0] / cell) * round(picture.shape[1] / cell))
+    most = -(-_CORNERS // cells) + 1
+    order = np.argsort(place, kind="stable")
+    first = np.searchsorted(place[order], place[order])
+    return found[np.sort(order[np.arange(len(order)) - first < most])]
+
+
+def register(key: Keyframe, picture: np.ndarray, covered: np.ndarray, guess: np.ndarray) -> Match:
+    """Find a picture's place in a keyframe: by tracked features, then by the brightness of all that is steep.
+
+    Args:
+        key: the keyframe.
+        picture: (h, w) uint8, from `flattened`.
+        covered: (h, w) bool, where people are in it.
+        guess: a homography from the picture to the keyframe, some tens of pixels off at most.
+    """
+    tracked, rigid = _track(key, picture, covered, guess)
+    whole = tracked is None  # nothing but the guess to begin with
+    return _align(key, picture, covered, guess if whole else tracked, rigid, 0 if whole else 1)
+
+
+def _track(
+    key: Keyframe, picture: np.ndarray, covered: np.ndarray, guess: np.ndarray
+) -> tuple[np.ndarray | None, float]:
+    """Homography of most features, None where too few tell; and the share of those that move with it."""
+    size = picture.shape[1::-1]
+    if len(key.corners) < _FEW:
+        return None, 1.0
+    warped = _shrunk(cv2.warpPerspective(picture, guess, size, flags=cv2.INTER_LINEAR), 0.5)
+    here = _shrunk(key.picture, 0.5)
+    half = np.divide(warped.shape[::-1], size)
+    start = ((key.corners + 0.5) * half - 0.5).astype(np.float32)
+    options = {"winSize": (15, 15), "maxLevel": 3}
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(here, warped, start, None, **options)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(warped, here, moved, None, **options)
+    good = (found[:, 0] == 1) & (again[:, 0] == 1) & (np.hypot(*(back - start).T) < _RETURNS)
+    moved = (moved + 0.5) / half - 0.5
+    source = transform(np.linalg.inv(guess), moved)
+    good &= ((source > 6) & (source < np.array(size) - 7)).all(1)
+    x, y = np.clip(np.rint(source), 0, np.array(size) - 1).astype(int).T
+    good &= ~covered[y, x]
+    if good.sum() < _FEW:
+        return None, 1.0
+    corners, moved, source = key.corners[good], moved[good], source[good]
+    _, agree = cv2.estimateAffinePartial2D(moved, corners, method=cv2.RANSAC, ransacReprojThreshold=3.0)
+    if agree is None or agree.sum() < _FEW:
+        return None, 0.0 if len(corners) > 2 * _FEW else 1.0
+    agree = agree[:, 0] > 0
+    better = fit(source[agree], corners[agree], size, guess)
+    distance = np.hypot(*(transform(better, source) - corners).T)
+    return better, float((distance < _OUTLIER).mean())
+
+
+def _align(
+    key: Keyframe, picture: np.ndarray, covered: np.ndarray, guess: np.ndarray, rigid: float, first: int
+) -> Match:
+    """Gauss-Newton on the difference of brightness, inverse compositional (Baker and Matthews 2004), robust."""
+    inverse = np.linalg.inv(guess)  # from the keyframe to the picture
+    alike, unsure = 0.0, np.inf
+    hidden = np.uint8(covered) * 255
+    for level in key.levels[first:]:
+        small = _shrunk(picture, level.scale).astype(np.float32)
+        mask = cv2.dilate(_shrunk(hidden, level.scale), np.ones((5, 5), np.uint8))
+        to, limit = level.frame.to, np.array(small.shape[::-1])
+        h = normalised(to @ rescaled(inverse, np.full(2, level.scale)) @ np.linalg.inv(to))
+        p = transform(to, level.points) if len(level.points) else level.points
+        for _ in range(_STEPS):
+            at = transform(np.linalg.inv(to) @ h, p).astype(np.float32)
+            inside = ((at > 1) & (at < limit - 2)).all(1)
+            values = cv2.remap(small, at[None], None, cv2.INTER_LINEAR)[0]
+            use = inside & (cv2.remap(mask, at[None], None, cv2.INTER_NEAREST)[0] < 8)
+            if use.sum() < 4 * _FEW:
+                return Match(guess, 0.0, rigid, np.inf)
+            wrong, slopes = (values - level.values)[use], level.slopes[use]
+            spread = max(2.0, 1.48 * float(np.median(np.abs(wrong[::3]))))
+            weight = np.maximum(1 - (wrong / (4 * spread)) ** 2, 0) ** 2
+            weighted = slopes * weight[:, None]
+            prior, error = _prior(h), (_CORRELATED * spread) ** 2
+            normal = weighted.T @ slopes / error + prior.T @ prior
+            right = weighted.T @ wrong / error + prior.T @ (prior @ h.reshape(-1)[:8])
+            step = np.linalg.solve(normal + 1e-9 * np.eye(8), right)
+            h = normalised(h @ np.linalg.inv(np.eye(3) + np.append(step, 0).reshape(3, 3)))
+            if np.abs(step).max() * level.frame.unit < 0.01:
+                break
+        inverse = rescaled(np.linalg.inv(to) @ h @ to, np.full(2, 1 / level.scale))
+        a, b = values[use] - 128, level.values[use] - 128
+        alike = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-9))
+    nodes = transform(to, grid(key.picture.shape[1::-1]))
+    lever, _ = _rows(nodes, nodes, np.ones(len(nodes)))
+    variance = np.einsum("ij,jk,ik->i", lever, np.linalg.inv(normal), lever).mean()
+    unsure = level.frame.unit * float(np.sqrt(max(0.0, 2 * variance)))
+    if not np.isfinite(inverse).all() or displacement(inverse, key.picture.shape[1::-1]) > max(key.picture.shape):
+        return Match(guess, 0.0, rigid, np.inf)
+    return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure)
+
+
+def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:
+    """A first guess for `register` where nothing tells how the camera moved, from matched ORB features; or None."""
+    orb = cv2.ORB_create(800)
+    a, b = (orb.detectAndCompute(p, np.uint8(~c) * 255) for p, c in ((picture, covered), (key.picture, key.covered)))
+    if a[1] is None or b[1] is None:
+        return None
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(a[1], b[1])
+    if len(pairs) < _FEW:
+        return None
+    p, q = (np.float32([k[i].pt for i in ids]) for k, ids in (
+        (a[0], [m.queryIdx for m in pairs]), (b[0], [m.trainIdx for m in pairs])
+    ))  # fmt: skip
+    matrix, inside = cv2.estimateAffinePartial2D(p, q, method=cv2.RANSAC, ransacReprojThreshold=4.0)
+    if matrix is None or inside.sum() < _FEW:
+        return None
+    return np.vstack([matrix, [0, 0, 1]])
+
+
+class Tracker:
+    """Follows the camera of a video frame by frame; memory holds the keyframes only.
+
+    Args:
+        size: (width, height) of the frames in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size, self.small = size, small_size(size)
+        self.keys: list[Keyframe] = []
+        self.near: list[int] = []  # of each frame: its keyframe
+        self.found: list[np.ndarray] = []  # of each frame: homography to it
+        self.good: list[bool] = []
+        self.rigid: list[float] = []
+        self.alike: list[float] = []
+        self.unsure: list[float] = []
+        reach = 2 * max(2, round(_GUARD * max(self.small))) + 1
+        self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+
+    def add(self, frame: np.ndarray, people: np.ndarray) -> None:
+        """Take up the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, of any size with the same aspect ratio.
+            people: (h, w) bool or uint8 over 127, of any such size: where somebody is whose own motion does not count.
+        """
+        mask = np.uint8(people) * 255 if people.dtype == bool else people
+        covered = cv2.dilate(cv2.resize(mask, self.small, interpolation=cv2.INTER_AREA), self._around) > 64
+        picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA), covered)
+        if not self.keys:
+            self._new_key(picture, covered, np.eye(3))
+            self._note(0, Match(np.eye(3), 1.0, 1.0, 0.0))
+            return
+        place = self.keys[self.near[-1]].place @ self.found[-1]
+        ways = self._ways(place)
+        nearest = int(ways.argmin())
+        match = register(self.keys[nearest], picture, covered, np.linalg.inv(self.keys[nearest].place) @ place)
+        if not match.good:
+            nearest, match = self._search(picture, covered, place, ways, nearest, match)
+        self._note(nearest, match)
+        if match.good:
+            place = normalised(self.keys[nearest].place @ match.homography)
+            if self._ways(place).min() > _NEW_KEY * max(self.small):
+                self._new_key(picture, covered, place)
+
+    def _search(
+        self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray, ways: np.ndarray, nearest: int, match: Match
+    ) -> tuple[int, Match]:
+        """The picture's place by other keyframes, the nearest first, then by what they look like."""
+        best = nearest, match
+        for i in np.argsort(ways)[:3]:
+            guess = relocate(self.keys[i], picture, covered)
+            for start in ([] if i == nearest else [np.linalg.inv(self.keys[i].place) @ place]) + (
+                [] if guess is None else [guess]
+            ):
+                again = register(self.keys[i], picture, covered, start)
+                if again.good:
+                    return int(i), again
+        return best
+
+    def _new_key(self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> None:
+        self.keys.append(keyframe(len(self.near), picture, covered, place))
+
+    def _note(self, key: int, match: Match) -> None:
+        self.near.append(key)
+        self.found.append(match.homography if match.good or not self.found else self._hold(key))
+        self.good.append(match.good)
+        self.rigid.append(match.rigid)
+        self.alike.append(match.alike)
+        self.unsure.append(match.unsure)
+
+    def _hold(self, key: int) -> np.ndarray:
+        """Homography to a keyframe for a frame that cannot be registered: where the camera was before."""
+        place = self.keys[self.near[-2]].place @ self.found[-1]
+        return normalised(np.linalg.inv(self.keys[key].place) @ place)
+
+    def _ways(self, place: np.ndarray) -> np.ndarray:
+        """(K,) pixels by which a frame differs from each keyframe."""
+        places = np.stack([key.place for key in self.keys])
+        return displacement(np.linalg.inv(places) @ place, self.small)
+
+    def path(self, first: int = 0, last: int | None = None) -> Path:
+        """How the camera moved in frames `first` to `last` (excluded), a shot."""
+        last = len(self.near) if last is None else last
+        near, found, good = np.array(self.near[first:last]), np.stack(self.found[first:last]), self.good[first:last]
+        used = np.unique(near)
+        keys = [self.keys[i] for i in used]
+        near = np.searchsorted(used, near)
+        good = np.array(good)
+        places, joined = settle(keys, self.small, np.bincount(near[good], minlength=len(keys)))
+        good &= joined[near]
+        homographies = normalised(places[near] @ found)
+        return _steadied(homographies, good, self.size, self.small)
+
+
+@dataclass
+class Path:
+    """How a camera moved.
+
+    Attributes:
+        homographies: (N, 3, 3) float64, from each frame's pixels to those of the reference frame.
+        good: (N,) bool, the frames that could be registered.
+        reference: number of the frame that shows what the camera mostly showed.
+        moved: pixels of the small picture by which frames differ from it: the 99th percentile.
+    """
+
+    homographies: np.ndarray
+    good: np.ndarray
+    reference: int
+    moved: float
+
+    @property
+    def still(self) -> bool:
+        """Whether the camera stood."""
+        return self.moved < STILL
+
+
+def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int], small: tuple[int, int]) -> Path:
+    """The path relative to the frame nearest to the median view, in pixels of the frames themselves."""
+    corners = grid(small, 2)
+    views = transform(homographies, np.broadcast_to(corners, (len(homographies), 4, 2)))
+    if not good.any():
+        return Path(np.tile(np.eye(3), (len(good), 1, 1)), good, 0, 0.0)
+    far = np.abs(views - np.median(views[good], 0)).sum((1, 2))
+    reference = int(np.where(good, far, np.inf).argmin())
+    homographies = normalised(np.linalg.inv(homographies[reference]) @ homographies)
+    homographies = _bridged(homographies, good)
+    moved = float(np.percentile(displacement(homographies[good], small), 99))
+    return Path(rescaled(homographies, np.divide(size, small)), good, reference, moved)
+
+
+def _bridged(homographies: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """The same, those that are not good replaced by what lies between their neighbours in time."""
+    known = np.flatnonzero(good)
+    flat = homographies.reshape(-1, 9)
+    index = np.arange(len(flat))
+    return np.stack([np.interp(index, known, flat[known, i]) for i in range(9)], 1).reshape(-1, 3, 3)
+
+
+@dataclass
+class _Edge:
+    """Keyframes i and j, and points (n, 2) that are the same in both, up to an error in pixels."""
+
+    i: int
+    j: int
+    p: np.ndarray
+    q: np.ndarray
+    error: float
+
+
+def settle(keys: Sequence[Keyframe], size: tuple[int, int], weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Register keyframes to each other and place them together.
+
+    Args:
+        keys: K keyframes.
+        size: (width, height) of their pictures.
+        weight: (K,) how many frames depend on each.
+
+    Returns:
+        places (K, 3, 3); which of them hang together with the most important one (K,) bool.
+    """
+    places = np.stack([key.place for key in keys])
+    centre = int(weight.argmax())
+    places = normalised(np.linalg.inv(places[centre]) @ places)
+    joined = np.zeros(len(keys), bool)
+    joined[centre] = True
+    if len(keys) == 1:
+        return places, joined
+    edges = _edges(keys, places, size, centre)
+    for _ in range(len(keys)):
+        for edge in edges:
+            joined[[edge.i, edge.j]] |= joined[edge.i] | joined[edge.j]
+    edges = [edge for edge in edges if joined[edge.i]]
+    return _adjust(places, edges, size, centre), joined
+
+
+def _edges(keys: Sequence[Keyframe], places: np.ndarray, size: tuple[int, int], centre: int) -> list[_Edge]:
+    edges = []
+    for j in range(len(keys)):
+        ways = displacement(np.linalg.inv(places) @ places[j], size)
+        ways[j] = np.inf
+        near = [i for i in np.argsort(ways)[:_NEIGHBOURS] if ways[i] < _OVERLAP * max(size)]
+        for i in {*near, centre} - {j}:
+            if i > j and j in np.argsort(displacement(np.linalg.inv(places) @ places[i], size))[:_NEIGHBOURS]:
+                continue  # seen from there
+            match = register(keys[i], keys[j].picture, keys[j].covered, np.linalg.inv(places[i]) @ places[j])
+            if match.good:
+                points = grid(size, 5)
+                seen = transform(match.homography, points)
+                inside = ((seen >= 0) & (seen < np.array(size))).all(1)
+                edges.append(_Edge(int(i), j, seen[inside], points[inside], max(0.05, match.unsure)))
+    return edges
+
+
+def _adjust(places: np.ndarray, edges: Sequence[_Edge], size: tuple[int, int], centre: int) -> np.ndarray:
+    """Places (K, 3, 3) at which the points of all edges agree best: Gauss-Newton, robust, one keyframe fixed."""
+    frame = _Frame(size)
+    h = normalised(frame.to @ places @ np.linalg.inv(frame.to))
+    count = len(h)
+    points = [(transform(frame.to, e.p), transform(frame.to, e.q)) for e in edges]
+    for _ in range(8):
+        normal, right = 1e-6 * np.eye(8 * count), np.zeros(8 * count)
+        for edge, (p, q) in zip(edges, points, strict=True):
+            ends = transform(h[edge.i], p), transform(h[edge.j], q)
+            a, _ = _rows(p, ends[0], p @ h[edge.i, 2, :2] + 1)
+            b, _ = _rows(q, ends[1], q @ h[edge.j, 2, :2] + 1)
+            way = ends[0] - ends[1]
+            weight = 1 / (1 + (np.hypot(*way.T) * frame.unit / (3 * edge.error)) ** 2)
+            root = np.repeat(np.sqrt(weight), 2)[:, None] * frame.unit / edge.error
+            both = np.hstack([a, -b]) * root
+            at = np.r_[8 * edge.i : 8 * edge.i + 8, 8 * edge.j : 8 * edge.j + 8]
+            normal[np.ix_(at, at)] += both.T @ both
+            right[at] -= both.T @ (way.reshape(-1) * root[:, 0])
+        for k in range(count):
+            at = slice(8 * k, 8 * k + 8)
+            prior = _prior(h[k])
+            normal[at, at] += prior.T @ prior
+            right[at] -= prior.T @ (prior @ h[k].reshape(-1)[:8])
+        at = slice(8 * centre, 8 * centre + 8)
+        normal[at, at] += 1e12 * np.eye(8)
+        step = np.linalg.solve(normal, right).reshape(count, 8)
+        h.reshape(count, 9)[:, :8] += step
+        if np.abs(step).max() < 1e-6:
+            break
+    return normalised(np.linalg.inv(frame.to) @ h @ frame.to)
