@@ -24,7 +24,7 @@ CANVAS = 0.5  # of the picture's side, by which the canvas may reach beyond the 
 
 _CORNERS, _CELLS = 200, 12  # features of a keyframe, and cells along the longer side among which they are spread
 _GUARD = 0.016  # of the longer side: features so near to a person go with them
-_ROUND = (17, 17)  # every other pixel, among which brightness is compared
+_ROUND = 9  # every other pixel, among which brightness is compared
 _FAINT = 16.0  # grey levels: a texture fainter than this is hardly told from noise
 _RETURNS = 0.5  # pixels: a feature that is tracked back to further from where it was is lost
 _NOISE = 0.3  # pixels by which a tracked feature usually errs
@@ -158,24 +158,16 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
 
 
-def flattened(frame: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """A frame as a grey picture without what light and exposure change: (h, w) uint8, 128 = the local mean.
-
-    Brightness is taken relative to its mean and its spread round about, people left out, who would cast a halo.
-
-    Args:
-        frame: (h, w, 3) uint8 RGB, small.
-        covered: (h, w) bool, where people are.
-    """
+def flattened(frame: np.ndarray) -> np.ndarray:
+    """A small frame (h, w, 3) uint8 RGB as a grey picture without what light and exposure change: (h, w) uint8,
+    brightness relative to its mean and its spread in the `_ROUND` pixels round about, 128 = the mean."""
     size = frame.shape[1::-1]
     grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0.7)
-    free = np.uint8(~covered)
-    half = [(side + 1) // 2 for side in size]
-    some, weight = cv2.resize(grey, half).astype(np.float32), cv2.resize(free, half).astype(np.float32)
-    share = cv2.blur(weight, _ROUND) + 1e-3
-    mean = cv2.blur(some * weight, _ROUND) / share
-    spread = cv2.blur(cv2.multiply(some - mean, some - mean) * weight, _ROUND) / share
-    gain = cv2.resize(40 / np.sqrt(spread + _FAINT**2), size) * free
+    half = cv2.resize(grey, [(side + 1) // 2 for side in size]).astype(np.float32)
+    around = (_ROUND, _ROUND)
+    mean = cv2.blur(half, around)
+    spread = cv2.blur(cv2.multiply(half - mean, half - mean), around)
+    gain = cv2.resize(40 / np.sqrt(spread + _FAINT**2), size)
     return cv2.convertScaleAbs(cv2.multiply(grey - cv2.resize(mean, size), gain), beta=128)
 
 
@@ -222,6 +214,7 @@ class Match:
     alike: float
     rigid: float
     unsure: float
+    needed: float = 0.0
 
     @property
     def good(self) -> bool:
@@ -244,7 +237,7 @@ def _shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
 
 def _level(picture: np.ndarray, covered: np.ndarray, scale: float) -> _Level:
     small = _shrunk(picture, scale).astype(np.float32)
-    free = cv2.dilate(_shrunk(np.uint8(covered) * 255, scale), np.ones((5, 5), np.uint8)) < 8
+    free = _shrunk(np.uint8(covered) * 255, scale) < 8
     free[:2], free[-2:], free[:, :2], free[:, -2:] = False, False, False, False
     x, y = (cv2.Scharr(small, cv2.CV_32F, *order) / 32 for order in ((1, 0), (0, 1)))
     strength = np.hypot(x, y) * free
@@ -341,7 +334,7 @@ def _align(
     hidden = np.uint8(covered) * 255
     for level in key.levels[first:]:
         small = _shrunk(picture, level.scale).astype(np.float32)
-        mask = cv2.dilate(_shrunk(hidden, level.scale), np.ones((5, 5), np.uint8))
+        mask = _shrunk(hidden, level.scale)
         to, limit = level.frame.to, np.array(small.shape[::-1])
         h = normalised(to @ rescaled(inverse, np.full(2, level.scale)) @ np.linalg.inv(to))
         p = transform(to, level.points) if len(level.points) else level.points
@@ -366,13 +359,19 @@ def _align(
         inverse = rescaled(np.linalg.inv(to) @ h @ to, np.full(2, 1 / level.scale))
         a, b = values[use] - 128, level.values[use] - 128
         alike = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-9))
-    nodes = transform(to, grid(key.picture.shape[1::-1]))
+    nodes = p[use][:: max(1, int(use.sum()) // 50)]  # where there is nothing to see, it does not matter
     lever, _ = _rows(nodes, nodes, np.ones(len(nodes)))
     variance = np.einsum("ij,jk,ik->i", lever, np.linalg.inv(normal), lever).mean()
     unsure = level.frame.unit * float(np.sqrt(max(0.0, 2 * variance)))
     if not np.isfinite(inverse).all() or displacement(inverse, key.picture.shape[1::-1]) > max(key.picture.shape):
         return Match(guess, 0.0, rigid, np.inf)
-    return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure)
+    needed = 0.0
+    same = use & (cv2.remap(mask, level.points.astype(np.float32)[None], None, cv2.INTER_NEAREST)[0] < 8)
+    if same.sum() > 4 * _FEW:
+        x, y = level.points[same].astype(int).T
+        costs = [np.minimum(np.abs(v - level.values[same]), 4 * spread).mean() for v in (values[same], small[y, x])]
+        needed = 1 - float(costs[0] / max(costs[1], 1e-6))
+    return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure, needed)
 
 
 def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:
@@ -408,8 +407,9 @@ class Tracker:
         self.good: list[bool] = []
         self.rigid: list[float] = []
         self.alike: list[float] = []
+        self.needed: list[float] = []
         self.unsure: list[float] = []
-        reach = 2 * max(2, round(_GUARD * max(self.small))) + 1
+        reach = 2 * (round(_GUARD * max(self.small)) + _ROUND) + 1  # what is next to people looks otherwise
         self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
 
     def add(self, frame: np.ndarray, people: np.ndarray) -> None:
@@ -421,7 +421,7 @@ class Tracker:
         """
         mask = np.uint8(people) * 255 if people.dtype == bool else people
         covered = cv2.dilate(cv2.resize(mask, self.small, interpolation=cv2.INTER_AREA), self._around) > 64
-        picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA), covered)
+        picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA))
         if not self.keys:
             self._new_key(picture, covered, np.eye(3))
             self._note(0, Match(np.eye(3), 1.0, 1.0, 0.0))
@@ -462,6 +462,7 @@ class Tracker:
         self.good.append(match.good)
         self.rigid.append(match.rigid)
         self.alike.append(match.alike)
+        self.needed.append(match.needed)
         self.unsure.append(match.unsure)
 
     def _hold(self, key: int) -> np.ndarray:
