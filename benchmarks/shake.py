@@ -12,7 +12,6 @@ where a frame's points are put and where they are, seen from the reference frame
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,7 @@ import tyro
 from judge import ROOT
 from scipy.ndimage import gaussian_filter1d
 
-from data import background, camera
-from data.video import probe, read_frames, working_size, write_video
+from data import camera
 
 FOCAL = 1.2  # longer sides of the picture, of the camera that is shaken
 MARGIN = 1.18  # zoom that keeps the shaken frame within the clip's

@@ -8,6 +8,7 @@ import numpy as np
 
 from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
+from data.camera import move_keypoints
 from data.files import atomic_path
 from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, normalise
@@ -30,9 +31,12 @@ def main(config: Config) -> None:
         check_same_video(target, config.train_video_path, _TRAIN)
     if config.test_video_path.exists():
         check_same_video(dance, config.test_video_path, _TEST)
+    view, target = target.view, target.in_view()
     check_hips(target, "film the whole body")
     check_hips(dance, "choose a dance that shows the whole body")
-    poses, size = alike(dance.keypoints, dance.frame_size, target.frame_size)
+    # A pan is no step to the side, and a zoom none towards the camera.
+    steady = move_keypoints(dance.keypoints, dance.camera)
+    poses, size = alike(steady, dance.frame_size, target.frame_size)
     keypoints, fit = normalise(
         PoseSequence(poses, dance.filled, dance.fps, size),
         PoseSequence(target.keypoints, target.filled, target.fps, target.frame_size),
@@ -46,13 +50,15 @@ def main(config: Config) -> None:
         dance,
         keypoints=keypoints,
         frame_size=target.frame_size,
+        camera=None,
+        view=None,
         target_fingerprint=target.fingerprint,
         settings=f"{dance.settings}; onto {target.settings}; {config.normalise}, in range {config.stay_in_range}",
     )
     normal.save(config.norm_test_annotations)
     with atomic_path(config.norm_plot) as temporary:
         pictures.write(temporary, fit_report.plot(normal, fit, strange))
-    write_preview(config, dance, normal)
+    write_preview(config, dance, normal, view)
     for line in fit_report.summary(normal, fit, strange, target):
         print(line)
     for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
@@ -91,9 +97,17 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
     return scale_keypoints(poses, scale), target
 
 
-def write_preview(config: Config, dance: Annotations, normal: Annotations) -> None:
-    """The dance beside the normalised skeleton, as a video that one looks at before training for hours."""
+def write_preview(config: Config, dance: Annotations, normal: Annotations, view: np.ndarray) -> None:
+    """The dance beside the normalised skeleton, as a video that one looks at before training for hours.
+
+    Args:
+        config: where the files are.
+        dance, normal: the poses, before and after.
+        view: (4,) left, top, right and bottom of the plate's part that the poses are in.
+    """
     plate = pictures.read(config.background_image)
+    if plate is not None:
+        plate = plate[view[1] : view[3], view[0] : view[2]]
     if plate is None or plate.shape[1::-1] != normal.frame_size:
         plate = np.full((normal.frame_size[1], normal.frame_size[0], 3), 128, np.uint8)
     normal = normal.resized(preview_size(*normal.frame_size))

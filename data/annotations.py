@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data import camera
 from data.files import atomic_path
 from data.media_file import LONGEST_FRAME
 from pose_detector.errors import InputError
@@ -77,6 +78,10 @@ class Annotations:
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
         room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
+        camera: (N, 3, 3) float64, homographies from a frame's pixels to steady ones: those of the picture into which the
+            frames of a training video are laid, where its camera moved (keypoints, pictures and outlines are in these
+            pixels then, and `frame_size` is its size); those of a dance's reference frame. None: identities.
+        view: (4,) int64 left, top, right, bottom of the part of the frames that the result shows; None: all.
         kept: (N,) bool, the frames whose picture and outline are on disk, see `kept_frames`; None: all.
     """
 
@@ -95,6 +100,8 @@ class Annotations:
     extra: np.ndarray | None = None
     room: np.ndarray | None = None
     kept: np.ndarray | None = None
+    camera: np.ndarray | None = None
+    view: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.room is None:
@@ -103,12 +110,38 @@ class Annotations:
             self.extra = np.zeros((self.total_frames, len(EXTRA_NAMES), 3), np.float32)
         if self.kept is None:
             self.kept = np.ones(self.total_frames, bool)
+        if self.camera is None:
+            self.camera = np.tile(np.eye(3), (self.total_frames, 1, 1))
+        if self.view is None:
+            self.view = np.array([0, 0, *self.frame_size], np.int64)
 
     def resized(self, size: tuple[int, int]) -> Annotations:
         """The same in pixels of frames of this (width, height)."""
         scale = np.divide(size, self.frame_size)
         keypoints, extra = scale_keypoints(self.keypoints, scale), scale_keypoints(self.extra, scale)
-        return replace(self, keypoints=keypoints, extra=extra, frame_size=size)
+        return replace(
+            self,
+            keypoints=keypoints,
+            extra=extra,
+            frame_size=size,
+            camera=camera.rescaled(self.camera, scale),
+            view=np.rint(self.view * np.tile(scale, 2)).astype(np.int64),
+        )
+
+    def in_view(self) -> Annotations:
+        """The same in pixels of the view, which then is the whole frame."""
+        if tuple(self.view.tolist()) == (0, 0, *self.frame_size):
+            return self
+        left, top, right, bottom = self.view.tolist()
+        move = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
+        return replace(
+            self,
+            keypoints=camera.move_keypoints(self.keypoints, move),
+            extra=camera.move_keypoints(self.extra, move),
+            frame_size=(right - left, bottom - top),
+            camera=move @ self.camera,
+            view=None,
+        )
 
     def save(self, path: Path | str) -> None:
         """Write an .npz file in one go: a reader sees the old one or the new one."""
@@ -159,6 +192,8 @@ class Annotations:
                 extra=values["extra"],
                 room=values["room"],
                 kept=values["kept"],
+                camera=values["camera"],
+                view=values["view"],
             )
             result.check()
         except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
@@ -175,6 +210,8 @@ class Annotations:
             "filled": ((n, 18), np.bool_),
             "extra": ((n, len(EXTRA_NAMES), 3), np.float32),
             "kept": ((n,), np.bool_),
+            "camera": ((n, 3, 3), np.float64),
+            "view": ((4,), np.int64),
         }
         for name, (shape, dtype) in expected.items():
             value = getattr(self, name)
@@ -197,6 +234,11 @@ class Annotations:
             raise ValueError("frame_numbers do not rise from 0 on")
         if not (0 < self.fps <= 1000 and min(self.frame_size) > 0 and math.prod(self.frame_size) <= MOST_PIXELS):
             raise ValueError("fps or frame_size is not positive, or is beyond 1000 frames a second or 8K")
+        if not np.isfinite(self.camera).all():
+            raise ValueError("camera is not finite")
+        left, top, right, bottom = self.view.tolist()
+        if not (0 <= left < right <= self.frame_size[0] and 0 <= top < bottom <= self.frame_size[1]):
+            raise ValueError("view is no part of the frame")
         if self.rotation not in (0, 90, 180, 270):
             raise ValueError("rotation is not 0, 90, 180 or 270")
 

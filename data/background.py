@@ -117,6 +117,7 @@ def background_plate(
     dancer: np.ndarray,
     others: Sequence[np.ndarray] | None = None,
     masks: Iterable[np.ndarray] | None = None,
+    shown: Iterable[np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture without the dancer, and where it had to be made up.
 
@@ -130,6 +131,7 @@ def background_plate(
         dancer: (S, 18, 3) keypoints in those frames. A frame in which nothing is seen of the dancer counts as empty.
         others: per frame (P, 18, 3) keypoints of other people, or None.
         masks: per frame (H, W) uint8, 255 = the dancer; None, or empty in a frame: the keypoints alone tell.
+        shown: per frame (H, W) uint8, 255 = what it shows, where the camera moved; None: all.
 
     Returns:
         plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
@@ -144,6 +146,9 @@ def background_plate(
     others = None if others is None else [scale_keypoints(np.asarray(people), scale) for people in others]
     if masks is not None:
         masks = [resize(mask, size) for mask in masks]
+    beyond = np.zeros((len(dancer), *size[::-1]), bool)
+    if shown is not None:
+        beyond = np.stack([resize(part, size) < 255 for part in shown])
 
     # Who crouches is as thick as before: sizes are taken from the upright poses around.
     own = body_size(dancer)
@@ -159,7 +164,7 @@ def background_plate(
                 covered[i] = cv2.dilate(masks[i], around) > _HARDLY
             else:
                 covered[i] = person_mask(pose, size, 0.9 + 2 * margin, thick)
-        return covered
+        return covered | beyond
 
     alone = outlines(0.2)
     crowded = others is not None and any(len(people) for people in others)
@@ -171,7 +176,9 @@ def background_plate(
     settled = np.zeros((height, width), bool)
     for top, bottom in held.bands():
         rows = slice(max(top - _HALO, 0), min(bottom + _HALO, height))
-        found = _plate_of_band(even(held.read(rows), gains), [_rows_of(tier, rows, held.size) for tier in tiers], still)
+        enough = _enough(len(dancer) - _rows_of(beyond, rows, held.size).sum(0))
+        covered = [_rows_of(tier, rows, held.size) for tier in tiers]
+        found = _plate_of_band(even(held.read(rows), gains), covered, still, enough)
         inner = slice(top - rows.start, bottom - rows.start)
         plate[top:bottom], settled[top:bottom] = (part[inner] for part in found)
     return fill(plate, ~settled), ~settled
@@ -229,21 +236,23 @@ def _rows_of(covered: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndar
     return covered[:, y[rows, None], x]
 
 
-def _plate_of_band(stack: np.ndarray, tiers: Sequence[np.ndarray], still: float) -> tuple[np.ndarray, np.ndarray]:
+def _plate_of_band(
+    stack: np.ndarray, tiers: Sequence[np.ndarray], still: float, enough: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """A horizontal band of the plate, see `background_plate`.
 
     Args:
         stack: (S, H, W, 3) uint8, evened out.
         tiers: (S, H, W) bool each, where people are taken to be; the first one covers most.
         still: by how much the room itself changes from frame to frame.
+        enough: (H, W) in how many frames a pixel has to be free: beside a person who keeps to one place, what is free
+            only for a moment is rather an outline drawn too tight.
 
     Returns:
         plate (H, W, 3) uint8; settled (H, W) bool, where it was seen.
     """
     plate = np.zeros(stack.shape[1:], np.uint8)
     settled = np.zeros(stack.shape[1:3], bool)
-    # Beside a person who keeps to one place, what is free only for a moment is rather an outline drawn too tight.
-    enough = _enough(len(stack))
     for number, covered in enumerate(tiers):
         todo = ~settled & ((~covered).sum(0) >= enough)
         if not todo.any():
@@ -264,9 +273,9 @@ def _plate_of_band(stack: np.ndarray, tiers: Sequence[np.ndarray], still: float)
     return plate, settled
 
 
-def _enough(count: int) -> int:
-    """In how many of the frames a pixel has to be free."""
-    return min(count, max(3, round(0.05 * count)))
+def _enough(count: int | np.ndarray) -> np.ndarray:
+    """In how many of so many frames that show it a pixel has to be free."""
+    return np.clip(np.rint(0.05 * count), 3, np.maximum(count, 1))
 
 
 def _stillness(stack: np.ndarray, covered: np.ndarray) -> float:
@@ -351,39 +360,6 @@ def same_room(a: np.ndarray, b: np.ndarray) -> bool:
     # Somebody may have been missed, or something put elsewhere: a tenth of the picture need not agree.
     kept = difference <= np.quantile(difference, 0.9)
     return float(np.corrcoef(first[kept].mean(1), second[kept].mean(1))[0, 1]) > _LIKE
-
-
-def camera_motion(
-    frames: Sequence[np.ndarray], people: Sequence[np.ndarray], outlines: Sequence[np.ndarray] | None = None
-) -> np.ndarray:
-    """How far the room has moved in each frame against the first, in pixels: (S,); NaN where that cannot be told.
-
-    It is the median over what is seen of the room, so that a zoom counts too.
-
-    Args:
-        frames: S frames (H, W, 3) uint8.
-        people: per frame (P, 18, 3) keypoints of those whose own motion does not count.
-        outlines: per frame (H, W) uint8, 255 = somebody else whose motion does not count; None: there is nobody else.
-    """
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    size = grey[0].shape[::-1]
-    masks = _crowd(people, size)
-    if outlines is not None:
-        reach = np.ones((2 * max(1, max(size) // 64) + 1,) * 2, np.uint8)  # corners at the rim go with the person
-        masks |= np.array([cv2.dilate(outline, reach) > _HARDLY for outline in outlines])
-    corners = cv2.goodFeaturesToTrack(grey[0], 200, 0.02, 5, mask=(~masks[0]).astype(np.uint8))
-    result = np.full(len(grey), np.nan)
-    if corners is None:
-        return result
-    for i, (picture, mask) in enumerate(zip(grey, masks, strict=True)):
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(grey[0], picture, corners, None, winSize=(21, 21), maxLevel=4)
-        back, again, _ = cv2.calcOpticalFlowPyrLK(picture, grey[0], moved, None, winSize=(21, 21), maxLevel=4)
-        x, y = np.clip(np.rint(moved[:, 0]), 0, np.array(size) - 1).astype(int).T
-        returns = np.linalg.norm((back - corners)[:, 0], axis=-1) < 1  # what does not was found in the wrong place
-        good = (found[:, 0] == 1) & (again[:, 0] == 1) & returns & ~mask[y, x]
-        if good.sum() >= 8:
-            result[i] = np.median(np.linalg.norm((moved - corners)[good, 0], axis=-1))
-    return result
 
 
 def _crowd(others: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -20,8 +20,9 @@ import numpy as np
 
 AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
 STILL = 0.3  # pixels of that picture: a camera that moves less stands
-CANVAS = 0.5  # of the picture's side, by which the canvas may reach beyond the view on each side
+CANVAS = 0.4  # of the picture's side, by which the canvas may reach beyond the view on each side
 
+_MULTIPLE = 32  # of which the sides of the steady picture are multiples where those of the frames are
 _CORNERS, _CELLS = 200, 12  # features of a keyframe, and cells along the longer side among which they are spread
 _GUARD = 0.016  # of the longer side: features so near to a person go with them
 _ROUND = 9  # every other pixel, among which brightness is compared
@@ -40,7 +41,10 @@ _NEW_KEY = 0.10  # of the longer side: a frame that differs by more from all key
 _OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
 _NEIGHBOURS = 8  # how many of them
 _RIGID = 0.5  # share of the features that must move with the room, or it is parallax
+_NEEDED = 0.15  # share of the differences that a motion has to explain, or it is none
+_RICH = 40  # features of a room that tells how the camera moves
 _ALIKE = 0.5  # least correlation with the keyframe
+_USABLE = 0.2  # share of the frames that must be registered
 _SURE = 1.0  # pixels by which a frame may be uncertain
 
 
@@ -149,6 +153,69 @@ def fit(source: np.ndarray, target: np.ndarray, size: tuple[int, int], start: np
     return normalised(np.linalg.inv(frame.to) @ h @ frame.to)
 
 
+# ---- The steady picture ----------------------------------------------------------------------------------------------
+
+
+def canvas(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int], np.ndarray]:
+    """The picture in which all frames find room.
+
+    Args:
+        path: of the camera, that moved.
+        size: (width, height) of its frames.
+
+    Returns:
+        homographies (N, 3, 3) from the frames to it; its (width, height), even; view (4,): left, top, right and bottom
+        of the reference frame in it. It reaches beyond that by `CANVAS` at most.
+    """
+    corners = transform(path.homographies, np.broadcast_to(grid(size, 2), (len(path.homographies), 4, 2)))[path.good]
+    most = CANVAS * np.array(size)
+    low = np.floor(np.maximum(corners.min((0, 1)), -most)).astype(int)
+    high = np.ceil(np.minimum(corners.max((0, 1)), size + most)).astype(int) + 1
+    low, high = np.minimum(low, 0), np.maximum(high, size)
+    high += (low - high) % (2 if any(side % _MULTIPLE for side in size) else _MULTIPLE)
+    move = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1.0]])
+    width, height = (high - low).tolist()
+    view = np.array([-low[0], -low[1], size[0] - low[0], size[1] - low[1]], np.int64)
+    return normalised(move @ path.homographies), (width, height), view
+
+
+def lay(picture: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture (H, W, 3) or an outline (H, W), uint8, in the steady picture of (width, height); 0 beyond its edges."""
+    flags = cv2.INTER_LANCZOS4 if picture.ndim == 3 else cv2.INTER_LINEAR
+    border = cv2.BORDER_REPLICATE if picture.ndim == 3 else cv2.BORDER_CONSTANT
+    moved = cv2.warpPerspective(picture, homography, size, flags=flags, borderMode=border)
+    if picture.ndim == 3:
+        moved *= (shown(homography, picture.shape[1::-1], size) > 0)[..., None]
+    return moved
+
+
+def shown(homography: np.ndarray, frame_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint8, 255 where a frame of `frame_size` shows the steady picture of (width, height), its rim left out."""
+    whole = np.zeros(frame_size[::-1], np.uint8)
+    whole[2:-2, 2:-2] = 255
+    return cv2.warpPerspective(whole, homography, size, flags=cv2.INTER_NEAREST)
+
+
+def move_keypoints(keypoints: np.ndarray, homographies: np.ndarray) -> np.ndarray:
+    """Keypoints (N, K, 3) float32 through the homography (N, 3, 3) of their frame, or one (3, 3); missing ones stay (0, 0, 0)."""
+    moved = keypoints.copy()
+    moved[..., :2] = np.where(keypoints[..., 2:] > 0, transform(homographies, keypoints[..., :2]), 0)
+    return moved
+
+
+def to_and_fro(path: np.ndarray, fps: float, times: np.ndarray) -> np.ndarray:
+    """A camera's path (N, 3, 3), of so many frames a second, at times (T,) in seconds from its beginning; played
+    backwards when it ends, then forwards again: (T, 3, 3)."""
+    last = len(path) - 1
+    if last == 0:
+        return np.repeat(path, len(times), 0)
+    place = times * fps % (2 * last)
+    place = np.where(place > last, 2 * last - place, place)
+    before = np.minimum(place.astype(int), last - 1)
+    share = (place - before)[:, None, None]
+    return normalised((1 - share) * path[before] + share * path[before + 1])
+
+
 # ---- Registration ----------------------------------------------------------------------------------------------------
 
 
@@ -214,7 +281,6 @@ class Match:
     alike: float
     rigid: float
     unsure: float
-    needed: float = 0.0
 
     @property
     def good(self) -> bool:
@@ -365,13 +431,15 @@ def _align(
     unsure = level.frame.unit * float(np.sqrt(max(0.0, 2 * variance)))
     if not np.isfinite(inverse).all() or displacement(inverse, key.picture.shape[1::-1]) > max(key.picture.shape):
         return Match(guess, 0.0, rigid, np.inf)
-    needed = 0.0
+    needed = 1.0
     same = use & (cv2.remap(mask, level.points.astype(np.float32)[None], None, cv2.INTER_NEAREST)[0] < 8)
     if same.sum() > 4 * _FEW:
         x, y = level.points[same].astype(int).T
         costs = [np.minimum(np.abs(v - level.values[same]), 4 * spread).mean() for v in (values[same], small[y, x])]
         needed = 1 - float(costs[0] / max(costs[1], 1e-6))
-    return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure, needed)
+    if needed < _NEEDED and displacement(inverse, key.picture.shape[1::-1]) > 1:
+        alike = 0.0  # a camera that stands would explain it as well
+    return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure)
 
 
 def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:
@@ -407,7 +475,6 @@ class Tracker:
         self.good: list[bool] = []
         self.rigid: list[float] = []
         self.alike: list[float] = []
-        self.needed: list[float] = []
         self.unsure: list[float] = []
         reach = 2 * (round(_GUARD * max(self.small)) + _ROUND) + 1  # what is next to people looks otherwise
         self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
@@ -462,7 +529,6 @@ class Tracker:
         self.good.append(match.good)
         self.rigid.append(match.rigid)
         self.alike.append(match.alike)
-        self.needed.append(match.needed)
         self.unsure.append(match.unsure)
 
     def _hold(self, key: int) -> np.ndarray:
@@ -477,16 +543,15 @@ class Tracker:
 
     def path(self, first: int = 0, last: int | None = None) -> Path:
         """How the camera moved in frames `first` to `last` (excluded), a shot."""
-        last = len(self.near) if last is None else last
-        near, found, good = np.array(self.near[first:last]), np.stack(self.found[first:last]), self.good[first:last]
+        shot = slice(first, last)
+        near, found, good = np.array(self.near[shot]), np.stack(self.found[shot]), np.array(self.good[shot])
         used = np.unique(near)
         keys = [self.keys[i] for i in used]
         near = np.searchsorted(used, near)
-        good = np.array(good)
         places, joined = settle(keys, self.small, np.bincount(near[good], minlength=len(keys)))
         good &= joined[near]
-        homographies = normalised(places[near] @ found)
-        return _steadied(homographies, good, self.size, self.small)
+        rich = float(np.median([len(key.corners) for key in keys])) >= _RICH
+        return _steadied(normalised(places[near] @ found), good, rich, self.size, self.small)
 
 
 @dataclass
@@ -494,35 +559,50 @@ class Path:
     """How a camera moved.
 
     Attributes:
-        homographies: (N, 3, 3) float64, from each frame's pixels to those of the reference frame.
-        good: (N,) bool, the frames that could be registered.
-        reference: number of the frame that shows what the camera mostly showed.
-        moved: pixels of the small picture by which frames differ from it: the 99th percentile.
+        homographies: (N, 3, 3) float64, from each frame's pixels to those of the reference frame; identities where the
+            camera stands, or where that cannot be told.
+        good: (N,) bool, the frames that can be used: those that could be registered; all, where the camera stands or
+            where that cannot be told.
+        reference: number of the frame, from the first of the path on, that shows what the camera mostly showed.
+        moved: share of the picture's longer side by which the camera went away from there (95th percentile).
+        known: whether the room shows enough to tell.
     """
 
     homographies: np.ndarray
     good: np.ndarray
-    reference: int
-    moved: float
+    reference: int = 0
+    moved: float = 0.0
+    known: bool = True
 
     @property
     def still(self) -> bool:
-        """Whether the camera stood."""
-        return self.moved < STILL
+        """Whether the frames stay as they are."""
+        return self.moved == 0
 
 
-def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int], small: tuple[int, int]) -> Path:
+def standing(count: int, known: bool = True) -> Path:
+    """The path of a camera that stands."""
+    return Path(np.tile(np.eye(3), (count, 1, 1)), np.ones(count, bool), known=known)
+
+
+def _steadied(
+    homographies: np.ndarray, good: np.ndarray, rich: bool, size: tuple[int, int], small: tuple[int, int]
+) -> Path:
     """The path relative to the frame nearest to the median view, in pixels of the frames themselves."""
+    if good.mean() < (_USABLE if rich else 0.5):
+        return standing(len(good), known=False)
     corners = grid(small, 2)
     views = transform(homographies, np.broadcast_to(corners, (len(homographies), 4, 2)))
-    if not good.any():
-        return Path(np.tile(np.eye(3), (len(good), 1, 1)), good, 0, 0.0)
     far = np.abs(views - np.median(views[good], 0)).sum((1, 2))
     reference = int(np.where(good, far, np.inf).argmin())
     homographies = normalised(np.linalg.inv(homographies[reference]) @ homographies)
-    homographies = _bridged(homographies, good)
-    moved = float(np.percentile(displacement(homographies[good], small), 99))
-    return Path(rescaled(homographies, np.divide(size, small)), good, reference, moved)
+    # What a camera in the hand shows lies near to what it mostly shows; the rest is another room, or an error.
+    good = good & (displacement(homographies, small) < CANVAS * max(small))
+    moved = float(np.percentile(displacement(homographies[good], small), 95))
+    if moved < STILL:
+        return standing(len(good))
+    homographies = rescaled(_bridged(homographies, good), np.divide(size, small))
+    return Path(homographies, good, reference, moved / max(small))
 
 
 def _bridged(homographies: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
+from data.background import person_mask
+from data.camera import Tracker
 from data.frame_stats import FrameStats, picture_bounds
 from data.pose_files import Detection
 from pose_detector.keypoints import scale_keypoints
@@ -137,7 +139,6 @@ class CloseUp:
         keypoints: (N, 18, 3) float32 x, y in pixels of the working frame and confidence, 0 = missing.
         extra: (N, 10, 3) float32, the same of hands and feet, see `look.EXTRA_NAMES`.
         found: (N,) bool, the frames in which the person was found.
-        outlines: some of the outlines (H, W) uint8 at working size by frame number, 255 = the person.
         outside: (P, N) share of the seen keypoints of each other person that lie outside the outline; 0
             without one, as who is seen instead of the dancer may be the dancer.
     """
@@ -145,7 +146,6 @@ class CloseUp:
     keypoints: np.ndarray
     extra: np.ndarray
     found: np.ndarray
-    outlines: dict[int, np.ndarray]
     outside: np.ndarray
 
 
@@ -157,10 +157,10 @@ def look_closely(
     masks: Path | None,
     stats: FrameStats | None = None,
     others: Sequence[np.ndarray] = (),
-    keep: Collection[int] = (),
     *,
     mask_size: tuple[int, int] | None = None,
     kept: np.ndarray | None = None,
+    tracker: Tracker | None = None,
 ) -> CloseUp:
     """Look at one person again, in the video's own pixels.
 
@@ -172,9 +172,9 @@ def look_closely(
         masks: folder to write the outlines to, 255 = the person; or None.
         stats: takes up the measurements of every outline; it has those of every frame, and tells where black bars are.
         others: what the first look saw of other people (N, 18, 3).
-        keep: numbers of the frames whose outlines are wanted.
         mask_size: (width, height) at which the outlines are written; None: as the working frames.
         kept: (N,) bool, the frames of which they are; None: all.
+        tracker: of the camera, takes up every frame; None: it is not followed.
     """
     info = video.probe(path)
     shrink = min(1.0, LONGEST / max(info.width, info.height))
@@ -185,7 +185,6 @@ def look_closely(
         np.zeros((count, 18, 3), np.float32),
         np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
         np.zeros(count, bool),
-        {},
         np.zeros((len(others), count)),
     )
     bounds = picture_bounds([] if stats is None else stats.bounds, size[::-1])
@@ -207,11 +206,16 @@ def look_closely(
                 writer.write(masks / mask_name(i), outline if same else _outline_in_frame(look, own, mask_size))
             if stats is not None:
                 stats.add_outline(frame, outline)
-            if i in keep:
-                result.outlines[i] = outline
+            if tracker is not None:
+                tracker.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
             for there, other in zip(result.outside, others, strict=True):
                 there[i] = _outside(other[i], outline)
     return result
+
+
+def where_people_are(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint8, 255 where one of these people (18, 3) may be in a frame of (width, height)."""
+    return 255 * np.any([person_mask(pose, size) for pose in people], axis=0).astype(np.uint8)
 
 
 def _outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from data.annotations import Annotations
+from data.camera import Path
 from data.frame_stats import CELLS, SIDES, FrameStats, cuts, longest_shot, picture_bounds
 from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
@@ -23,7 +24,6 @@ SHOWN = 0.2
 _SELDOM = 0.3  # share of the frames in which a joint is not seen, from which on that is worth a word
 _SMALL = 80  # pixels of body, about 24 of torso, below which a hand has too few to be drawn
 _DARK = 50  # luma of 255 below which noise is as strong as what there is to see
-_SHIFT = 0.005  # of the picture's width: a camera that moves less stands still
 _OUTLINE = (0, 255, 0)
 _CALM = 0.5  # seconds: what is interrupted for less is told as one span
 
@@ -71,7 +71,7 @@ def summary(
     annotations: Annotations,
     stats: FrameStats,
     others: np.ndarray | None = None,
-    motion: dict[int, float] | None = None,
+    path: Path | None = None,
     unseen: np.ndarray | None = None,
 ) -> list[str]:
     """What a user should know of a clip: a line with the share of good frames, then a line for each thing that is
@@ -81,7 +81,7 @@ def summary(
         annotations: the result of step 1.
         stats: of every frame. Without outlines in it, keypoints alone tell what is cut off.
         others: (N,) how many people beside the dancer there are in each frame; None: nobody.
-        motion: how far the camera is away from where it was, in pixels by number of a frame; NaN where unknown.
+        path: of the camera; None: it stands.
         unseen: (H, W) bool, where the background is made up; None without one.
     """
     n = annotations.total_frames
@@ -99,7 +99,7 @@ def summary(
         *_absence(annotations, present),
         *_cut_off(annotations, present, cut),
         *_light_and_size(annotations, stats, present),
-        *_camera(annotations, motion or {}),
+        *_camera(path),
         *_hidden(annotations, present, cut),
         *_company(annotations, others),
     ]
@@ -225,15 +225,20 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
             yield Finding(text, advice, float(small.mean()))
 
 
-def _camera(annotations: Annotations, motion: dict[int, float]) -> Iterator[Finding]:
-    known = {i: far for i, far in motion.items() if np.isfinite(far)}
-    width = annotations.frame_size[0]
-    moved = [i for i, far in known.items() if far > _SHIFT * width]
-    share = len(moved) / max(1, len(known))
-    if share > 0.1:  # one look of twenty may be mistaken
-        far = max(known.values()) / width
-        text = f"the camera moves ({_seconds(annotations, min(moved), max(moved))}), by up to {_percent(far)} of the"
-        yield Finding(f"{text} picture's width", "put it on a stand, or the room smears", share)
+def _camera(path: Path | None) -> Iterator[Finding]:
+    if path is None or (path.still and path.known):
+        return
+    if not path.known:
+        text = "the room shows too little to tell whether the camera moves"
+        yield Finding(text, "if it does, put it on a stand, or film where there is more to see", 0.0)
+        return
+    text = f"the camera moves by up to {_percent(path.moved)} of the picture"
+    if path.good.mean() > 1 - OFTEN:
+        yield Finding(text, "that has been taken out", 0.0)
+        return
+    share = float(1 - path.good.mean())
+    text += f", and in {_percent(share)} of the frames it cannot be followed: {_percent(1 - share)} are used"
+    yield Finding(text, "film from one place, turning the camera only, and not around the person", share)
 
 
 def _hidden(annotations: Annotations, present: np.ndarray, cut: dict[str, np.ndarray]) -> Iterator[Finding]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from data import background, pictures, report, video
+from data import background, camera, laying, pictures, report, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
-from data.detecting import Detect, find_people, look_closely, precomputed, read_masks
+from data.detecting import Detect, find_people, look_closely, precomputed, read_masks, where_people_are
 from data.files import atomic_path, replace_folder, staging
 from data.frame_stats import FrameStats, cuts, longest_shot
 from data.guesses import drop_guesses
@@ -148,20 +148,23 @@ def prepare(config: Config, networks: Networks) -> None:
         chosen = choose(tracks, config.person)
         seen = tracks[chosen].keypoints
         others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
+        first = background.hold(seen, round(_HOLD * fps))
+        tracker = camera.Tracker(source.size)
         closer = None
         if second is not None:
             kind, file, reason = second
             print(f"second look: {kind}, {file.name} ({reason})")
-            first = background.hold(seen, round(_HOLD * fps))
             looker = networks.load_second(kind, file)
             closer = look_closely(
-                source.path, source.size, first, looker, masks, stats, others, glimpses,
-                mask_size=source.frame_size, kept=kept if training else None,
+                source.path, source.size, first, looker, masks, stats, others,
+                mask_size=source.frame_size, kept=kept if training else None, tracker=tracker,
             )  # fmt: skip
             if _replaces(config, source):
                 closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
                 drop_guesses(closer.keypoints, closer.extra, stats, source.size)
                 seen = closer.keypoints
+        else:
+            _watch_camera(source, tracker, [first, *others])
         found = clean(seen, fps, people=len(tracks))
         annotations = Annotations(
             frame_numbers=np.arange(len(times), dtype=np.int64),
@@ -188,21 +191,22 @@ def prepare(config: Config, networks: Networks) -> None:
             print(f"written: {config.poses_dir}")
         dancer = background.hold(annotations.keypoints, round(_HOLD * fps))
         # Between shots the camera has not moved.
-        begin, end = longest_shot(cuts(stats.change, fps), len(times))
-        glimpses = {i: frame for i, frame in glimpses.items() if begin <= i < end}
-        outlines = {} if closer is None else closer.outlines
-        annotations.room, motion = look_around(glimpses, others, dancer, outlines)
+        shot = longest_shot(cuts(stats.change, fps), len(times))
+        path = tracker.path(*shot)
+        annotations.camera[slice(*shot)] = path.homographies
+        annotations.room = look_around(glimpses, others, dancer, shot, annotations.camera)
         # From here on all lengths are pixels of the frames that are kept.
         annotations = annotations.resized(source.frame_size)
-        scale = np.divide(source.frame_size, source.size)
+        framed, scale = annotations, np.divide(source.frame_size, source.size)
         unseen = None
         if training:
             everybody = scale_keypoints(dancer, scale), [scale_keypoints(keypoints, scale) for keypoints in others]
-            unseen = _publish(config, source, images, masks, np.flatnonzero(kept), *everybody)
+            if not path.still:
+                annotations, everybody = _steady(annotations, path, shot, everybody)
+            unseen = _publish(config, source, images, masks, annotations, *everybody)
         annotations.save(source.goal)
     company = report.bystanders(others, None if closer is None else closer.outside, len(times), fps)
-    motion = {i: far * float(scale[0]) for i, far in motion.items()}
-    for line in report.summary(annotations, stats.resized(tuple(scale)), company, motion, unseen):
+    for line in report.summary(framed, stats.resized(tuple(scale)), company, path, unseen):
         print(line)
     print(f"written: {source.goal}")
 
@@ -267,24 +271,68 @@ def _write_preview(
     print(f"written: {config.preview_video}")
 
 
+def _watch_camera(source: Source, tracker: camera.Tracker, people: Sequence[np.ndarray]) -> None:
+    """Follow the camera of a video without a second look; people (N, 18, 3) are left out."""
+    frames = tqdm(video.read_frames(source.path, source.size), total=len(people[0]), unit="frame", desc="camera")
+    for (_, _, frame), *poses in zip(frames, *people, strict=False):
+        tracker.add(frame, where_people_are(poses, source.size))
+
+
+def _steady(
+    annotations: Annotations,
+    path: camera.Path,
+    shot: tuple[int, int],
+    everybody: tuple[np.ndarray, list[np.ndarray]],
+) -> tuple[Annotations, tuple[np.ndarray, list[np.ndarray]]]:
+    """Annotations, and the keypoints of the dancer and of others, in the steady picture of a camera that moved in a
+    shot, from those in the frames. Frames that could not be registered have no keypoints."""
+    scaled = replace(path, homographies=annotations.camera[slice(*shot)])
+    homographies, size, view = camera.canvas(scaled, annotations.frame_size)
+    of_all = np.repeat(homographies[path.reference][None], annotations.total_frames, 0)
+    of_all[slice(*shot)] = homographies
+    good = np.zeros(annotations.total_frames, bool)
+    good[slice(*shot)] = path.good
+
+    def move(keypoints: np.ndarray) -> np.ndarray:
+        return np.where(good[:, None, None], camera.move_keypoints(keypoints, of_all), 0).astype(np.float32)
+
+    dancer, others = everybody
+    steady = replace(
+        annotations,
+        keypoints=move(annotations.keypoints),
+        extra=move(annotations.extra),
+        kept=annotations.kept & good,
+        frame_size=size,
+        camera=of_all,
+        view=view,
+    )
+    return steady, (move(dancer), [move(other) for other in others])
+
+
 def _publish(
     config: Config,
     source: Source,
     images: Path,
     masks: Path,
-    kept: np.ndarray,
+    annotations: Annotations,
     dancer: np.ndarray,
     others: Sequence[np.ndarray],
 ) -> np.ndarray:
     """Make the plate from frames that are kept, and put pictures, outlines and plate in the place of old ones; tells
-    where the plate is made up (H, W) bool."""
-    sample = kept[background.sample_indices(len(kept), source.frame_size)]
+    where the plate is made up (H, W) bool. Keypoints are in pixels of the plate."""
+    kept, size = np.flatnonzero(annotations.kept), annotations.frame_size
+    sample = kept[background.sample_indices(len(kept), size)]
+    frames, outlines, shown = (pictures.read(images / image_name(i)) for i in sample), read_masks(masks, sample), None
+    moved = not np.array_equal(annotations.camera, np.broadcast_to(np.eye(3), annotations.camera.shape))
+    if moved:
+        frames = laying.laid(images, sample, annotations.camera, size)
+        outlines = laying.laid(masks, sample, annotations.camera, size, outlines=True)
+        shown = (camera.shown(annotations.camera[i], source.frame_size, size) for i in sample)
     plate, unseen = background.background_plate(
-        (pictures.read(images / image_name(i)) for i in sample),
-        dancer[sample],
-        [crowd(others, i) for i in sample],
-        read_masks(masks, sample),
+        frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
     )
+    if moved:
+        laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
     # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
     # in between leaves no pictures of one video beside poses of another.
     source.goal.unlink(missing_ok=True)
@@ -292,7 +340,8 @@ def _publish(
     replace_folder(config.masks_dir, masks)
     with atomic_path(config.background_image) as temporary:
         pictures.write(temporary, plate)
-    return unseen
+    left, top, right, bottom = annotations.view
+    return unseen[top:bottom, left:right]
 
 
 def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
@@ -302,30 +351,29 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
 
 
 def look_around(
-    glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray, outlines: dict[int, np.ndarray]
-) -> tuple[np.ndarray, dict[int, float]]:
-    """The room without the people, and how far the camera moves.
+    glimpses: dict[int, np.ndarray],
+    others: Sequence[np.ndarray],
+    dancer: np.ndarray,
+    shot: tuple[int, int],
+    homographies: np.ndarray,
+) -> np.ndarray:
+    """The room without the people, as the camera mostly saw it; see `background.room_picture`.
 
     Args:
         glimpses: frames (H, W, 3) by their number.
         others: for each of the other people their keypoints (N, 18, 3) in every frame.
         dancer: (N, 18, 3), of every frame.
-        outlines: of the dancer (H, W) uint8, by number of the frame, where they are known.
-
-    Returns:
-        the room's picture, see `background.room_picture`; by number of the frame how far the camera is away from where
-        it was in the first of them, in pixels, NaN where that cannot be told.
+        shot: number of its first frame, and of the one after its last.
+        homographies: (N, 3, 3) to the reference frame.
     """
-    everybody = [np.concatenate([crowd(others, i), dancer[i : i + 1]]) for i in glimpses]
-    frames = list(glimpses.values())
-    known = [i for i in glimpses if i in outlines and outlines[i].any()]
-    if known:
-        people, masks = [crowd(others, i) for i in known], [outlines[i] for i in known]
-        motion = background.camera_motion([glimpses[i] for i in known], people, masks)
-    else:
-        known = list(glimpses)
-        motion = background.camera_motion(frames, everybody)
-    return background.room_picture(frames, everybody), dict(zip(known, motion.tolist(), strict=True))
+    frames, people = [], []
+    for i, frame in glimpses.items():
+        if shot[0] <= i < shot[1]:
+            everybody = np.concatenate([crowd(others, i), dancer[i : i + 1]])
+            moved = not np.array_equal(homographies[i], np.eye(3))
+            frames.append(camera.lay(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
+            people.append(camera.move_keypoints(everybody, homographies[i]))
+    return background.room_picture(frames, people)
 
 
 def _is_done(config: Config, source: Source) -> bool:

@@ -100,6 +100,7 @@ class Config:
 
     # ---- Step 4: main/test.py ---------------------------------------------------------------------------------------
     checkpoint: Path | None = None  # which to render with; None: the newest in output/model_dump
+    camera: Literal["still", "original"] = "still"  # of the result; original: it moves as the train video's did
 
     # ---- main/evaluate.py -------------------------------------------------------------------------------------------
     truth: Path | None = None  # video of what the result should show

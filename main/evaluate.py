@@ -136,9 +136,10 @@ def main(cfg: Config) -> None:
     person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
     detector = Detector.load(cfg.evaluate_weights, device=device)
     distance = perceptual_distance(device) if cfg.lpips else None
-    plate = read_picture(cfg.background_image, dance.frame_size)
+    left, top, right, bottom = person.view
+    plate = read_picture(cfg.background_image, person.frame_size)[top:bottom, left:right]
     kept = np.flatnonzero(person.kept)
-    nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.keypoints[kept])]]
+    nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.in_view().keypoints[kept])]]
     results: dict[str, Scores] = {"result": {}, "nearest training frame": {}, "background": {}}
     sure, again = [], []
     truth = zip(
@@ -146,7 +147,7 @@ def main(cfg: Config) -> None:
     )
     for number, pose, source, (_, _, real) in tqdm(truth, total=dance.total_frames, unit="frame", desc="comparing"):
         ours = read_picture(cfg.vis_dir / image_name(number), dance.frame_size, "python main/test.py")
-        copy = read_picture(cfg.images_dir / image_name(source), dance.frame_size)
+        copy = read_picture(cfg.images_dir / image_name(source), person.frame_size)[top:bottom, left:right]
         for scores, picture in zip(results.values(), (ours, copy, plate), strict=True):
             score(scores, picture, real, pose, distance)
         for kept, seen in zip((sure, again), found_again(detector, ours, real), strict=True):

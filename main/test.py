@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from data import pictures
 from data.annotations import Annotations, fingerprint, image_name
+from data.camera import to_and_fro
 from data.detecting import JPEG_QUALITY
 from data.files import atomic_path, replace_folder, staging
 from main import checkpoint
@@ -54,27 +57,61 @@ def main(cfg: Config) -> None:
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
     decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
-    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, {torch.get_num_threads()} threads"
+    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, camera {cfg.camera}"
+    work += f", {torch.get_num_threads()} threads"
     with staging(cfg.vis_dir, work) as fresh:
-        render_pictures(generator, clip, plan, dance.frame_numbers, fresh, device)
+        show = Framing(person, dance.times - dance.times[0] if cfg.camera == "original" else None)
+        render_pictures(generator, clip, plan, dance.frame_numbers, fresh, device, show)
         (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
         replace_folder(cfg.vis_dir, fresh)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
 
 
 def load_planned(cfg: Config, person: Annotations, poses: np.ndarray) -> tuple[Clip, Plan]:
-    """The plan of a dance (N, 18, 3), in pixels of step 1's frames, and of the training video what it needs."""
+    """The plan of a dance (N, 18, 3), in pixels of the result, and of the training video what it needs."""
+    poses = poses + np.float32([*person.view[:2], 0]) * (poses[..., 2:] > 0)
     bank = source_bank(person, cfg.bank, cfg.most_texture)
     plan, used = make_plan(bank, poses, cfg.most_height).with_used()
     return load_clip(person, cfg.images_dir, cfg.masks_dir, cfg.background_image, bank.only(used)), plan
 
 
+class Framing:
+    """What of a rendered frame the result shows.
+
+    Args:
+        person: annotations of the training video.
+        times: (N,) seconds of the dance's frames, where the result shall move as the training video's camera did; None:
+            it shall stand.
+    """
+
+    def __init__(self, person: Annotations, times: np.ndarray | None = None) -> None:
+        self.view = left, top, right, bottom = person.view.tolist()
+        self.size = (right - left, bottom - top)
+        self.path: np.ndarray | None = None
+        if times is not None and not (person.camera == np.eye(3)).all():
+            self.path = np.linalg.inv(to_and_fro(person.camera, person.fps, times))
+
+    def __call__(self, picture: np.ndarray, t: int) -> np.ndarray:
+        """Frame `t` (H, W, 3) uint8, rendered onto the whole plate, as the result shows it."""
+        if self.path is None:
+            left, top, right, bottom = self.view
+            return picture[top:bottom, left:right]
+        border = cv2.BORDER_REPLICATE
+        return cv2.warpPerspective(picture, self.path[t], self.size, flags=cv2.INTER_LANCZOS4, borderMode=border)
+
+
 def render_pictures(
-    generator: Generator, clip: Clip, plan: Plan, numbers: np.ndarray, folder: Path, device: torch.device
+    generator: Generator,
+    clip: Clip,
+    plan: Plan,
+    numbers: np.ndarray,
+    folder: Path,
+    device: torch.device,
+    show: Callable[[np.ndarray, int], np.ndarray] = lambda picture, _: picture,
 ) -> None:
     """Render a dance into a folder, one picture a frame under the frame's number (JPEG, at 50 dB); stretches of it side
     by side, as many as torch has threads, which are shared among them. Stretches whose pictures are all there are left
-    out.
+    out. `show` tells what of a picture, given its place in the plan, is written.
 
     Raises:
         OSError: a picture could not be written.
@@ -92,7 +129,7 @@ def render_pictures(
             if stop.is_set():
                 return
             with atomic_path(paths[t]) as temporary:
-                pictures.write(temporary, picture, JPEG_QUALITY)
+                pictures.write(temporary, show(picture, t), JPEG_QUALITY)
             with bar.get_lock():
                 bar.update()
 

@@ -29,7 +29,8 @@ def main(config: Config) -> None:
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
-    beside = side_by_side(source, dance, paths, config.background_image)
+    person = Annotations.load(config.train_annotations, "python data/video2data.py --mode train")
+    beside = side_by_side(source, dance, paths, config.background_image, person.view)
     beside = tqdm(beside, unit="frame", total=len(paths), desc="comparison")
     # The result's sound is ready to be copied, and begins with its first frame.
     video.write_video(comparison, beside, info.fps, dance.times - dance.times[0], audio_from=result, crf=config.crf)
@@ -73,7 +74,11 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def side_by_side(
-    source: Path, dance: Annotations, paths: list[Path], background: Path | None = None
+    source: Path,
+    dance: Annotations,
+    paths: list[Path],
+    background: Path | None = None,
+    view: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Frames of dance | normalised skeleton | result, all of the result's height, or `video.preview_size`, uint8 RGB.
 
@@ -82,6 +87,7 @@ def side_by_side(
         dance: its normalised poses.
         paths: rendered pictures, one a frame.
         background: the target's empty room, shown dimly behind the skeleton; black where there is none.
+        view: (4,) left, top, right and bottom of the room's part that the result shows; None: all.
 
     Raises:
         InputError: the dance has fewer frames than poses.
@@ -91,7 +97,9 @@ def side_by_side(
     info = video.probe(source)
     room = np.zeros((height, width, 3), np.uint8)
     if background is not None and background.is_file():
-        room = video.resize(read_picture(background), (width, height)) // 3
+        room = read_picture(background)
+        left, top, right, bottom = view if view is not None else (0, 0, *room.shape[1::-1])
+        room = video.resize(np.ascontiguousarray(room[top:bottom, left:right]), (width, height)) // 3
     beside = (2 * max(1, round(height * info.width / info.height / 2)), height)
     frames = video.read_frames(source, beside)
     for keypoints, path in zip(dance.keypoints, paths, strict=True):
