@@ -14,6 +14,10 @@ pair whose truth leaves the target's picture is drawn anew, as what to do then i
 "oneself", the training video is the first part of a video and the dance the rest of it: there the truth is that nothing
 changes.
 
+In four more classes the dance's camera is held in the hand: it sways while the dancer moves as in the other classes,
+pans to and fro, zooms in and out, or follows a dancer who walks along. Keypoints are what such a camera sees; what the
+camera did is known as step 1 knows it, but for an error that grows to `--camera_error` pixels, and is taken out first.
+
 Errors are in per cent of the height that the target has in the picture, standing where the truth is. A pair fails where
 a method raises or its mean error is above 10 %. Where step 1 lost the person for long, or took the wrong one, no step 2
 can be right; these pairs count, and a row without them shows what step 2 does.
@@ -26,10 +30,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import tyro
 from scipy.ndimage import gaussian_filter1d
 
+from data.camera import grid, move_keypoints, normalised, transform
 from data.retarget import PoseSequence, normalise
 from data.sample import motion
 from data.sample.figure import keypoints_3d
@@ -42,6 +48,7 @@ from pose_detector.skeleton import ANKLES, HEAD, LIMBS, NOSE, VISIBLE_LIMBS
 from pose_detector.tracking import track
 
 KINDS = ("still", "sideways", "towards", "jumps", "squats", "floor", "turn", "oneself")
+HELD = ("sway", "pan", "zoom", "walk-along")  # the dance's camera moves
 SHAPES = ((1920, 1080), (1080, 1920), (640, 480), (1080, 1080), (692, 1108))
 SECONDS = {"train": 12.0, "dance": 6.0}
 BRAKE = 0.08  # body heights per second: a foot slower than this stands
@@ -53,8 +60,9 @@ LOST = 0.1  # share of the frames without the right person from which on step 1,
 @dataclass
 class Settings:
     seed: int = 1000  # another one, other pairs
-    pairs: int = 208
+    pairs: int = 312
     noise: float = 1.0  # 0: exact keypoints; 1: as described above
+    camera_error: float = 0.4  # pixels by which the path of a moving camera is wrong
     worst: int = 0  # list so many of the worst pairs
 
 
@@ -66,8 +74,9 @@ class Clip:
     camera: Camera
     fps: float
     world: np.ndarray  # (N, 18, 3) metres
-    keypoints: np.ndarray  # (N, 18, 3)
+    keypoints: np.ndarray  # (N, 18, 3) in pixels of the steady camera
     filled: np.ndarray  # (N, 18)
+    path: np.ndarray | None = None  # (N, 3, 3) from what the camera really shows to that; None: it stands
     lost: float = 0.0  # share of the frames in which step 1 lost the person or took another one
 
 
@@ -114,6 +123,10 @@ def perform(rng: np.random.Generator, kind: str, seconds: float, fps: float) -> 
         "floor": (m.groove, m.disco, m.clap),
         "turn": (m.groove, m.turns, m.overhead),
         "mixed": m.PHRASES,
+        "sway": m.PHRASES,
+        "pan": (m.groove, m.overhead, m.clap, m.disco),
+        "zoom": (m.groove, m.overhead, m.clap, m.disco),
+        "walk-along": (m.side_touch, m.side_touch, m.walk),
     }[kind]
     bpm, order, beats, sign = rng.uniform(95, 140), [], 0, int(rng.choice((-1, 1)))
     while beats < seconds * bpm / 60:
@@ -194,7 +207,53 @@ def random_camera(rng: np.random.Generator, world: np.ndarray, room: float = 0.0
     raise RuntimeError("no camera fits")
 
 
+def held_path(rng: np.random.Generator, kind: str, clip: Clip) -> np.ndarray:
+    """(N, 3, 3) from the pixels of a camera in the hand to those of the clip's steady one."""
+    count, camera = len(clip.world), clip.camera
+    times = np.arange(count) / clip.fps
+
+    def wander(seconds: float) -> np.ndarray:
+        values = gaussian_filter1d(rng.normal(size=count), seconds * clip.fps)
+        return values / max(np.abs(values).max(), 1e-9)
+
+    tremor = np.radians(0.1)
+    yaw, pitch, roll = (tremor * wander(0.08) for _ in range(3))
+    zoom = 1 + 0 * times
+    if kind == "sway":
+        yaw, pitch, roll = (a + np.radians(size) * wander(0.7) for a, size in ((yaw, 2), (pitch, 2), (roll, 1)))
+        zoom = np.exp(0.03 * wander(1.0))
+    if kind == "pan":
+        yaw = yaw + np.radians(rng.uniform(4, 8)) * np.sin(2 * np.pi * times / rng.uniform(3, 6) + rng.uniform(0, 6))
+    if kind == "zoom":
+        zoom = np.exp(rng.uniform(0.1, 0.25) * np.sin(2 * np.pi * times / rng.uniform(3, 6) + rng.uniform(0, 6)))
+    if kind == "walk-along":
+        x = camera.project(clip.world[:, [8, 11]])[..., 0].mean(1)
+        middle = gaussian_filter1d(x - np.median(x), 0.3 * clip.fps)
+        yaw = yaw - np.arctan(0.9 * middle / camera.focal)
+    x, y = (camera.width - 1) / 2, (camera.height - 1) / 2
+    inner = np.array([[camera.focal, 0, x], [0, camera.focal, y], [0, 0, 1]])
+    lens = np.stack([np.diag([1 / z, 1 / z, 1]) for z in zoom])
+    return normalised(inner @ euler(pitch, yaw, roll).swapaxes(1, 2) @ lens @ np.linalg.inv(inner))
+
+
+def wrong_path(rng: np.random.Generator, clip: Clip, error: float) -> np.ndarray:
+    """The clip's path as step 1 finds it: the picture's corners off by `error` pixels (median), smoothly and anew in
+    every frame."""
+    corners = grid((clip.camera.width, clip.camera.height), 2)
+    slow = gaussian_filter1d(rng.normal(size=(len(clip.path), 4, 2)), 0.5 * clip.fps, axis=0)
+    off = slow / slow.std() + 0.5 * rng.normal(size=slow.shape)
+    off *= error / np.median(np.linalg.norm(off, axis=-1))
+    wrong = [cv2.getPerspectiveTransform(np.float32(corners), np.float32(corners + o)) for o in off]
+    return normalised(np.stack(wrong) @ clip.path)
+
+
 # ---- What a detector sees --------------------------------------------------------------------------------------------
+
+
+def seen_by(clip: Clip, world: np.ndarray) -> np.ndarray:
+    """(N, K, 2) pixels in which the clip's camera, moving or not, shows points (N, K, 3)."""
+    points = clip.camera.project(world)[..., :2]
+    return points if clip.path is None else transform(np.linalg.inv(clip.path), points)
 
 
 def detections(rng: np.random.Generator, clip: Clip, noise: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -206,7 +265,7 @@ def detections(rng: np.random.Generator, clip: Clip, noise: float) -> list[tuple
         body, side = random_body(rng, "adult"), rng.choice((-1.0, 1.0))
         other = joints_of(body, perform(rng, "still", count / clip.fps, clip.fps))
         people.append(other[:count] + middle_of(clip.world) + [side * rng.uniform(0.9, 1.3), 0, rng.uniform(-1.0, 0.0)])
-    points = np.stack([clip.camera.project(world)[..., :2] for world in people], 1)
+    points = np.stack([seen_by(clip, world) for world in people], 1)
     seen = np.full(points.shape[:-1], 0.8)
     if noise:
         wrong = rng.random(seen.shape) < 0.02 * noise
@@ -223,13 +282,13 @@ def detections(rng: np.random.Generator, clip: Clip, noise: float) -> list[tuple
 def observe(rng: np.random.Generator, clip: Clip, noise: float) -> Clip:
     """The clip with what step 1 makes of it."""
     if not noise:
-        xy = clip.camera.project(clip.world)[..., :2]
+        xy = seen_by(clip, clip.world)
         keypoints = np.concatenate([xy, np.ones((*xy.shape[:-1], 1))], -1).astype(np.float32)
         return replace(clip, keypoints=keypoints, filled=np.zeros(keypoints.shape[:2], bool))
     dancer = max(track(detections(rng, clip, noise), clip.fps), key=lambda person: person.score)
     found = clean(dancer.keypoints, clip.fps)
     points = clip.camera.project(clip.world)
-    near = np.linalg.norm(found.keypoints[..., :2] - points[..., :2], axis=-1) * points[..., 2] < 0.2 * (
+    near = np.linalg.norm(found.keypoints[..., :2] - seen_by(clip, clip.world), axis=-1) * points[..., 2] < 0.2 * (
         clip.body.height * clip.camera.focal
     )
     lost = ~(near & (found.keypoints[..., 2] > 0)).any(1)
@@ -254,7 +313,7 @@ def random_pairs(settings: Settings) -> list[Pair]:
     rng = np.random.default_rng(settings.seed)
     pairs: list[Pair] = []
     while len(pairs) < settings.pairs:
-        number = len(pairs) // len(KINDS)
+        number = len(pairs) // (len(KINDS) + len(HELD))
         stature = ("adult", "child", "adult", "giant")[number % 4]
         still = number % 5 == 4
         seconds = SECONDS["train"] + SECONDS["dance"]
@@ -262,12 +321,12 @@ def random_pairs(settings: Settings) -> list[Pair]:
         frames = round(SECONDS["train"] * whole.fps)
         target = observe(rng, cut(whole, slice(frames)), settings.noise)
         dances: list[Pair] = []
-        for kind in KINDS:
+        for kind in (*KINDS, *HELD):
             if kind == "oneself":
                 dance = observe(rng, cut(whole, slice(frames, None)), settings.noise)
                 dances.append(as_pair(kind, (), target, dance, dance.world))
                 continue
-            tries = (random_pair(rng, kind, stature, still, target, settings.noise) for _ in range(TRIES))
+            tries = (random_pair(rng, kind, stature, still, target, settings) for _ in range(TRIES))
             pair = next((found for found in tries if found is not None), None)
             if pair is None:  # no room for this kind of dance before this camera
                 break
@@ -278,7 +337,7 @@ def random_pairs(settings: Settings) -> list[Pair]:
 
 
 def random_pair(
-    rng: np.random.Generator, kind: str, stature: str, still: bool, target: Clip, noise: float
+    rng: np.random.Generator, kind: str, stature: str, still: bool, target: Clip, settings: Settings
 ) -> Pair | None:
     """A dance for a target; None if it leaves the picture."""
     other = ("adult", "child", "giant")[rng.choice(3, p=(0.6, 0.25, 0.15))]
@@ -301,7 +360,12 @@ def random_pair(
         "target stands still": still,
     }
     traits = tuple(name for name, holds in apart.items() if holds)
-    return as_pair(kind, traits, target, observe(rng, dance, noise), ideal)
+    if kind in HELD:
+        dance = replace(dance, path=held_path(rng, kind, dance))
+    dance = observe(rng, dance, settings.noise)
+    if kind in HELD:
+        dance = replace(dance, keypoints=move_keypoints(dance.keypoints, wrong_path(rng, dance, settings.camera_error)))
+    return as_pair(kind, traits, target, dance, ideal)
 
 
 def camera_distance(clip: Clip) -> float:
@@ -480,7 +544,7 @@ def main(settings: Settings) -> None:
     traits = sorted({trait for pair in pairs for trait in pair.traits})
     kept = [i for i, pair in enumerate(pairs) if max(pair.target.lost, pair.dance.lost) < LOST]
     classes = {"all": range(len(pairs)), "all but lost in step 1": kept}
-    classes |= {kind: [i for i, pair in enumerate(pairs) if pair.kind == kind] for kind in KINDS}
+    classes |= {kind: [i for i, pair in enumerate(pairs) if pair.kind == kind] for kind in (*KINDS, *HELD)}
     classes |= {trait: [i for i, pair in enumerate(pairs) if trait in pair.traits] for trait in traits}
     for title, members in classes.items():
         for name in methods:

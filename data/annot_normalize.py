@@ -8,7 +8,7 @@ import numpy as np
 
 from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
-from data.camera import move_keypoints
+from data.camera import displacement, in_room, move_keypoints
 from data.files import atomic_path
 from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, normalise
@@ -36,12 +36,16 @@ def main(config: Config) -> None:
     check_hips(dance, "choose a dance that shows the whole body")
     # A pan is no step to the side, and a zoom none towards the camera.
     steady = move_keypoints(dance.keypoints, dance.camera)
-    poses, size = alike(steady, dance.frame_size, target.frame_size)
+    into = same_room(config, dance, target, view)
+    if into is None:
+        poses, size = alike(steady, dance.frame_size, target.frame_size)
+    else:
+        poses, size = move_keypoints(steady, into), target.frame_size
     keypoints, fit = normalise(
         PoseSequence(poses, dance.filled, dance.fps, size),
         PoseSequence(target.keypoints, target.filled, target.fps, target.frame_size),
         config.normalise,
-        same_camera=background.same_room(dance.room, target.room),
+        same_camera=into is not None or background.same_room(dance.room, target.room),
     )
     strange = pose_range.strangeness(keypoints, target.keypoints, dance.fps)
     if config.stay_in_range:
@@ -50,7 +54,7 @@ def main(config: Config) -> None:
         dance,
         keypoints=keypoints,
         frame_size=target.frame_size,
-        camera=None,
+        camera=None if into is None else into @ dance.camera,
         view=None,
         target_fingerprint=target.fingerprint,
         settings=f"{dance.settings}; onto {target.settings}; {config.normalise}, in range {config.stay_in_range}",
@@ -95,6 +99,21 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
     if abs(scale[0] / scale[1] - 1) > 0.02:  # sides are multiples of 32
         return poses, size
     return scale_keypoints(poses, scale), target
+
+
+def same_room(config: Config, dance: Annotations, target: Annotations, view: np.ndarray) -> np.ndarray | None:
+    """Homography (3, 3) from the dance's steady pixels to those of the target's view, where a camera was held in the
+    hand and both videos show one room from about one place; None otherwise, or where that cannot be told."""
+    moved = not all((each.camera == np.eye(3)).all() for each in (dance, target))
+    plate = pictures.read(config.background_image)
+    if not moved or plate is None or not config.test_video_path.exists():
+        return None
+    reference = int(displacement(dance.camera, dance.frame_size).argmin())
+    frame = next(frame for i, _, frame in read_frames(config.test_video_path, dance.frame_size) if i == reference)
+    people = 255 * np.uint8(background.person_mask(dance.keypoints[reference], dance.frame_size))
+    left, top, right, bottom = view
+    found = in_room(frame, people, np.ascontiguousarray(plate[top:bottom, left:right]))
+    return None if found is None else found @ np.linalg.inv(dance.camera[reference])
 
 
 def write_preview(config: Config, dance: Annotations, normal: Annotations, view: np.ndarray) -> None:

@@ -78,9 +78,10 @@ class Annotations:
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
         room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
-        camera: (N, 3, 3) float64, homographies from a frame's pixels to steady ones: those of the picture into which the
-            frames of a training video are laid, where its camera moved (keypoints, pictures and outlines are in these
-            pixels then, and `frame_size` is its size); those of a dance's reference frame. None: identities.
+        camera: (N, 3, 3) float64, homographies from a frame's pixels to steady ones: to those of the picture into which
+            the frames of a training video are laid where its camera moved (keypoints, pictures and outlines are in
+            these pixels then, and `frame_size` is its size); to those of a dance's reference frame; from a dance's
+            frames to the result in normalised annotations, where both show one room. None: identities.
         view: (4,) int64 left, top, right, bottom of the part of the frames that the result shows; None: all.
         kept: (N,) bool, the frames whose picture and outline are on disk, see `kept_frames`; None: all.
     """

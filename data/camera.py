@@ -1,10 +1,10 @@
-"""How a hand-held camera moved against the room: one homography a frame, from features outside the people.
+"""How a hand-held camera moved against the room: one homography a frame, from what lies outside the people.
 
-Every frame is registered directly to the nearest of some keyframes: the frame is warped by a guess, features are tracked
-from the keyframe to it (pyramidal Lucas-Kanade), and a homography is fitted robustly; that again from the better guess.
-The keyframes are then registered to each other wherever they overlap, and placed together by least squares, so that
-nothing drifts. Where few features hold a homography it tends to a similarity by a weak prior (MAP, not a choice of
-models, which would jump from frame to frame).
+Every frame is registered directly to the nearest of some keyframes: features are tracked from the keyframe to the frame
+(pyramidal Lucas-Kanade), which gives a first homography, and the brightness of some thousand steep pixels gives the
+final one. The keyframes are then registered to each other wherever they overlap, and placed together by least squares,
+so that nothing drifts. Where little holds a homography, a weak prior (a camera turns, rolls and zooms) does: no choice
+between models, which would jump from frame to frame.
 
 A homography (3, 3) takes pixel coordinates (x, y) of a frame to those of another picture; pixel centres are whole
 numbers.
@@ -197,7 +197,8 @@ def shown(homography: np.ndarray, frame_size: tuple[int, int], size: tuple[int, 
 
 
 def move_keypoints(keypoints: np.ndarray, homographies: np.ndarray) -> np.ndarray:
-    """Keypoints (N, K, 3) float32 through the homography (N, 3, 3) of their frame, or one (3, 3); missing ones stay (0, 0, 0)."""
+    """Keypoints (N, K, 3) float32 through the homography (N, 3, 3) of their frame, or all through one (3, 3); missing
+    ones stay (0, 0, 0)."""
     moved = keypoints.copy()
     moved[..., :2] = np.where(keypoints[..., 2:] > 0, transform(homographies, keypoints[..., :2]), 0)
     return moved
@@ -460,6 +461,39 @@ def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndar
     return np.vstack([matrix, [0, 0, 1]])
 
 
+def in_room(
+    frame: np.ndarray, people: np.ndarray, room: np.ndarray, unseen: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Where a frame of another video lies in the picture of a room, if it shows that room from there.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        people: (H, W) uint8, 255 where somebody is.
+        room: (h, w, 3) uint8 RGB, empty.
+        unseen: (h, w) bool, where the room is made up; None: nowhere.
+
+    Returns:
+        homography (3, 3) from the frame's pixels to the room's; None where it is another room, or that cannot be told.
+    """
+    size, small = frame.shape[1::-1], small_size(room.shape[1::-1])
+    tracker = Tracker(size)
+    hidden = np.zeros(room.shape[:2], bool) if unseen is None else unseen
+    hidden = cv2.resize(np.uint8(hidden) * 255, small, interpolation=cv2.INTER_AREA) > 8
+    key = keyframe(0, flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), hidden, np.eye(3))
+    # At the room's scale, so that what both show is about as large.
+    picture, covered = flattened(cv2.resize(frame, small, interpolation=cv2.INTER_AREA)), tracker.widened(people, small)
+    if len(key.corners) < _RICH:
+        return None
+    for guess in (np.eye(3), relocate(key, picture, covered)):
+        match = None if guess is None else register(key, picture, covered, guess)
+        if match is not None and match.good:
+            ends = (np.diag([*np.divide(small, side), 1.0]) for side in (size, room.shape[1::-1]))
+            half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+            first, last = (np.linalg.inv(half) @ end @ half for end in ends)
+            return normalised(np.linalg.inv(last) @ match.homography @ first)
+    return None
+
+
 class Tracker:
     """Follows the camera of a video frame by frame; memory holds the keyframes only.
 
@@ -476,7 +510,7 @@ class Tracker:
         self.rigid: list[float] = []
         self.alike: list[float] = []
         self.unsure: list[float] = []
-        reach = 2 * (round(_GUARD * max(self.small)) + _ROUND) + 1  # what is next to people looks otherwise
+        reach = 2 * (round(_GUARD * max(self.small)) + _ROUND) + 1
         self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
 
     def add(self, frame: np.ndarray, people: np.ndarray) -> None:
@@ -484,10 +518,9 @@ class Tracker:
 
         Args:
             frame: (H, W, 3) uint8 RGB, of any size with the same aspect ratio.
-            people: (h, w) bool or uint8 over 127, of any such size: where somebody is whose own motion does not count.
+            people: (h, w) uint8, of any such size, 255 where somebody is whose own motion does not count.
         """
-        mask = np.uint8(people) * 255 if people.dtype == bool else people
-        covered = cv2.dilate(cv2.resize(mask, self.small, interpolation=cv2.INTER_AREA), self._around) > 64
+        covered = self.widened(people, self.small)
         picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA))
         if not self.keys:
             self._new_key(picture, covered, np.eye(3))
@@ -504,6 +537,10 @@ class Tracker:
             place = normalised(self.keys[nearest].place @ match.homography)
             if self._ways(place).min() > _NEW_KEY * max(self.small):
                 self._new_key(picture, covered, place)
+
+    def widened(self, people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """(h, w) bool at (width, height), where people (H, W) uint8 are, or what next to them looks otherwise."""
+        return cv2.dilate(cv2.resize(people, size, interpolation=cv2.INTER_AREA), self._around) > 64
 
     def _search(
         self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray, ways: np.ndarray, nearest: int, match: Match
