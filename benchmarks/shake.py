@@ -1,4 +1,4 @@
-"""Is a hand-held camera found? Shakes clips of a camera that stands by a known path, and prints what step 1 makes of it.
+"""Is a hand-held camera found? Shakes clips of a camera that stands by a known path, and prints what step 1 finds.
 
     python benchmarks/shake.py VIDEO ... [--frames 150] [--amount 1] [--out DIR] [further settings of step 1]
 

@@ -403,8 +403,11 @@ def _align(
         small = _shrunk(picture, level.scale).astype(np.float32)
         mask = _shrunk(hidden, level.scale)
         to, limit = level.frame.to, np.array(small.shape[::-1])
-        h = normalised(to @ rescaled(inverse, np.full(2, level.scale)) @ np.linalg.inv(to))
-        p = transform(to, level.points) if len(level.points) else level.points
+        scale = np.divide(limit, picture.shape[::-1])
+        if len(level.points) < 4 * _FEW:
+            return Match(guess, 0.0, rigid, np.inf)
+        h = normalised(to @ rescaled(inverse, scale) @ np.linalg.inv(to))
+        p = transform(to, level.points)
         for _ in range(_STEPS):
             at = transform(np.linalg.inv(to) @ h, p).astype(np.float32)
             inside = ((at > 1) & (at < limit - 2)).all(1)
@@ -423,7 +426,7 @@ def _align(
             h = normalised(h @ np.linalg.inv(np.eye(3) + np.append(step, 0).reshape(3, 3)))
             if np.abs(step).max() * level.frame.unit < 0.01:
                 break
-        inverse = rescaled(np.linalg.inv(to) @ h @ to, np.full(2, 1 / level.scale))
+        inverse = rescaled(np.linalg.inv(to) @ h @ to, 1 / scale)
         a, b = values[use] - 128, level.values[use] - 128
         alike = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-9))
     nodes = p[use][:: max(1, int(use.sum()) // 50)]  # where there is nothing to see, it does not matter

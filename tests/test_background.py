@@ -132,19 +132,19 @@ def test_a_bystander_in_the_colour_of_the_wall_is_not_taken_for_light():
     assert covered.sum() > 500 and np.abs(plate.astype(int) - room())[covered].mean() < 4
 
 
-def test_camera_motion():
-    poses = keypoints(figure(stroll(12, 1.2, 0.3)), Camera(focal=1.2, size=SIZE))
-    wall = room()
-    for x, y in np.random.default_rng(0).integers(8, 130, (60, 2)) * (2, 1):
-        wall[y : y + 6, x : x + 6] = 250
-    frames = [person(wall, pose) for pose in poses]
-    still = background.camera_motion(frames, list(poses[:, None]))
-    assert np.nanmax(still) < 0.3
-    moved = [np.roll(f, i, 1) for i, f in enumerate(frames)]
-    poses[..., 0] += np.arange(12)[:, None]
-    assert background.camera_motion(moved, list(poses[:, None])) == pytest.approx(np.arange(12), abs=0.5)
-    blank = [np.zeros_like(f) for f in frames]
-    assert np.isnan(background.camera_motion(blank, list(poses[:, None]))).all()
+def test_frames_that_show_only_a_part():
+    poses = keypoints(figure(stroll(40, 1.2, 0.3)), Camera(focal=1.2, size=SIZE))
+    frames, shown = [person(room(), pose) for pose in poses], []
+    for i, frame in enumerate(frames):
+        part = np.zeros(SIZE[::-1], np.uint8)
+        part[:, (SIZE[0] // 3 if i % 8 else 0) :] = 255
+        frame[part == 0] = (255, 0, 0)
+        shown.append(part)
+    plate, unseen = background.background_plate(frames, poses, shown=shown)
+    assert np.abs(plate.astype(int) - room()).mean() < 4, (
+        "what a few frames show is seen"
+    )
+    assert not unseen[:, : SIZE[0] // 4].any()
 
 
 def test_single_frame_and_nobody():

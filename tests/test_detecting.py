@@ -57,14 +57,11 @@ def test_both_looks_measure_every_frame(clip):
     first = np.array([place(i) for i in range(COUNT)])
     beside = first.copy()
     beside[..., 0] += 80
-    close = look_closely(clip, SIZE, first, StubLooker(find), None, stats, [first, beside], [0, 12])
+    close = look_closely(clip, SIZE, first, StubLooker(find), None, stats, [first, beside])
     assert len(stats.size) == len(stats.light) == len(stats.contacts) == COUNT
     touches = np.array(stats.contacts).any(axis=2)
     assert touches[10:, BOTTOM].all() and not touches[:10].any()
     assert np.median(stats.size[:10]) == pytest.approx(2.9 * TORSO, rel=0.1)
-    assert sorted(close.outlines) == [0, 12] and close.outlines[0].shape == SIZE[::-1]
-    x, y = place(12)[[8, 11], :2].mean(axis=0).round().astype(int)
-    assert close.outlines[12][y, x] == 255, "each outline is of its own frame"
     assert (close.outside[0] < 0.5).all() and (close.outside[1] > 0.5).all()
     assert close.keypoints[5, 10, 2] > 0 and (close.keypoints[10:, [10, 13], 2] == 0).all()
     assert close.keypoints[..., 1].max() < BARS[3], "nothing is seen in a black bar"
@@ -79,5 +76,5 @@ def test_whoever_is_seen_instead_of_the_dancer_may_be_the_dancer(clip):
 def test_without_measurements_nothing_changes(clip):
     first = np.array([place(i) for i in range(COUNT)])
     plain = look_closely(clip, SIZE, first, StubLooker(find), None)
-    assert plain.found.all() and not plain.outlines and plain.outside.shape == (0, COUNT)
+    assert plain.found.all() and plain.outside.shape == (0, COUNT)
     assert plain.keypoints[12, 9, 2] > 0, "inside the frame"

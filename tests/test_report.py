@@ -10,6 +10,7 @@ from motion import dance, seen
 
 from data import report
 from data.annotations import Annotations
+from data.camera import Path, standing
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
 from pose_detector import skeleton
@@ -74,7 +75,7 @@ def told(poses, rooms=None, light=1.0, **more):
 
 
 def test_a_clean_clip_gets_no_advice():
-    lines = told(people(), motion=dict.fromkeys(range(0, N, 5), 0.4), unseen=np.zeros((288, 512), bool))
+    lines = told(people(), path=standing(N), unseen=np.zeros((288, 512), bool))
     assert lines == ["a.mp4: 50 frames, 1 person, the whole body clear of the edges in 100%"]
 
 
@@ -176,11 +177,13 @@ def test_a_cut():
 
 
 def test_a_moving_camera():
-    motion = {0: 0.0, 10: 0.5, 20: 9.0, 30: 20.48, 40: float("nan")}
-    lines = told(people(), motion=motion)
-    assert re.search(r"camera moves \(0\.8-1\.2 s\), by up to 4% of the picture's width: put it on a stand", lines[1])
-    assert len(told(people(), motion=dict.fromkeys(range(20), 1.0))) == 1
-    assert len(told(people(), motion=dict.fromkeys(range(20), float("nan")))) == 1
+    eye = np.tile(np.eye(3), (N, 1, 1))
+    followed = Path(eye, np.ones(N, bool), moved=0.07)
+    assert told(people(), path=followed)[1] == "- the camera moves by up to 7% of the picture: that has been taken out"
+    around = Path(eye, np.arange(N) < N // 2, moved=0.07)
+    assert "in 50% of the frames it cannot be followed: 50% are used" in told(people(), path=around)[1]
+    assert "too little to tell" in told(people(), path=standing(N, known=False))[1]
+    assert len(told(people(), path=standing(N))) == 1
 
 
 def test_several_people():
