@@ -31,6 +31,7 @@ from common import STEPS, Column, run_program, table
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, outline_in_frame, run, steady_torso, videos
 from tqdm import tqdm
 
+from data import camera
 from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
 from data.video import probe, read_frames, resize, write_video
@@ -183,12 +184,19 @@ def outline_of(sight: Sight, frame: np.ndarray) -> np.ndarray:
 
 
 def rendered_pairs(config: Config, test_video: Path) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
-    """Time, real and generated frame, of every frame that was rendered."""
+    """Time, real and generated frame, of every frame that was rendered. Where a camera was held in the hand, the real
+    frame is laid into the steady picture of the generated one, and completed with it."""
     dance = Annotations.load(config.norm_test_annotations)
     paths = dict(zip(dance.frame_numbers.tolist(), rendered_frames(config.vis_dir, dance.frame_numbers), strict=True))
-    for number, time_, frame in read_frames(test_video, dance.frame_size):
+    moved = not (dance.camera == np.eye(3)).all()
+    size = Annotations.load(config.test_annotations).frame_size if moved else dance.frame_size
+    for number, time_, frame in read_frames(test_video, size):
         if number in paths:
-            yield time_, frame, read_picture(paths[number])
+            ours = read_picture(paths[number])
+            if moved:
+                seen = camera.shown(dance.camera[number], size, dance.frame_size) > 0
+                frame = np.where(seen[..., None], camera.lay(frame, dance.camera[number], dance.frame_size), ours)
+            yield time_, frame, ours
 
 
 def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
