@@ -141,9 +141,7 @@ def test_frames_that_show_only_a_part():
         frame[part == 0] = (255, 0, 0)
         shown.append(part)
     plate, unseen = background.background_plate(frames, poses, shown=shown)
-    assert np.abs(plate.astype(int) - room()).mean() < 4, (
-        "what a few frames show is seen"
-    )
+    assert np.abs(plate.astype(int) - room()).mean() < 4, "what a few frames show is seen"
     assert not unseen[:, : SIZE[0] // 4].any()
 
 
