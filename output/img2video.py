@@ -29,8 +29,8 @@ def main(config: Config) -> None:
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
-    person = Annotations.load(config.train_annotations, "python data/video2data.py --mode train")
-    beside = side_by_side(source, dance, paths, config.background_image, person.view)
+    view = Annotations.load(config.train_annotations).view if config.train_annotations.is_file() else None
+    beside = side_by_side(source, dance, paths, config.background_image, view)
     beside = tqdm(beside, unit="frame", total=len(paths), desc="comparison")
     # The result's sound is ready to be copied, and begins with its first frame.
     video.write_video(comparison, beside, info.fps, dance.times - dance.times[0], audio_from=result, crf=config.crf)
