@@ -38,6 +38,7 @@ _CORRELATED = 3.0  # factor on uncertainties, as the errors of neighbouring pixe
 _AFFINE = 0.01  # prior: standard deviation of shear and stretch, in half longer sides
 _LENS, _LENSES = 0.17, 0.12  # prior: 1 / F^2 of a usual lens (1.2 longer sides), and its standard deviation
 _NEW_KEY = 0.10  # of the longer side: a frame that differs by more from all keyframes becomes one
+_MOST_KEYS = 120  # 1.5 MB each
 _OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
 _NEIGHBOURS = 8  # how many of them
 _RIGID = 0.5  # share of the features that must move with the room, or it is parallax
@@ -538,7 +539,7 @@ class Tracker:
         self._note(nearest, match)
         if match.good:
             place = normalised(self.keys[nearest].place @ match.homography)
-            if self._ways(place).min() > _NEW_KEY * max(self.small):
+            if self._ways(place).min() > _NEW_KEY * max(self.small) and len(self.keys) < _MOST_KEYS:
                 self._new_key(picture, covered, place)
 
     def widened(self, people: np.ndarray, size: tuple[int, int]) -> np.ndarray:

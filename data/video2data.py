@@ -333,6 +333,9 @@ def _publish(
     )
     if moved:
         laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
+        for i in annotations.frame_numbers[~annotations.kept]:
+            (images / image_name(i)).unlink(missing_ok=True)
+            (masks / mask_name(i)).unlink(missing_ok=True)
     # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
     # in between leaves no pictures of one video beside poses of another.
     source.goal.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from data import camera, laying, pictures
 from data.annotations import Annotations, image_name, mask_name
+from main.test import Framing
 
 SIZE = (256, 144)
 
@@ -185,3 +186,17 @@ def test_annotations_in_their_view(tmp_path):
     wrong.view = np.array([0, 0, 300, 100])
     with pytest.raises(ValueError, match="view"):
         wrong.check()
+
+
+def test_the_result_stands_or_moves_as_the_training_video_did():
+    path = hand(8, 20.0)
+    found = camera.Path(camera.normalised(np.linalg.inv(path[0]) @ path), np.ones(8, bool), 0, 0.1)
+    homographies, size, box = camera.canvas(found, SIZE)
+    plate = cv2.warpPerspective(wall(), np.linalg.inv(path[0] @ np.linalg.inv(homographies[0])), size)
+    person = annotations(8)
+    person.frame_size, person.camera, person.view = size, homographies, box
+    still, moving = Framing(person), Framing(person, np.arange(20) / 25)
+    assert (still(plate, 0) == still(plate, 5)).all() and still(plate, 0).shape[1::-1] == SIZE
+    for t, n in ((0, 0), (3, 3), (7, 7), (9, 5)):
+        assert np.abs(moving(plate, t).astype(int) - view(wall(), path[n])).mean() < 4, "to and fro"
+    assert np.abs(moving(plate, 2).astype(int) - still(plate, 2)).mean() > 4
