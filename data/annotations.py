@@ -201,7 +201,7 @@ class Annotations:
             raise InputError(f"{path} is not usable ({error}); make it again with: {made_by} --redo") from error
         return result
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: C901
         """Raise ValueError, naming the field, where types, shapes or values do not fit together."""
         n = self.total_frames
         expected = {
