@@ -3,9 +3,12 @@
 
   python run.py                                the sample pair
   python run.py TRAIN.mp4 TEST.mp4 [settings]  your own; settings as of the steps, e.g. --epochs 60
-  python run.py --install [test]               only installs; with "test" also what the tests need
+  python run.py TRAIN.mp4 TEST.mp4 --dry_run   only looks at both: what to expect, how long, how much disk
+  python run.py --web [settings]               the same on a page in the browser, see main/studio.py
+  python run.py --install [test|web]           only installs; with "test" also what the tests need, "web" the page
 
-Run again after a stop: it goes on where it was. Every setting: python main/train.py --help
+With --no_install the Python that runs this is taken as it is, without .venv. Run again after a stop: it goes on where
+it was. Every setting: python main/train.py --help
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 SAMPLE = ("--second_look", "bundled", "--max_minutes", "2")  # nothing is fetched for it
+_interrupts: list[bool] = []  # one for each Ctrl-C
+STOPPED = 130  # exit status of a step that Ctrl-C, or SIGINT sent to it alone, has ended
+LOOK = ("look at both videos: what to expect", "main/look.py")
 STEPS = (
     ("step 1 of 5: the person's video to frames and poses", "data/video2data.py", "--mode", "train"),
     ("step 1 of 5: the dance to poses", "data/video2data.py", "--mode", "test"),
@@ -38,31 +44,43 @@ def main(words: list[str]) -> int:
         print(__doc__)
         return 0
     if words[:1] == ["--install"]:
-        return install(test=words[1:] == ["test"])
-    if not words:
+        return install(*words[1:2])
+    dry, web, ready = (word in words for word in ("--dry_run", "--web", "--no_install"))
+    words = [word for word in words if word not in ("--dry_run", "--web", "--no_install")]
+    python = Path(sys.executable) if ready else python_of(VENV)
+    if web:
+        status = 0 if ready else install("web")
+        return status or call([python, ROOT / "main" / "studio.py", *words])
+    if not words or words[0].startswith("--"):
         folder = ROOT / "data" / "sample"
-        videos, settings = [folder / "train.mp4", folder / "test.mp4"], list(SAMPLE)
-        print(
-            "sample pair: install (2-5 minutes, once), read both videos (2 minutes), train (2), render (2) on two cores"
-        )
+        videos, settings = [folder / "train.mp4", folder / "test.mp4"], [*SAMPLE, *words]
+        print("sample pair: 5 minutes on two cores, and the first time 2-5 minutes to install")
     elif len(words) > 1 and not words[1].startswith("--"):
         videos, settings = words[:2], words[2:]
-        print("your pair: install (2-5 minutes, once), read both videos, train (the long part, see its bar), render")
     else:
         return fail("give two videos: python run.py TRAIN.mp4 TEST.mp4 [settings]")
-    status = install()
-    for title, script, *mode in STEPS:
+    status = 0 if ready else install()
+    # With "=", so that a name that begins with a dash is no setting.
+    chosen = [f"--train_video={videos[0]}", f"--test_video={videos[1]}", *settings]
+    for title, script, *mode in [LOOK] if dry else [LOOK, *STEPS]:
         if status:
             break
         print(f"\n== {title}", flush=True)
-        # With "=", so that a name that begins with a dash is no setting.
-        chosen = [f"--train_video={videos[0]}", f"--test_video={videos[1]}", *settings]
-        status = call([python_of(VENV), ROOT / script, *mode, *chosen])
+        status = call([python, ROOT / script, *mode, *chosen])
+        if status == STOPPED and script == "main/train.py" and not _interrupts:
+            print("training was ended from outside: rendering with what is learnt so far")
+            status = 0
+    if _interrupts:
+        print("stopped; the same command again goes on from here", file=sys.stderr)
     return status
 
 
-def install(test: bool = False) -> int:
-    """Make the virtual environment and install into it, unless that is done. Returns the exit status."""
+def install(extra: str = "") -> int:
+    """Make the virtual environment and install into it, unless that is done. Returns the exit status.
+
+    Args:
+        extra: "test" or "web": also what the tests need, or the page.
+    """
     if not python_of(VENV).is_file() or call([python_of(VENV), "-c", "import pip"], quiet=True):
         compilers = ("c++", "g++", "clang++")
         if os.name != "nt" and not any(map(shutil.which, compilers)):
@@ -70,15 +88,16 @@ def install(test: bool = False) -> int:
         if status := call([sys.executable, "-m", "venv", "--clear", VENV]):
             return status
     # What is installed is remembered by a checksum of all that decides it.
-    deciding = [ROOT / name for name in ("requirements.txt", "pyproject.toml", "setup.py")]
+    deciding = [ROOT / name for name in ("requirements.txt", "requirements-web.txt", "pyproject.toml", "setup.py")]
     deciding += sorted((ROOT / "pose_detector" / "pafprocess").glob("*.cpp"))
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in deciding)).hexdigest()
     pip = [python_of(VENV), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for name, what in (("installed", ["-r", "requirements.txt"]), ("installed-test", ["-e", ".[test]"])):
-        stamp = VENV / name
-        if (name == "installed-test" and not test) or (stamp.is_file() and stamp.read_text() == wanted):
+    needs = {"": ["-r", "requirements.txt"], "test": ["-e", ".[test]"], "web": ["-r", "requirements-web.txt"]}
+    for name in dict.fromkeys(["", extra]):
+        stamp, what = VENV / f"installed-{name}".rstrip("-"), needs[name]
+        if stamp.is_file() and stamp.read_text() == wanted:
             continue
-        print("installing into .venv (2-5 minutes, once)", flush=True)
+        print(f"installing {name} into .venv (2-5 minutes, once)".replace("  ", " "), flush=True)
         if status := call([*pip, *what], cwd=ROOT):
             return status
         stamp.write_text(wanted)
@@ -99,7 +118,7 @@ def call(command: list[str | Path], quiet: bool = False, cwd: Path | None = None
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                continue
+                _interrupts.append(True)
 
 
 def fail(reason: str) -> int:

@@ -10,6 +10,7 @@ from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
 from data.camera import displacement, in_room, move_keypoints
 from data.files import atomic_path
+from data.progress import Bar
 from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, normalise
 from data.video import preview_size, read_frames, resize, write_video
@@ -138,6 +139,7 @@ def write_preview(config: Config, dance: Annotations, normal: Annotations, view:
         video = read_frames(config.test_video_path, dance.frame_size)
         frames = (frame for i, _, frame in video if i % step == 0)
     shown = fit_report.preview(dance, normal, plate, frames, chosen)
+    shown = Bar(shown, total=len(chosen), unit="frame", desc="preview")
     write_video(config.norm_preview, shown, dance.fps / step, dance.times[::step], preset="veryfast", crf=23)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
@@ -20,6 +19,7 @@ from data.background import person_mask
 from data.camera import Tracker
 from data.frame_stats import FrameStats, picture_bounds
 from data.pose_files import Detection
+from data.progress import Bar
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import follow
@@ -121,7 +121,7 @@ def find_people(
                 yield part
 
     with (
-        tqdm(total=total, unit="frame", desc="first look", mininterval=0.5) as bar,
+        Bar(total=total, unit="frame", desc="first look") as bar,
         closing(batches()) as source,
         closing(detector(source)) as results,
     ):
@@ -191,7 +191,7 @@ def look_closely(
     low, high = np.array(bounds[:2]) - 0.5, np.array(bounds[2:]) - 0.5
     with Writer() as writer, closing(video.read_frames(path, own)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
-        bar = tqdm(pictures, total=count, unit="frame", desc="second look", mininterval=0.5)
+        bar = Bar(pictures, total=count, unit="frame", desc="second look")
         for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker)):
             if look is not None:
                 result.found[i] = True

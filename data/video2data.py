@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data import background, camera, laying, pictures, report, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
@@ -17,6 +16,7 @@ from data.files import atomic_path, replace_folder, staging
 from data.frame_stats import FrameStats, cuts, longest_shot
 from data.guesses import drop_guesses
 from data.pose_files import poses_fingerprint, read_poses, write_poses
+from data.progress import Bar
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
@@ -263,7 +263,7 @@ def _write_preview(
     chosen: int,
     outlines: Iterable[np.ndarray] | None,
 ) -> None:
-    frames = tqdm(
+    frames = Bar(
         video.read_frames(source.path, source.size), total=len(annotations.times), unit="frame", desc="preview"
     )
     drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen, outlines)

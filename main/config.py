@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 import tyro
 
+from data import progress, step_log
 from data.files import only_run
 from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS
@@ -195,6 +196,14 @@ class Config:
         return self.vis_dir / "rendered_of.txt"
 
     @property
+    def step_logs(self) -> Path:  # what each step printed
+        return self.source_dir / "steps"
+
+    @property
+    def journal(self) -> Path:  # see data/progress.py
+        return self.workspace / "output" / "progress.jsonl"
+
+    @property
     def result_dir(self) -> Path:
         return self.workspace / "output" / "result"
 
@@ -282,12 +291,18 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
     try:
         check(config)
-        with only_run(config.workspace) if writes and first else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if writes and first:
+                stack.enter_context(only_run(config.workspace))
+                number = step_number(description, config.mode)
+                if number:
+                    stack.enter_context(progress.journal(config.journal, number))
+                    stack.enter_context(step_log.logged(config.step_logs, number, config.as_dict()))
             step(config)
     except InputError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print("stopped; the same command goes on from here (step 3: with --continue_train)", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         reason = explain(error)
@@ -297,6 +312,12 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
         return
     print(f"error: {one_line(reason)}", file=sys.stderr)
     sys.exit(2)
+
+
+def step_number(description: str, mode: str) -> str:
+    """Name of a step script by its description: "1 train", "1 test", "2", ...; empty for other scripts."""
+    found = re.match(r"Step (\d)", description)
+    return "" if found is None else f"1 {mode}" if found[1] == "1" else found[1]
 
 
 _LONGEST_LINE = 2000  # characters of a message

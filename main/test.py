@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from data import pictures
 from data.annotations import Annotations, fingerprint, image_name
 from data.camera import to_and_fro
 from data.detecting import JPEG_QUALITY
 from data.files import atomic_path, replace_folder, staging
+from data.progress import Bar
 from main import checkpoint
 from main.config import Config, run_step
 from main.dataset import Clip, load_clip, source_bank
@@ -135,7 +135,7 @@ def render_pictures(
 
     torch.set_num_threads(max(1, cores // min(streams, len(parts))))
     done = len(plan) - sum(map(len, left))
-    bar = tqdm(total=len(plan), initial=done, unit="frame", desc="rendering")
+    bar = Bar(total=len(plan), initial=done, unit="frame", desc="rendering")
     with bar, ThreadPoolExecutor(streams) as pool:
         try:
             for job in as_completed([pool.submit(work, frames) for frames in left]):

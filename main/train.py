@@ -33,6 +33,7 @@ from tqdm import tqdm
 from data import pictures
 from data.annotations import Annotations, check_same_video
 from data.files import atomic_path, move
+from data.progress import Bar
 from main import checkpoint, distributed, losses, metrics, window
 from main.config import Config, run_step
 from main.dataset import Clip, Pairs, load_clip, source_bank, split
@@ -286,9 +287,7 @@ def load_batches(pairs: Pairs, items: np.ndarray, threads: int, pin: bool = Fals
         pool.shutdown(cancel_futures=True)
 
 
-def train_one_epoch(
-    trainer: Trainer, batches: Iterator[Batch], bar: tqdm, steps_an_epoch: int, deadline: float
-) -> bool:
+def train_one_epoch(trainer: Trainer, batches: Iterator[Batch], bar: Bar, steps_an_epoch: int, deadline: float) -> bool:
     """All of the batches, or until ``deadline`` (of time.monotonic). Mean terms go to ``trainer.history``.
 
     Returns:
@@ -445,13 +444,14 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
         say(folder, f"epochs {trainer.epoch + 1} to {cfg.epochs} of {steps_an_epoch} steps{limit}")
 
     deadline = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
-    bar = tqdm(
+    bar = Bar(
         total=cfg.epochs * steps_an_epoch,
         initial=trainer.step,
         unit="step",
         desc="training",
         mininterval=1.0,
         disable=not group.first,
+        deadline=deadline if cfg.max_minutes else None,
     )
     finished = not group.any(time.monotonic() > deadline, device)
     if group.first and scratch is None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data import pictures, video
 from data.annotations import Annotations, check_same_video, image_name
+from data.progress import Bar
 from main.config import Config, run_step
 from pose_detector import skeleton
 from pose_detector.errors import InputError
@@ -27,11 +27,11 @@ def main(config: Config) -> None:
     if config.rendered_of.is_file() and config.rendered_of.read_text(encoding="utf-8") != dance.fingerprint:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
-    frames = (read_picture(path) for path in tqdm(paths, unit="frame", desc="result"))
+    frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
     view = Annotations.load(config.train_annotations).view if config.train_annotations.is_file() else None
     beside = side_by_side(source, dance, paths, config.background_image, view)
-    beside = tqdm(beside, unit="frame", total=len(paths), desc="comparison")
+    beside = Bar(beside, unit="frame", total=len(paths), desc="comparison")
     # The result's sound is ready to be copied, and begins with its first frame.
     video.write_video(comparison, beside, info.fps, dance.times - dance.times[0], audio_from=result, crf=config.crf)
     if video.probe(result).has_audio:

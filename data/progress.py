@@ -1,0 +1,165 @@
+"""Progress of long work: bars on the terminal, and the same as JSON lines in a file for whoever watches from outside.
+
+A journal is that file. `main/look.py` begins it with a plan, the seconds that every part of every step is expected to
+take; each step then adds to it. Its lines are of three kinds:
+
+    {"plan": [["1 train", "first look", 20.5], ...]}
+    {"step": "3", "pid": 123}                                      a step shows its first bar
+    {"step": "3", "name": "training", "done": 40, "total": 200, "rate": 4.1, "left": 39.0, "all_left": 75.0}
+    {"step": "3", "ended": 0}                                      it is done
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+STEPS = 5
+EVERY = 1.0  # seconds between two lines of a bar
+_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}{postfix}{time_left}]{overall}"
+
+Plan = Sequence[tuple[str, str, float]]  # step, name of a bar or of what lies between bars, seconds
+
+
+class Journal:
+    """The file, and where in the plan this process is. Nothing is written before the first bar, so that a step that
+    refuses its input leaves nothing."""
+
+    def __init__(self, path: Path, step: str) -> None:
+        self.path, self.step = path, step
+        self.plan: Plan = read_plan(path)
+        self._begun = False
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line of this step. That the disk is full is for the step itself to find out."""
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [line] if self._begun else [{"pid": os.getpid()}, line]
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps({"step": self.step, **line}) + "\n" for line in lines)
+            self._begun = True
+
+    def later(self, name: str) -> float | None:
+        """Seconds expected for everything after this bar; None without a plan."""
+        if not self.plan:
+            return None
+        here = [i for i, (step, part, _) in enumerate(self.plan) if (step, part) == (self.step, name)]
+        # Of a bar that was not planned, what comes after its step.
+        here = here or [i for i, (step, *_) in enumerate(self.plan) if step == self.step]
+        first = here[-1] + 1 if here else 0
+        return sum(seconds for *_, seconds in self.plan[first:])
+
+
+_journal: Journal | None = None  # of the step that this process runs
+
+
+@contextlib.contextmanager
+def journal(path: Path, step: str) -> Iterator[None]:
+    """Within it bars write to a journal.
+
+    Args:
+        path: the file.
+        step: "1 train", "1 test", "2", ... as in the plan.
+    """
+    global _journal
+    _journal = Journal(path, step)
+    try:
+        yield
+        if path.parent.is_dir():
+            _journal.write({"ended": 0})
+    finally:
+        _journal = None
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Begin a journal anew, with a plan."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"plan": plan}) + "\n", encoding="utf-8")
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan that a journal begins with; empty where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [
+                (str(step), str(name), float(seconds)) for step, name, seconds in json.loads(file.readline())["plan"]
+            ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+class Bar(tqdm):
+    """A tqdm bar that tells the time left of its step and of all steps, and writes to the journal."""
+
+    def __init__(self, *args: Any, deadline: float | None = None, **options: Any) -> None:
+        """
+        Args:
+            *args, **options: as of tqdm.
+            deadline: on the clock of time.monotonic; the work ends then although there is more of it.
+        """
+        self.deadline = deadline
+        self._noted = 0.0
+        super().__init__(*args, bar_format=_FORMAT, **({"mininterval": 0.5} | options))
+
+    def seconds_left(self) -> float | None:
+        """Of this bar; None while it cannot be told."""
+        state = super().format_dict
+        rate = state["rate"] or ((self.n - self.initial) / state["elapsed"] if state["elapsed"] else 0)
+        if self.total is None or (not rate and self.n < self.total):
+            return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        left = max(0.0, (self.total - self.n) / rate) if rate else 0.0
+        return left if self.deadline is None else min(left, max(0.0, self.deadline - time.monotonic()))
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the line is made of, see tqdm."""
+        left = self.seconds_left()
+        words = "" if left is None else f", {tqdm.format_interval(left)} left"
+        return super().format_dict | {"time_left": words, "overall": self._overall(left)}
+
+    def _overall(self, left: float | None) -> str:
+        if _journal is None:
+            return ""
+        later = _journal.later(self.desc.removesuffix(": "))
+        where = f"  step {_journal.step.split()[0]} of {STEPS}"
+        return where if left is None or later is None else f"{where}, about {in_words(left + later)} left"
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Show the line, and note it."""
+        now = time.monotonic()
+        if _journal is not None and (now - self._noted >= EVERY or self.n == self.total):
+            self._noted = now
+            self._note(_journal)
+        super().display(msg, pos)
+
+    def _note(self, journal: Journal) -> None:
+        state, left, name = super().format_dict, self.seconds_left(), self.desc.removesuffix(": ")
+        later = journal.later(name)
+        everything = None if left is None or later is None else round(left + later, 1)
+        rate = state["rate"] or ((self.n - self.initial) / state["elapsed"] if state["elapsed"] else None)
+        journal.write(
+            {
+                "name": name,
+                "done": self.n,
+                "total": self.total,
+                "rate": rate and round(rate, 2),
+                "left": left if left is None else round(left, 1),
+                "all_left": everything,
+            }
+        )
+
+
+def in_words(seconds: float) -> str:
+    """A time as one says it: "40 seconds", "4 minutes", "1.5 hours"."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} seconds"
+    if seconds < 90:
+        return "1 minute"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
