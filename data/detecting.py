@@ -200,10 +200,10 @@ def look_closely(
                     inside = ((moved[:, :2] > low) & (moved[:, :2] < high)).all(axis=1)
                     known = inside & (points[:, 2] > 0)
                     target[i, known] = moved[known]
-            outline = _outline_in_frame(look, own, size)
+            outline = outline_in_frame(look, own, size)
             if masks is not None and (kept is None or kept[i]):
                 same = mask_size is None or mask_size == size
-                writer.write(masks / mask_name(i), outline if same else _outline_in_frame(look, own, mask_size))
+                writer.write(masks / mask_name(i), outline if same else outline_in_frame(look, own, mask_size))
             if stats is not None:
                 stats.add_outline(frame, outline)
             if tracker is not None:
@@ -218,7 +218,7 @@ def where_people_are(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.
     return 255 * np.any([person_mask(pose, size) for pose in people], axis=0).astype(np.uint8)
 
 
-def _outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+def outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """What was seen of a person in a frame of (width, height) `own` as an outline (H, W) uint8 at `size`; empty where
     nobody was."""
     if look is None:

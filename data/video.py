@@ -172,6 +172,40 @@ def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterat
         yield from _ahead(frames, depth)
 
 
+def read_some(path: Path | str, count: int, size: tuple[int, int] | None = None) -> list[tuple[float, np.ndarray]]:
+    """Some `count` frames, spread over a video, found by seeking: of a long one these are frames that can be decoded
+    without others, so that it takes a second.
+
+    Args:
+        path: the video.
+        count: how many, about; at least two come where the video has them.
+        size: (width, height) in pixels of the frames wanted; None: as displayed.
+
+    Returns:
+        time in seconds and frame (H, W, 3) uint8 RGB, upright, in order.
+
+    Raises:
+        InputError: as `probe`.
+    """
+    path, info = Path(path), probe(path)
+    found: dict[int, tuple[float, np.ndarray]] = {}
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        show = _Screen(stream, size)
+        start = float((stream.start_time or 0) * stream.time_base)
+        wanted = start + (np.arange(count) + 0.5) * info.duration / count
+        for time in wanted:
+            with contextlib.suppress(av.FFmpegError, ValueError):
+                container.seek(int(time / stream.time_base), stream=stream)
+                frame = next(container.decode(stream), None)
+                if frame is not None and frame.pts is not None and frame.pts not in found:
+                    found[frame.pts] = float(frame.pts * stream.time_base), show(frame)
+    if len(found) < min(count / 2, 8):  # a short one: all of it is decoded
+        step = max(1, round(info.duration * float(info.fps) / count))
+        return [(time, frame) for i, time, frame in read_frames(path, size) if i % step == step // 2 or step < 2]
+    return [found[time] for time in sorted(found)]
+
+
 def working_size(width: int, height: int, area: int = 512 * 288) -> tuple[int, int]:
     """Size (width, height) in pixels to work at: sides multiples of 32, the video's own aspect ratio, about this area.
 

@@ -49,6 +49,9 @@ class Config:
     seed: int = 0  # of every random number
     threads: int = 0  # CPU threads of torch; 0: as torch chooses
 
+    # ---- main/look.py -----------------------------------------------------------------------------------------------
+    look: Literal["both", "train", "test"] = "both"  # at which video; both: also how long all steps will take
+
     # ---- Step 1: data/video2data.py ---------------------------------------------------------------------------------
     mode: Literal["train", "test"] = "train"  # which of the two videos to read
     frame_area: int = 512 * 288  # pixels of the dance's frames, of all frames that the first look sees, and of a draft;
@@ -59,6 +62,8 @@ class Config:
     second_look_model: Path | None = None  # a BlazePose file (.tflite) of your own, instead of a fetched one
     offline: bool = False  # never fetch a network: take those that are there
     person: int | None = None  # which person, counted from 0 left to right; None: largest and present longest
+    train_dancer: tuple[float, float, float] | None = None  # instead: a second of the train video, and a place on the
+    test_dancer: tuple[float, float, float] | None = None  # dancer then, in shares of width and height; the same
     pose_batch: int = 8  # frames that the detector is given at once
     pose_flip: bool = False  # look at every frame in the mirror too, and average: errs less, takes twice as long
     pose_turns: bool = False  # ... and turned by quarters: finds dancers upside down, takes four times as long
@@ -194,6 +199,10 @@ class Config:
     @property
     def rendered_of(self) -> Path:  # fingerprint of the dance that the pictures beside it show
         return self.vis_dir / "rendered_of.txt"
+
+    @property
+    def look_dir(self) -> Path:
+        return self.source_dir / "look"
 
     @property
     def step_logs(self) -> Path:  # what each step printed

@@ -1,0 +1,272 @@
+"""A glance at a video, before hours are spent on it: step 1 on some frames of it, in seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data import report, skeleton, video
+from data.annotations import Annotations
+from data.background import camera_motion
+from data.detecting import LONGEST, Detect, outline_of
+from data.frame_stats import FrameStats
+from pose_detector.cleaning import person_size
+from pose_detector.crop import Crop
+from pose_detector.keypoints import scale_keypoints
+from pose_detector.look import EXTRA_NAMES, Look, Looker
+from pose_detector.second_look import find, join
+
+FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
+TIMED = 40  # successive frames by which the speed of decoding is measured
+LEAST = 6  # keypoints of somebody who counts
+
+
+@dataclass
+class Glance:
+    """What was seen.
+
+    Attributes:
+        info: of the video.
+        times: (N,) seconds of the frames looked at.
+        frames: N of (H, W, 3) uint8 RGB, working size.
+        people: of each frame everybody's keypoints (P, 18, 3).
+        dancer: (N, 18, 3) the chosen one's.
+        outlines: (N, H, W) uint8, 255 = the dancer.
+        lines: the advice, as of step 1.
+        seconds: that a frame takes: "decode", "first", "second".
+    """
+
+    info: video.VideoInfo
+    times: np.ndarray
+    frames: list[np.ndarray]
+    people: list[np.ndarray]
+    dancer: np.ndarray
+    outlines: np.ndarray
+    lines: list[str]
+    seconds: dict[str, float]
+
+    @property
+    def count(self) -> int:
+        """Frames of the whole video, about."""
+        return max(2, round(self.info.duration * float(self.info.fps)))
+
+    @property
+    def best(self) -> int:
+        """Number of the frame that shows most people, of these where the dancer is seen best."""
+        seen = [(len(people), float(pose[:, 2].sum())) for people, pose in zip(self.people, self.dancer, strict=True)]
+        return max(range(len(seen)), key=seen.__getitem__)
+
+
+def glance(
+    path: Path,
+    size: tuple[int, int],
+    detector: Detect,
+    batch: int,
+    looker: Looker | None,
+    person: int | None = None,
+    place: tuple[float, float, float] | None = None,
+) -> Glance:
+    """Look at some frames of a video.
+
+    Args:
+        path: the video.
+        size: (width, height) of the working frames in pixels.
+        detector: the first look.
+        batch: frames handed to it at once.
+        looker: the second look; None: none.
+        person: number of the dancer from the left; None: the largest.
+        place: instead, seconds and the shares of width and height where the dancer is.
+
+    Raises:
+        InputError: the video cannot be used.
+    """
+    info = video.probe(path)
+    shrink = min(1.0, LONGEST / max(info.width, info.height))
+    own = max(1, round(info.width * shrink)), max(1, round(info.height * shrink))
+    some = video.read_some(path, FRAMES, own)
+    times, large = np.array([time for time, _ in some]), [frame for _, frame in some]
+    frames = [video.resize(frame, size) for frame in large]
+    people, first_seconds = _first_look(frames, detector, batch)
+    chosen = follow_sparsely(people, times, size, person, place)
+    seen = np.stack([people[i][k] if k >= 0 else np.zeros((18, 3), np.float32) for i, k in enumerate(chosen)])
+    dancer, outlines, second_seconds = _second_look(large, seen, looker, size)
+    others = [
+        np.delete(everybody, k, axis=0) if k >= 0 else everybody for everybody, k in zip(people, chosen, strict=True)
+    ]
+    lines = _advice(path, info, times, frames, dancer, outlines, others, size)
+    seconds = {"decode": _decoding(path, own), "first": first_seconds, "second": second_seconds}
+    return Glance(info, times, frames, people, dancer, outlines, lines, seconds)
+
+
+def follow_sparsely(
+    people: Sequence[np.ndarray],
+    times: np.ndarray,
+    size: tuple[int, int],
+    person: int | None = None,
+    place: tuple[float, float, float] | None = None,
+) -> list[int]:
+    """Which of the people (P, 18, 3) of each frame is the dancer, -1 for none; frames are too far apart to track.
+
+    Without `person` and `place` it is the largest. With them the one who is there, and in the other frames whoever is
+    nearest to where the dancer was in the frame before, or after.
+    """
+    sizes = [np.array([float(person_size(pose)) for pose in everybody]) for everybody in people]
+    if person is None and place is None:
+        return [int(s.argmax()) if len(s) else -1 for s in sizes]
+    centres = [[pose[pose[:, 2] > 0, :2].mean(axis=0) for pose in everybody] for everybody in people]
+    there = [i for i, everybody in enumerate(people) if len(everybody)]
+    if not there:
+        return [-1] * len(people)
+    if place is not None:
+        start = min(there, key=lambda i: abs(times[i] - place[0]))
+        here = np.array(place[1:]) * size
+    else:
+        start = max(there, key=lambda i: (len(people[i]), -i))
+        order = np.argsort([centre[0] for centre in centres[start]])
+        here = centres[start][order[min(person or 0, len(order) - 1)]]
+    chosen = [-1] * len(people)
+    for steps in (range(start, len(people)), range(start, -1, -1)):
+        where = here
+        for i in steps:
+            if len(people[i]):
+                chosen[i] = int(np.argmin([np.linalg.norm(centre - where) for centre in centres[i]]))
+                where = centres[i][chosen[i]]
+    return chosen
+
+
+def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple[list[np.ndarray], float]:
+    """Everybody who counts in each frame, and the seconds that a frame takes once the network is warm."""
+    parts = [frames[i : i + batch] for i in range(0, len(frames), batch)]
+    found, began = [], 0.0
+    for part in detector(iter([parts[0], *parts])):
+        if not found:
+            began = time.perf_counter()
+        found.append(part)
+    seconds = (time.perf_counter() - began) / max(1, len(frames))
+    people = []
+    for keypoints, scores in (one for part in found[1:] for one in part):
+        poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
+        poses[poses[..., 2] <= 0] = 0
+        people.append(poses[(poses[..., 2] > 0).sum(axis=1) >= LEAST].reshape(-1, 18, 3))
+    return people, seconds
+
+
+class _Timed:
+    """A looker that counts the seconds of its looks, but for the first, which is slower."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._looker, self.spent = looker, []
+        self.first_look_trust = looker.first_look_trust
+
+    def first_crop(self, keypoints: np.ndarray) -> Crop | None:
+        return self._looker.first_crop(keypoints)
+
+    def look(self, frame: np.ndarray, crop: Crop) -> Look:
+        began = time.perf_counter()
+        try:
+            return self._looker.look(frame, crop)
+        finally:
+            self.spent.append(time.perf_counter() - began)
+
+
+def _second_look(
+    frames: list[np.ndarray], first: np.ndarray, looker: Looker | None, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Keypoints of the dancer, outlines, and the seconds of a look."""
+    outlines = np.zeros((len(frames), size[1], size[0]), np.uint8)
+    if looker is None:
+        return first, outlines, 0.0
+    scale = np.divide(frames[0].shape[1::-1], size)
+    timed, second = _Timed(looker), np.zeros_like(first)
+    for i, frame in enumerate(frames):
+        look = find(frame, scale_keypoints(first[i], scale), timed)
+        if look is not None:
+            second[i] = scale_keypoints(look.keypoints, 1 / scale)
+            outlines[i] = outline_of(look, scale, size)
+    low, high = np.full(2, -0.5), np.array(size) - 0.5
+    second[~((second[..., :2] > low) & (second[..., :2] < high)).all(axis=-1)] = 0
+    return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
+
+
+def _decoding(path: Path, size: tuple[int, int]) -> float:
+    """Seconds in which a frame is decoded, in one thread and those of the decoder."""
+    began, count = 0.0, 0
+    frames: Iterator = video.read_frames(path, size)
+    for i, *_ in islice(frames, TIMED):
+        began = began or time.perf_counter()
+        count = i
+    frames.close()
+    return (time.perf_counter() - began) / max(1, count)
+
+
+def _advice(
+    path: Path,
+    info: video.VideoInfo,
+    times: np.ndarray,
+    frames: list[np.ndarray],
+    dancer: np.ndarray,
+    outlines: np.ndarray,
+    others: list[np.ndarray],
+    size: tuple[int, int],
+) -> list[str]:
+    """As step 1 says it; the frames are too far apart to see cuts."""
+    count = len(frames)
+    annotations = Annotations(
+        frame_numbers=np.arange(count, dtype=np.int64),
+        times=times,
+        keypoints=dancer,
+        filled=np.zeros((count, 18), bool),
+        fps=count / info.duration,
+        frame_size=size,
+        total_frames=count,
+        source=path.name,
+        rotation=info.rotation,
+        fingerprint="",
+        extra=np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
+    )
+    stats = FrameStats()
+    for frame in frames:
+        stats.add_frame(frame)
+    if outlines.any():
+        for frame, outline in zip(frames, outlines, strict=True):
+            stats.add_outline(frame, outline)
+    stats.change = [0.0] * count
+    company = np.array([_company(people, outline) for people, outline in zip(others, outlines, strict=True)], int)
+    known = np.flatnonzero(outlines.any(axis=(1, 2)))
+    motion = {}
+    if len(known) > 1:
+        people = [np.concatenate([others[i], dancer[i : i + 1]]) for i in known]
+        moved = camera_motion([frames[i] for i in known], people, [outlines[i] for i in known])
+        motion = dict(zip(known.tolist(), moved.tolist(), strict=True))
+    first, *findings = report.summary(annotations, stats, company, motion)
+    first = first.replace(f"{count} frames", f"{count} of about {round(info.duration * float(info.fps))} frames")
+    return [first, *findings]
+
+
+def _company(others: np.ndarray, outline: np.ndarray) -> int:
+    """How many others are not an echo of the dancer, most of whose keypoints lie on the outline."""
+    count = 0
+    for pose in others:
+        x, y = np.clip(np.rint(pose[pose[:, 2] > 0, :2]), 0, np.array(outline.shape[::-1]) - 1).astype(int).T
+        count += float((outline[y, x] <= 127).mean()) > 0.5
+    return count
+
+
+def poster(seen: Glance) -> np.ndarray:
+    """The frame that shows most, with everybody's skeleton, the dancer's outline and what lies outside it dimmed."""
+    i = seen.best
+    canvas, outline = seen.frames[i].copy(), np.uint8(seen.outlines[i] > 127)
+    if outline.any():
+        canvas[outline == 0] = (canvas[outline == 0] * 0.6).astype(np.uint8)
+    for pose in seen.people[i]:
+        canvas = cv2.addWeighted(canvas, 0.6, skeleton.draw(canvas, pose, 0.05), 0.4, 0)
+    canvas = skeleton.draw(canvas, seen.dancer[i], 0.05)
+    rims, _ = cv2.findContours(outline, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, rims, -1, (0, 255, 0), max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
+    return canvas

@@ -1,0 +1,133 @@
+"""Look at both videos, before hours are spent: what to expect, what to film again, how long it takes, how much disk.
+
+Writes data/source/look: a picture of each video with skeleton and outline, and look.json; nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from data import pictures, video
+from data.annotations import Annotations, fingerprint
+from data.files import atomic_path
+from data.glance import Glance, glance, poster
+from data.progress import write_plan
+from data.video2data import Networks
+from main.config import Config, run_step
+from pose_detector.errors import InputError
+
+
+def main(config: Config) -> None:
+    """Run the script; see the module's docstring."""
+    modes = ["train", "test"] if config.look == "both" else [config.look]
+    paths = {mode: getattr(config, f"{mode}_video_path") for mode in modes}
+    for path in paths.values():
+        video.probe(path)  # what is wrong with a file is said before networks are loaded
+    networks = Networks(config)
+    kind, weights, _ = networks.second()
+    looker = networks.load_second(kind, weights)
+    detector = networks.load_first(networks.first()[0])
+    seen = {}
+    for mode, path in paths.items():
+        size = working_size(config, mode)
+        place = getattr(config, f"{mode}_dancer")
+        seen[mode] = glance(path, size, detector, config.pose_batch, looker, config.person, place)
+        for line in seen[mode].lines:
+            print(line)
+        with atomic_path(config.look_dir / f"{mode}.jpg") as temporary:
+            pictures.write(temporary, poster(seen[mode]), 90)
+    told: dict[str, object] = {"videos": {mode: describe(one) for mode, one in seen.items()}}
+    if config.look == "both":
+        told |= expect_all(config, seen["train"], seen["test"])
+    with atomic_path(config.look_dir / "look.json") as temporary:
+        temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def working_size(config: Config, mode: str) -> tuple[int, int]:
+    """(width, height) of step 1's frames."""
+    info = video.probe(getattr(config, f"{mode}_video_path"))
+    if mode == "train" and config.quality == "high":
+        return info.width // 2 * 2, info.height // 2 * 2
+    return video.working_size(info.width, info.height, config.frame_area)
+
+
+def describe(seen: Glance) -> dict[str, object]:
+    """What a page shows of a video: advice, and where everybody is in the picture, in shares of its sides."""
+    height, width = seen.frames[0].shape[:2]
+    people = []
+    for pose in seen.people[seen.best]:
+        points = pose[pose[:, 2] > 0, :2] / (width, height)
+        people.append([*points.min(axis=0).tolist(), *points.max(axis=0).tolist()])
+    return {
+        "lines": seen.lines,
+        "time": float(seen.times[seen.best]),
+        "people": people,
+        "seconds": seen.info.duration,
+        "size": [seen.info.width, seen.info.height],
+    }
+
+
+def expect_all(config: Config, person: Glance, dance: Glance) -> dict[str, object]:
+    """Measure this machine, print what all steps will take, and begin the journal with it.
+
+    Raises:
+        InputError: the disk is too small.
+    """
+    from main import expect
+    from main.device import prepare_device
+
+    speeds = expect.measure(config, prepare_device(config.device, config.threads), person, dance)
+    timing = expect.plan(config, person, dance, speeds, minutes_trained(config))
+    timing = [(step, name, 0.0 if is_done(config, step) else seconds) for step, name, seconds in timing]
+    bytes_ = expect.disk(config, person, dance, speeds)
+    print("\nwhat each step will take here, and write")
+    for line in expect.table(timing, bytes_):
+        print(line)
+    if config.epochs and config.patience:
+        print("training ends earlier where it no longer gets better")
+    free = shutil.disk_usage(existing(config.workspace)).free
+    if sum(bytes_.values()) > free:
+        raise InputError(
+            f"{config.workspace} has {free / 1e9:.1f} GB free, and {sum(bytes_.values()) / 1e9:.1f} GB are needed;"
+            " free some space, or give a --workspace elsewhere"
+        )
+    write_plan(config.journal, timing)
+    return {"plan": timing, "disk": bytes_, "speeds": asdict(speeds)}
+
+
+def is_done(config: Config, step: str) -> bool:
+    """Whether step 1 has read this video already."""
+    if not step.startswith("1 ") or config.redo:
+        return False
+    mode = step.split()[1]
+    try:
+        annotations = Annotations.load(getattr(config, f"{mode}_annotations"))
+    except InputError:
+        return False
+    return annotations.fingerprint == fingerprint(getattr(config, f"{mode}_video_path"))
+
+
+def minutes_trained(config: Config) -> float:
+    """By an earlier run on this video, from which the next one goes on."""
+    from main import checkpoint
+
+    path = checkpoint.newest(config.checkpoint_dir)
+    if path is None or not is_done(config, "1 train"):
+        return 0.0
+    try:
+        state = checkpoint.load(path)
+    except InputError:
+        return 0.0
+    return float(state["minutes"]) if state["fingerprint"] == fingerprint(config.train_video_path) else 0.0
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+
+
+if __name__ == "__main__":
+    run_step(main, __doc__ or "")
