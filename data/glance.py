@@ -11,16 +11,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import report, skeleton, video
+from data import report, video
 from data.annotations import Annotations
 from data.background import camera_motion
 from data.detecting import LONGEST, Detect, outline_of
 from data.frame_stats import FrameStats
-from pose_detector.cleaning import person_size
+from pose_detector import skeleton
 from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import find, join
+from pose_detector.skeleton import person_size
 
 FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
 TIMED = 40  # successive frames by which the speed of decoding is measured

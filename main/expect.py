@@ -20,10 +20,11 @@ from data.glance import Glance
 from data.progress import Plan, in_words
 from main import checkpoint, train, window
 from main.config import Config
-from main.dataset import Clip, rescale
+from main.dataset import Clip
 from main.device import network_type
 from main.rendering import WARM_UP, make_plan, prepare_generator, render
 from pose_detector.errors import InputError
+from pose_detector.keypoints import scale_keypoints
 
 # Seconds, measured on two cores with AMX by `benchmarks/steps.py` (sample pair, 750 and 625 frames of 512x288). They
 # are a tenth of the whole there.
@@ -35,6 +36,7 @@ MATTE = 6.0e-8  # a pixel of the clip that steps 3 and 4 read
 STREAMS = 8  # as in step 4
 RENDERED = 8  # frames that the speed of step 4 is measured on, each core
 COMPARISON = 2.7  # times the pixels of the result
+REPORT = 3.0  # curves and sheets
 ENCODED = 24  # frames that the speed of step 5 is measured on
 
 
@@ -83,7 +85,7 @@ def small_clip(seen: Glance) -> Clip:
             for i in whole
         ]
     )
-    poses = rescale(seen.dancer[whole], np.array(size, np.float32) / (width, height))
+    poses = scale_keypoints(seen.dancer[whole], np.array(size, np.float32) / (width, height))
     return Clip(frames, poses, np.arange(len(whole)), video.resize(room, size), room)
 
 
@@ -190,6 +192,7 @@ def plan(cfg: Config, person: Glance, dance: Glance, speeds: Speeds, trained: fl
         ("4", "rendering", (m + parts * WARM_UP) * speeds.render),
         ("5", "result", START_SMALL + m * speeds.encode),
         ("5", "comparison", m * speeds.encode * (COMPARISON - 1)),
+        ("5", "report", REPORT + min(1.0, 20 / dance.info.duration) * m * speeds.encode),
     ]
 
 

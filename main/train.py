@@ -543,7 +543,7 @@ def finish_epoch(trainer: Trainer, folder: Path, fingerprint: str, checks: DataL
         f"epoch {epoch} ({trainer.minutes:.1f} min): PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, "
         f"sharpness {scores['sharpness']:.2f} | {terms}",
     )
-    record = {"epoch": epoch, "step": trainer.step, "minutes": trainer.minutes, **scores, **trainer.history}
+    record = {"epoch": epoch, "step": trainer.step, "minutes": trainer.minutes, **trainer.history, **scores}
     with open(folder / "stats.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
 

@@ -1,4 +1,4 @@
-"""Step 5: from rendered frames to the video with its sound, and a comparison: dance | skeleton | result."""
+"""Step 5: from rendered frames to the video with its sound, a comparison: dance | skeleton | result, and a report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from data import pictures, video
 from data.annotations import Annotations, check_same_video, image_name
 from data.progress import Bar
 from main.config import Config, run_step
+from output import report
 from pose_detector import skeleton
 from pose_detector.errors import InputError
 
@@ -41,6 +42,8 @@ def main(config: Config) -> None:
     else:
         sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
+    page = report.write(config, (read_picture(path) for path in paths), dance)
+    print(f"written: {page}")
     print(f"written: {comparison}")
     print(f"written: {result}")
 
