@@ -21,11 +21,10 @@ from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import find, join
-from pose_detector.skeleton import person_size
 
 FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
 TIMED = 40  # successive frames by which the speed of decoding is measured
-LEAST = 6  # keypoints of somebody who counts
+LEAST = 0.3  # of the best score in a frame: furniture that the network takes for somebody has less than 0.2
 
 
 @dataclass
@@ -114,12 +113,11 @@ def follow_sparsely(
 ) -> list[int]:
     """Which of the people (P, 18, 3) of each frame is the dancer, -1 for none; frames are too far apart to track.
 
-    Without `person` and `place` it is the largest. With them the one who is there, and in the other frames whoever is
+    Without `person` and `place` it is the one with the highest score. With them the one who is there, and in the other frames whoever is
     nearest to where the dancer was in the frame before, or after.
     """
-    sizes = [np.array([float(person_size(pose)) for pose in everybody]) for everybody in people]
     if person is None and place is None:
-        return [int(s.argmax()) if len(s) else -1 for s in sizes]
+        return [int(_scores(everybody).argmax()) if len(everybody) else -1 for everybody in people]
     centres = [[pose[pose[:, 2] > 0, :2].mean(axis=0) for pose in everybody] for everybody in people]
     there = [i for i, everybody in enumerate(people) if len(everybody)]
     if not there:
@@ -141,6 +139,13 @@ def follow_sparsely(
     return chosen
 
 
+def _scores(poses: np.ndarray) -> np.ndarray:
+    """As `tracking.Track.score`, (P,), in one frame: height in pixels times mean confidence."""
+    seen, y = poses[..., 2] > 0, poses[..., 1]
+    heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
+    return np.where(seen.any(axis=1), np.nan_to_num(heights, neginf=0.0) * poses[..., 2].mean(axis=1), 0.0)
+
+
 def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple[list[np.ndarray], float]:
     """Everybody who counts in each frame, and the seconds that a frame takes once the network is warm."""
     parts = [frames[i : i + batch] for i in range(0, len(frames), batch)]
@@ -151,10 +156,11 @@ def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple
         found.append(part)
     seconds = (time.perf_counter() - began) / max(1, len(frames))
     people = []
-    for keypoints, scores in (one for part in found[1:] for one in part):
-        poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
+    for keypoints, sure in (one for part in found[1:] for one in part):
+        poses = np.concatenate([keypoints, np.asarray(sure)[..., None]], axis=-1).astype(np.float32)
         poses[poses[..., 2] <= 0] = 0
-        people.append(poses[(poses[..., 2] > 0).sum(axis=1) >= LEAST].reshape(-1, 18, 3))
+        scores = _scores(poses)
+        people.append(poses[scores > LEAST * scores.max(initial=0.0)])
     return people, seconds
 
 
