@@ -23,7 +23,7 @@ from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.second_look import join
-from pose_detector.tracking import Track, choose, track
+from pose_detector.tracking import Track, choose, choose_at, track
 
 LONGEST_SIDE = 3840  # pixels of the frames that are kept: 4K
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
@@ -145,7 +145,12 @@ def prepare(config: Config, networks: Networks) -> None:
         fps = float(info.fps)
         kept = kept_frames(np.arange(len(times)), expected, config.most_frames)
         tracks = track(detections, fps)
-        chosen = choose(tracks, config.person)
+        place = _place(config)
+        if place is None:
+            chosen = choose(tracks, config.person)
+        else:
+            frame = int(np.abs(np.subtract(times, place[0])).argmin())
+            chosen = choose_at(tracks, frame, place[1] * source.size[0], place[2] * source.size[1])
         seen = tracks[chosen].keypoints
         others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
         first = background.hold(seen, round(_HOLD * fps))
@@ -236,8 +241,14 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     settings = f"frames {size[0]}x{size[1]}, {origin}, person {config.person}"
     if training:
         settings += f", kept {frame_size[0]}x{frame_size[1]}, about {config.most_frames}"
+    settings += "" if _place(config) is None else f" at {_place(config)}"
     goal = config.train_annotations if training else config.test_annotations
     return Source(path, info, size, frame_size, given, goal, fingerprint(path), settings), weights, second
+
+
+def _place(config: Config) -> tuple[float, float, float] | None:
+    """Where the dancer is, if the settings say so."""
+    return config.train_dancer if config.mode == "train" else config.test_dancer
 
 
 def _replaces(config: Config, source: Source) -> bool:

@@ -66,7 +66,7 @@ def describe(seen: Glance) -> dict[str, object]:
         "time": float(seen.times[seen.best]),
         "people": people,
         "seconds": seen.info.duration,
-        "size": [seen.info.width, seen.info.height],
+        "picture": [width, height],
     }
 
 

@@ -62,6 +62,29 @@ def choose(tracks: Sequence[Track], person: int | None = None) -> int:
     return person
 
 
+def choose_at(tracks: Sequence[Track], frame: int, x: float, y: float) -> int:
+    """Number of the person nearest to a place in a frame; where nobody is seen in it, in the frame nearest to it.
+
+    Args:
+        tracks: From `track`.
+        frame: Number of the frame.
+        x, y: The place in pixels.
+
+    Raises:
+        InputError: Nobody was found.
+    """
+    choose(tracks)
+
+    def distance(track: Track) -> tuple[int, float]:
+        frames = np.flatnonzero(track.present)
+        nearest = frames[np.abs(frames - frame).argmin()]
+        pose = track.keypoints[nearest]
+        points = pose[pose[:, 2] > 0, :2]
+        return abs(int(nearest) - frame), float(np.linalg.norm(points - (x, y), axis=1).min())
+
+    return min(range(len(tracks)), key=lambda i: distance(tracks[i]))
+
+
 def track(detections: Sequence[Detection], fps: float) -> list[Track]:
     """Find out who is who over time.
 

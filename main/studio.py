@@ -1,0 +1,369 @@
+"""The five steps on a page in the browser: drop two videos, press a button, watch, play the result.
+
+  ./run.sh --web                  installs what the page needs, and opens it
+  python main/studio.py --help    its few settings
+
+It listens on this computer alone unless told otherwise, and keeps everything in output/studio. What it runs is `run.py`,
+as on the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported; nothing leaves this computer
+
+try:
+    import gradio as gr
+except ImportError:
+    sys.exit("error: the page needs Gradio: pip install -r requirements-web.txt, or ./run.sh --web, which does that")
+
+from data.progress import in_words
+from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
+from pose_detector.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = {mode: ROOT / "data" / "sample" / f"{mode}.mp4" for mode in ("train", "test")}
+PORT = 7860
+TICK = 1.0  # seconds
+TITLES = {
+    "1 train": "See the person",
+    "1 test": "See the dance",
+    "2": "Fit the dance to the person",
+    "3": "Learn the person",
+    "4": "Paint every frame",
+    "5": "Video and sound",
+}
+STATES = {"waiting": "waits", "running": "at work", "done": "done", "stopped": "stopped", "failed": "failed"}
+SPEEDS = ["Preview: no training, a minute or two", "Normal: at most 10 minutes of training", "Long: at most an hour"]
+MINUTES = (0, 10, 60)
+CSS = """
+.gradio-container { max-width: 68rem !important; margin: 0 auto !important; }
+h1 { letter-spacing: -.015em; } .soft { opacity: .7; }
+.steps { list-style: none; margin: 0; padding: 0; display: grid; gap: .35rem; }
+.steps li { display: grid; grid-template-columns: 1.4rem 1fr auto; align-items: baseline; opacity: .55; }
+.steps li.now, .steps li.over { opacity: 1; } .steps li.now { font-weight: 600; }
+.bar { height: .5rem; border-radius: 99px; background: rgba(128, 128, 128, .25); overflow: hidden; margin: .6rem 0; }
+.bar div { height: 100%; background: #2f7fd6; border-radius: 99px; transition: width .6s; }
+.left { font-size: 1.25rem; font-weight: 600; margin: 0; }
+.wrong { border-left: 3px solid #d64545; padding-left: .7rem; }
+#sample img, .poster img { border-radius: 8px; } .poster { cursor: pointer; }
+@media (max-width: 480px) { .gradio-container { padding: .6rem !important; } .gradio-container .row { flex-wrap: wrap; } }
+"""
+TOGETHER = """() => {
+  const films = [...document.querySelectorAll("#dance video, #result video")];
+  const stop = films.some(film => !film.paused);
+  for (const film of films) {
+    if (stop) film.pause(); else { film.currentTime = 0; film.play(); }
+  }
+}"""
+
+Chosen = dict[str, Any]  # "video": str, and "place" where somebody was clicked on; empty: nothing chosen
+
+
+# ---- What the page shows, as text ------------------------------------------------------------------------------------
+
+
+def advice(told: dict[str, Any]) -> str:
+    """Markdown of what a look tells of a video."""
+    first, *findings = told["lines"]
+    _, _, text = first.partition(": ")
+    lines = [f"{text[:1].upper()}{text[1:]}."]
+    for line in findings:
+        what, _, remedy = line.removeprefix("- ").rpartition(": ")
+        lines.append(f"- **{what}**: {remedy}")
+    if len(told["people"]) > 1:
+        lines.append("\nClick on the person who is meant.")
+    return "\n".join(lines)
+
+
+def describe(job: Job | None) -> str:
+    """HTML of where a run is."""
+    if job is None:
+        return '<p class="soft">Nothing is running yet.</p>'
+    name = f"<p class='soft'>{html.escape(job.name)}</p>"
+    if job.state == "failed":
+        return f'{name}<p class="wrong">{html.escape(job.message)}</p>'
+    if job.state == "waiting":
+        return f"{name}<p class='left'>Waits for the run before it</p>"
+    progress = read_progress(job.journal)
+    head = {"done": "Done", "stopped": "Stopped. It can go on from here."}.get(job.state) or _headline(progress)
+    here = STEPS.index(progress.step) if progress.step in STEPS else -1
+    if job.state == "done":
+        here = len(STEPS)
+    items = []
+    for i, step in enumerate(STEPS):
+        mark, kind = ("✓", "over") if i < here else ("●", "now") if i == here else ("○", "")
+        right = f"{progress.share:.0%}" if i == here and progress.total else ""
+        items.append(f'<li class="{kind}"><span>{mark}</span><span>{TITLES[step]}</span><span>{right}</span></li>')
+    bar = f'<div class="bar"><div style="width:{100 * progress.share:.0f}%"></div></div>' if here in range(6) else ""
+    return f'{name}<p class="left">{head}</p>{bar}<ul class="steps">{"".join(items)}</ul>'
+
+
+def _headline(progress: Progress) -> str:
+    if not progress.step:
+        return "Looks at both videos"
+    where = f"Step {progress.step.split()[0]} of 5"
+    left = progress.all_left if progress.all_left is not None else progress.left
+    return where if left is None else f"{where}, about {in_words(left)} left"
+
+
+def words_for(person: Chosen, dance: Chosen, trained: str | None, speed: str) -> list[str]:
+    """The words for `run.py`.
+
+    Raises:
+        InputError: something is not chosen yet.
+    """
+    if not dance:
+        raise InputError("choose a dance first")
+    if trained:
+        words = ["--person_file", trained, dance["video"]]
+    elif person:
+        words = [person["video"], dance["video"]]
+    else:
+        raise InputError("choose a video of the person first")
+    for mode, chosen in (("train", person), ("test", dance)):
+        if chosen.get("place") and not (trained and mode == "train"):
+            words += [f"--{mode}_dancer", *(f"{value:.4f}" for value in chosen["place"])]
+    minutes = MINUTES[SPEEDS.index(speed)]
+    if {Path(chosen["video"]) for chosen in (person, dance) if chosen} == set(SAMPLE.values()):
+        words += ["--second_look", "bundled"]  # nothing is fetched for it
+        minutes = min(minutes, 2)
+    if not trained:
+        words += ["--max_minutes", str(minutes)] if minutes else ["--epochs", "0"]
+    return words
+
+
+def place_of(told: dict[str, Any], x: float, y: float) -> Place:
+    """The person nearest to a click, shares of the picture's sides: the middle of their box, and when."""
+
+    def distance(box: list[float]) -> float:
+        return max(box[0] - x, 0, x - box[2]) + max(box[1] - y, 0, y - box[3])
+
+    box = min(told["people"], key=distance)
+    return told["time"], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+# ---- The page --------------------------------------------------------------------------------------------------------
+
+
+def build(studio: Studio, settings: list[str]) -> gr.Blocks:
+    """The page.
+
+    Args:
+        studio: what it shows.
+        settings: put behind those of every run.
+    """
+    with gr.Blocks(title="Everybody Dance Now", analytics_enabled=False) as page:
+        gr.Markdown(
+            "# Everybody Dance Now\nTwo videos in, one out: the person of the first does the dance of the second."
+        )
+        with gr.Row():
+            person = _chooser(
+                studio, "train", "The person", "20 seconds or more, whole body, a camera that stands still"
+            )
+            dance = _chooser(studio, "test", "The dance", "one dancer, whole body, with the music")
+        trained = gr.Dropdown(
+            _persons(studio), value="", label="or somebody who is trained already", visible=bool(studio.persons())
+        )
+        with gr.Row():
+            speed = gr.Radio(SPEEDS, value=SPEEDS[1], label="Training", scale=3)
+            make = gr.Button("Make the video", variant="primary", elem_id="make", scale=1, min_width=200)
+        sample = gr.Button("Try it with the sample pair", size="sm", elem_id="try-sample")
+        gr.Markdown("## Progress")
+        with gr.Row():
+            with gr.Column(min_width=280):
+                progress = gr.HTML(describe(None), elem_id="progress")
+                with gr.Row():
+                    enough = gr.Button("Good enough, finish now", visible=False, elem_id="enough")
+                    stop = gr.Button("Stop", visible=False, elem_id="stop")
+                    resume = gr.Button("Go on", visible=False, elem_id="resume")
+            picture = gr.Image(
+                label="Learnt so far: skeleton, filmed, painted, difference", visible=False, elem_id="sample"
+            )
+        gr.Markdown("## Results")
+        runs = gr.Radio(_runs(studio), value=_newest(studio), label="Runs", elem_id="runs")
+        with gr.Row(visible=False) as films:
+            shown_dance = gr.Video(label="The dance", interactive=False, elem_id="dance", min_width=280)
+            shown_result = gr.Video(label="The result", interactive=False, elem_id="result", min_width=280)
+        with gr.Row(visible=False) as buttons:
+            together = gr.Button("Play both together", elem_id="together")
+            save = gr.DownloadButton("Download the video", elem_id="download")
+            report = gr.DownloadButton("Download the report", elem_id="report")
+        shown = gr.State("")
+        together.click(None, js=TOGETHER)
+        outputs = [
+            runs,
+            progress,
+            enough,
+            stop,
+            resume,
+            picture,
+            films,
+            buttons,
+            shown_dance,
+            shown_result,
+            save,
+            report,
+        ]
+        outputs += [trained, shown]
+
+        def refresh(number: int | None, before: str) -> list[Any]:
+            return _refreshed(studio, number, before)
+
+        def start(one: Chosen, other: Chosen, file: str, how: str) -> int:
+            try:
+                words = words_for(one, other, file or None, how)
+            except InputError as error:
+                raise gr.Error(str(error), duration=5, print_exception=False) from None
+            who = Path(file or one["video"]).stem
+            job = studio.add(f"{who} dances {Path(other['video']).stem}", [*words, *settings], Path(other["video"]))
+            return gr.Radio(_runs(studio), value=job.number)
+
+        make.click(start, [person, dance, trained, speed], runs).then(refresh, [runs, shown], outputs)
+        sample.click(lambda: ({"video": str(SAMPLE["train"])}, {"video": str(SAMPLE["test"])}), None, [person, dance])
+        for button, action in ((enough, studio.enough), (stop, studio.stop), (resume, studio.resume)):
+            button.click(_on_job(studio, action), runs, None).then(refresh, [runs, shown], outputs)
+        runs.change(refresh, [runs, shown], outputs, show_progress="hidden")
+        gr.Timer(TICK).tick(refresh, [runs, shown], outputs, show_progress="hidden", queue=False)
+        page.load(refresh, [runs, shown], outputs, show_progress="hidden")
+    return page
+
+
+def _chooser(studio: Studio, mode: str, title: str, hint: str) -> gr.State:
+    """A place to drop a video in, with what is seen of it; holds the `Chosen` one."""
+    with gr.Column(min_width=300):
+        gr.Markdown(f"### {title}\n<span class='soft'>{hint}</span>")
+        file = gr.File(file_types=list(VIDEOS), label="Drop a video", elem_id=f"{mode}-file", height=110)
+        poster = gr.Image(
+            show_label=False,
+            interactive=False,
+            visible=False,
+            elem_id=f"{mode}-poster",
+            elem_classes="poster",
+            buttons=[],
+        )
+        notes = gr.Markdown(elem_id=f"{mode}-notes")
+        told = gr.State({})
+        chosen = gr.State({})
+
+    def keep(path: str | None) -> Chosen:
+        if not path:
+            return {}
+        try:
+            kept = studio.keep(Path(path))
+        except InputError as error:
+            raise gr.Error(str(error), duration=10, print_exception=False) from None
+        finally:
+            Path(path).unlink(missing_ok=True)  # Gradio's copy
+        return {"video": str(kept)}
+
+    def look(now: Chosen) -> tuple[Any, ...]:
+        if not now:
+            return gr.Image(visible=False), "", {}
+        try:
+            picture, seen = studio.look(Path(now["video"]), mode, now.get("place"))
+        except InputError as error:
+            return gr.Image(visible=False), f"**This video cannot be used.** {error}", {}
+        return gr.Image(str(picture), visible=True), advice(seen), seen
+
+    def click(now: Chosen, seen: dict[str, Any], event: gr.SelectData) -> Chosen:
+        if not now or len(seen.get("people", ())) < 2:
+            return now
+        width, height = seen["picture"]
+        return now | {"place": place_of(seen, event.index[0] / width, event.index[1] / height)}
+
+    file.upload(keep, file, chosen)
+    file.clear(lambda: {}, None, chosen)
+    chosen.change(lambda now: "Looks at it …" if now else "", chosen, notes, show_progress="hidden").then(
+        look, chosen, [poster, notes, told], show_progress="minimal"
+    )
+    poster.select(click, [chosen, told], chosen)
+    return chosen
+
+
+def _refreshed(studio: Studio, number: int | None, before: str) -> list[Any]:
+    """New values of all that changes, where it has changed."""
+    job = next((job for job in studio.jobs if job.number == number), None)
+    state = job.state if job else ""
+    training = job is not None and state == "running" and read_progress(job.journal).name == "training"
+    sample = job.newest_sample() if job and state != "done" else None
+    done = job is not None and job.result.is_file() and state == "done"
+    key = json.dumps([number, done])
+    values: list[Any] = [
+        gr.Radio(_runs(studio)),
+        describe(job),
+        gr.Button(visible=training),
+        gr.Button(visible=state in ("running", "waiting")),
+        gr.Button(visible=state in ("stopped", "failed")),
+        gr.Image(str(sample), visible=True) if sample else gr.Image(visible=False),
+        gr.Row(visible=done),
+        gr.Row(visible=done),
+    ]
+    if key == before:
+        return [*values, *[gr.skip()] * 6]
+    files = [str(job.result), str(job.result), str(job.report)] if done else [None] * 3
+    persons = gr.Dropdown(_persons(studio), visible=bool(studio.persons()))
+    return [*values, job.dance if done else None, *files, persons, key]
+
+
+def _runs(studio: Studio) -> list[tuple[str, int]]:
+    return [(f"{job.number}. {job.name} ({STATES[job.state]})", job.number) for job in reversed(studio.jobs)]
+
+
+def _newest(studio: Studio) -> int | None:
+    return studio.jobs[-1].number if studio.jobs else None
+
+
+def _persons(studio: Studio) -> list[tuple[str, str]]:
+    return [("nobody", ""), *((path.stem, str(path)) for path in studio.persons())]
+
+
+def _on_job(studio: Studio, action: Any) -> Any:
+    def act(number: int | None) -> None:
+        for job in studio.jobs:
+            if job.number == number:
+                action(job)
+
+    return act
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Open the page and serve it until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=ROOT, help="folder whose output/studio holds everything")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; whoever reaches it can use the page")
+    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--no_browser", action="store_true", help="do not open it")
+    options, settings = parser.parse_known_args(argv)
+    folder = (options.workspace / "output" / "studio").absolute()
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
+    studio = Studio(folder)
+    print(f"everything is kept in {folder}; Ctrl-C ends it", flush=True)
+    try:
+        build(studio, settings).queue(default_concurrency_limit=4).launch(
+            server_name=options.host,
+            server_port=options.port,
+            inbrowser=not options.no_browser,
+            share=False,
+            max_file_size=MOST_BYTES,
+            allowed_paths=[str(folder / part) for part in ("videos", "looks", "jobs")] + [str(SAMPLE["test"])],
+            footer_links=[],
+            theme=gr.themes.Soft(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
+            css=CSS,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+        )
+    finally:
+        studio.close()
+
+
+if __name__ == "__main__":
+    main()
