@@ -46,15 +46,25 @@ class Journal:
                 file.writelines(json.dumps({"step": self.step, **line}) + "\n" for line in lines)
             self._begun = True
 
-    def later(self, name: str) -> float | None:
-        """Seconds expected for everything after this bar; None without a plan."""
+    def all_left(self, name: str, left: float | None) -> float | None:
+        """Seconds expected until the end of everything.
+
+        Args:
+            name: of the bar at work.
+            left: seconds of the bar; None: not known yet, so that the plan tells.
+
+        Returns:
+            None without a plan.
+        """
         if not self.plan:
             return None
         here = [i for i, (step, part, _) in enumerate(self.plan) if (step, part) == (self.step, name)]
         # Of a bar that was not planned, what comes after its step.
         here = here or [i for i, (step, *_) in enumerate(self.plan) if step == self.step]
-        first = here[-1] + 1 if here else 0
-        return sum(seconds for *_, seconds in self.plan[first:])
+        last = here[-1] if here else -1
+        if left is None:
+            left = self.plan[last][2] if here else 0.0
+        return left + sum(seconds for *_, seconds in self.plan[last + 1 :])
 
 
 _journal: Journal | None = None  # of the step that this process runs
@@ -127,9 +137,9 @@ class Bar(tqdm):
     def _overall(self, left: float | None) -> str:
         if _journal is None:
             return ""
-        later = _journal.later(self.desc.removesuffix(": "))
+        everything = _journal.all_left(self.desc.removesuffix(": "), left)
         where = f"  step {_journal.step.split()[0]} of {STEPS}"
-        return where if left is None or later is None else f"{where}, about {in_words(left + later)} left"
+        return where if everything is None else f"{where}, about {in_words(everything)} left"
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show the line, and note it."""
@@ -141,8 +151,7 @@ class Bar(tqdm):
 
     def _note(self, journal: Journal) -> None:
         state, left, name = super().format_dict, self.seconds_left(), self.desc.removesuffix(": ")
-        later = journal.later(name)
-        everything = None if left is None or later is None else round(left + later, 1)
+        everything = journal.all_left(name, left)
         rate = state["rate"] or ((self.n - self.initial) / state["elapsed"] if state["elapsed"] else None)
         journal.write(
             {
@@ -151,7 +160,7 @@ class Bar(tqdm):
                 "total": self.total,
                 "rate": rate and round(rate, 2),
                 "left": left if left is None else round(left, 1),
-                "all_left": everything,
+                "all_left": everything if everything is None else round(everything, 1),
             }
         )
 

@@ -3,8 +3,8 @@
   ./run.sh --web                  installs what the page needs, and opens it
   python main/studio.py --help    its few settings
 
-It listens on this computer alone unless told otherwise, and keeps everything in output/studio. What it runs is `run.py`,
-as on the command line.
+It listens on this computer alone unless told otherwise, and keeps everything in output/studio. What it runs is
+`run.py`, as on the command line.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import html
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,14 @@ h1 { letter-spacing: -.015em; } .soft { opacity: .7; }
 .left { font-size: 1.25rem; font-weight: 600; margin: 0; }
 .wrong { border-left: 3px solid #d64545; padding-left: .7rem; }
 #sample img, .poster img { border-radius: 8px; } .poster { cursor: pointer; }
-@media (max-width: 480px) { .gradio-container { padding: .6rem !important; } .gradio-container .row { flex-wrap: wrap; } }
+.poster .icon-button-wrapper { display: none; }
+#try-sample { align-self: end; max-width: 16rem; }
+@media (max-width: 480px) { .gradio-container { padding: .6rem !important; } }
 """
 TOGETHER = """() => {
   const films = [...document.querySelectorAll("#dance video, #result video")];
   const stop = films.some(film => !film.paused);
+  document.querySelector("#dance video").muted = true;  // the result has the same sound
   for (const film of films) {
     if (stop) film.pause(); else { film.currentTime = 0; film.play(); }
   }
@@ -74,10 +78,12 @@ def advice(told: dict[str, Any]) -> str:
     """Markdown of what a look tells of a video."""
     first, *findings = told["lines"]
     _, _, text = first.partition(": ")
-    lines = [f"{text[:1].upper()}{text[1:]}."]
+    lines = [f"{text[:1].upper()}{text[1:]}.\n"]
     for line in findings:
         what, _, remedy = line.removeprefix("- ").rpartition(": ")
         lines.append(f"- **{what}**: {remedy}")
+    if not findings:
+        lines.append("Nothing wrong was seen.")
     if len(told["people"]) > 1:
         lines.append("\nClick on the person who is meant.")
     return "\n".join(lines)
@@ -93,16 +99,16 @@ def describe(job: Job | None) -> str:
     if job.state == "waiting":
         return f"{name}<p class='left'>Waits for the run before it</p>"
     progress = read_progress(job.journal)
-    head = {"done": "Done", "stopped": "Stopped. It can go on from here."}.get(job.state) or _headline(progress)
-    here = STEPS.index(progress.step) if progress.step in STEPS else -1
     if job.state == "done":
-        here = len(STEPS)
+        return f'{name}<p class="left">Done</p>'
+    head = "Stopped. It can go on from here." if job.state == "stopped" else _headline(progress)
+    here = STEPS.index(progress.step) if progress.step in STEPS else -1
     items = []
     for i, step in enumerate(STEPS):
         mark, kind = ("✓", "over") if i < here else ("●", "now") if i == here else ("○", "")
         right = f"{progress.share:.0%}" if i == here and progress.total else ""
         items.append(f'<li class="{kind}"><span>{mark}</span><span>{TITLES[step]}</span><span>{right}</span></li>')
-    bar = f'<div class="bar"><div style="width:{100 * progress.share:.0f}%"></div></div>' if here in range(6) else ""
+    bar = f'<div class="bar"><div style="width:{100 * progress.share:.0f}%"></div></div>' if here >= 0 else ""
     return f'{name}<p class="left">{head}</p>{bar}<ul class="steps">{"".join(items)}</ul>'
 
 
@@ -140,6 +146,11 @@ def words_for(person: Chosen, dance: Chosen, trained: str | None, speed: str) ->
     return words
 
 
+def title_of(path: Path) -> str:
+    """What a video that was kept, or a person's file, is called on the page."""
+    return re.sub(r"-[0-9a-f]{8}$", "", path.stem)
+
+
 def place_of(told: dict[str, Any], x: float, y: float) -> Place:
     """The person nearest to a click, shares of the picture's sides: the middle of their box, and when."""
 
@@ -161,9 +172,10 @@ def build(studio: Studio, settings: list[str]) -> gr.Blocks:
         settings: put behind those of every run.
     """
     with gr.Blocks(title="Everybody Dance Now", analytics_enabled=False) as page:
-        gr.Markdown(
-            "# Everybody Dance Now\nTwo videos in, one out: the person of the first does the dance of the second."
-        )
+        with gr.Row():
+            with gr.Column(scale=3, min_width=300):
+                gr.Markdown("# Everybody Dance Now\nThe person of one video does the dance of another.")
+            sample = gr.Button("Try it with the sample pair", size="sm", elem_id="try-sample")
         with gr.Row():
             person = _chooser(
                 studio, "train", "The person", "20 seconds or more, whole body, a camera that stands still"
@@ -175,7 +187,6 @@ def build(studio: Studio, settings: list[str]) -> gr.Blocks:
         with gr.Row():
             speed = gr.Radio(SPEEDS, value=SPEEDS[1], label="Training", scale=3)
             make = gr.Button("Make the video", variant="primary", elem_id="make", scale=1, min_width=200)
-        sample = gr.Button("Try it with the sample pair", size="sm", elem_id="try-sample")
         gr.Markdown("## Progress")
         with gr.Row():
             with gr.Column(min_width=280):
@@ -188,7 +199,9 @@ def build(studio: Studio, settings: list[str]) -> gr.Blocks:
                 label="Learnt so far: skeleton, filmed, painted, difference", visible=False, elem_id="sample"
             )
         gr.Markdown("## Results")
-        runs = gr.Radio(_runs(studio), value=_newest(studio), label="Runs", elem_id="runs")
+        runs = gr.Radio(
+            _runs(studio), value=_newest(studio), show_label=False, visible=bool(studio.jobs), elem_id="runs"
+        )
         with gr.Row(visible=False) as films:
             shown_dance = gr.Video(label="The dance", interactive=False, elem_id="dance", min_width=280)
             shown_result = gr.Video(label="The result", interactive=False, elem_id="result", min_width=280)
@@ -217,14 +230,15 @@ def build(studio: Studio, settings: list[str]) -> gr.Blocks:
         def refresh(number: int | None, before: str) -> list[Any]:
             return _refreshed(studio, number, before)
 
-        def start(one: Chosen, other: Chosen, file: str, how: str) -> int:
+        def start(one: Chosen, other: Chosen, file: str, how: str) -> gr.Radio:
             try:
                 words = words_for(one, other, file or None, how)
             except InputError as error:
                 raise gr.Error(str(error), duration=5, print_exception=False) from None
-            who = Path(file or one["video"]).stem
-            job = studio.add(f"{who} dances {Path(other['video']).stem}", [*words, *settings], Path(other["video"]))
-            return gr.Radio(_runs(studio), value=job.number)
+            dance_path = Path(other["video"])
+            name = f"{title_of(Path(file or one['video']))} dances {title_of(dance_path)}"
+            job = studio.add(name, [*words, *settings], dance_path)
+            return gr.Radio(_runs(studio), value=job.number, visible=True)
 
         make.click(start, [person, dance, trained, speed], runs).then(refresh, [runs, shown], outputs)
         sample.click(lambda: ({"video": str(SAMPLE["train"])}, {"video": str(SAMPLE["test"])}), None, [person, dance])
@@ -297,7 +311,7 @@ def _refreshed(studio: Studio, number: int | None, before: str) -> list[Any]:
     done = job is not None and job.result.is_file() and state == "done"
     key = json.dumps([number, done])
     values: list[Any] = [
-        gr.Radio(_runs(studio)),
+        gr.Radio(_runs(studio), visible=bool(studio.jobs)),
         describe(job),
         gr.Button(visible=training),
         gr.Button(visible=state in ("running", "waiting")),
