@@ -186,6 +186,7 @@ def _training(folder: Path) -> str:
 
 def curves(stats: list[dict[str, float]]) -> list[str]:
     """What was measured after each epoch, over minutes: an SVG each, in the colour of the text around it."""
+    import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -209,7 +210,8 @@ def curves(stats: list[dict[str, float]]) -> list[str]:
             spine.set_color(marker)
         figure.patch.set_alpha(0)
         text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        with matplotlib.rc_context({"svg.fonttype": "none"}):
+            figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         svg = text.getvalue()
         drawn.append(svg[svg.index("<svg") :].replace(marker, "currentColor"))
     return drawn

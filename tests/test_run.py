@@ -22,7 +22,8 @@ def calls(monkeypatch):
         return next((code for word, code in status.items() if word in " ".join(made[-1])), 0)
 
     monkeypatch.setattr(run, "call", call)
-    monkeypatch.setattr(run, "install", lambda test=False: 0)
+    monkeypatch.setattr(run, "install", lambda extra="": 0)
+    monkeypatch.setattr(run, "_interrupts", [])
     call.status = status
     return made, status
 
@@ -30,12 +31,44 @@ def calls(monkeypatch):
 def test_five_steps_in_order_with_videos_and_settings(calls):
     assert run.main(["-me.mp4", "a dance.mp4", "--epochs", "60"]) == 0
     scripts = [Path(command[1]).name for command in calls[0]]
-    assert scripts == ["video2data.py", "video2data.py", "annot_normalize.py", "train.py", "test.py", "img2video.py"]
+    steps = ["video2data.py", "video2data.py", "annot_normalize.py", "train.py", "test.py", "img2video.py"]
+    assert scripts == ["look.py", *steps]
     assert all(Path(command[1]).is_file() for command in calls[0])
     for command in calls[0]:
         assert {"--train_video=-me.mp4", "--test_video=a dance.mp4"} < set(command)
         assert command[-2:] == ["--epochs", "60"]
-    assert "--continue_train" in calls[0][3]
+    assert "--continue_train" in calls[0][4]
+
+
+def test_a_dry_run_only_looks(calls):
+    assert run.main(["a.mp4", "b.mp4", "--dry_run"]) == 0
+    (command,) = calls[0]
+    assert Path(command[1]).name == "look.py" and "--dry_run" not in command
+
+
+def test_the_sample_takes_settings_and_the_python_at_hand(calls):
+    assert run.main(["--epochs", "0", "--no_install"]) == 0
+    assert all(command[0] == sys.executable and command[-2:] == ["--epochs", "0"] for command in calls[0])
+    assert not any("--no_install" in command for command in calls[0])
+
+
+def test_the_page_gets_its_settings(calls):
+    assert run.main(["--web", "--port", "8000"]) == 0
+    (command,) = calls[0]
+    assert command[1:] == [str(ROOT / "main" / "studio.py"), "--port", "8000"] and Path(command[1]).is_file()
+
+
+def test_training_that_is_ended_alone_is_followed_by_rendering(calls, capsys):
+    calls[1]["train.py"] = run.STOPPED
+    assert run.main(["a.mp4", "b.mp4"]) == 0
+    assert Path(calls[0][-1][1]).name == "img2video.py" and "ended from outside" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_everything_and_says_how_to_go_on(calls, capsys):
+    calls[1]["train.py"] = run.STOPPED
+    run._interrupts.append(True)
+    assert run.main(["a.mp4", "b.mp4"]) == run.STOPPED
+    assert Path(calls[0][-1][1]).name == "train.py" and "goes on from here" in capsys.readouterr().err
 
 
 def test_the_sample_pair_is_there(calls):
@@ -45,8 +78,8 @@ def test_the_sample_pair_is_there(calls):
 
 
 def test_a_failing_step_is_the_last_and_gives_its_status(calls):
-    calls[1]["train.py"] = 130
-    assert run.main(["a.mp4", "b.mp4"]) == 130
+    calls[1]["train.py"] = 2
+    assert run.main(["a.mp4", "b.mp4"]) == 2
     assert Path(calls[0][-1][1]).name == "train.py"
 
 
@@ -63,7 +96,7 @@ def test_the_interpreter_lies_in_scripts_on_windows(monkeypatch):
 
 
 def test_install_is_done_once_and_again_when_requirements_change(monkeypatch, tmp_path):
-    for name in ("requirements.txt", "pyproject.toml", "setup.py"):
+    for name in ("requirements.txt", "requirements-web.txt", "pyproject.toml", "setup.py"):
         (tmp_path / name).write_text(name)
     made = []
 
@@ -89,6 +122,7 @@ def test_install_is_done_once_and_again_when_requirements_change(monkeypatch, tm
     assert installs() == 0
     (tmp_path / "requirements.txt").write_text("another")
     assert installs() == 1
+    assert run.install("web") == 0 and any("requirements-web.txt" in command for command in made)
     monkeypatch.setattr(run.shutil, "which", lambda name: None)
     run.python_of(tmp_path / ".venv").unlink()
     assert run.install() == 2  # no compiler
@@ -106,6 +140,7 @@ def test_an_interrupt_waits_for_the_step(monkeypatch):
 
     monkeypatch.setattr(run.subprocess, "Popen", Process)
     assert run.call([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+    assert run._interrupts.pop()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs bash")
