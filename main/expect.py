@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,7 @@ class Speeds:
         step: seconds of a step of training.
         render: seconds in which a frame is rendered, with all cores at work.
         encode: seconds in which a frame of the result's size is encoded.
+        write: seconds in which a training frame and its outline are compressed, in one thread.
         image, mask, picture, encoded: bytes of a frame as JPEG, of its outline, of a rendered frame as PNG, of a frame
             of the result.
         saved: bytes of a checkpoint.
@@ -56,6 +58,7 @@ class Speeds:
     step: float
     render: float
     encode: float
+    write: float
     image: float
     mask: float
     picture: float
@@ -96,16 +99,12 @@ def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance) ->
     frames = [frame for *_, frame in islice(video.read_frames(dance.info.path, person.frames[0].shape[1::-1]), ENCODED)]
     encode, encoded = _encoding_speed(cfg, frames)
     some = person.frames[:: max(1, len(person.frames) // 5)]
-    return Speeds(
-        step,
-        _rendering_speed(cfg, device, clip),
-        encode,
-        _mean_size(some, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, *pictures.FULL_COLOUR]),
-        _mean_size(list(person.outlines), ".png", []),
-        _mean_size(some, ".png", []),
-        encoded,
-        saved,
-    )
+    began = time.perf_counter()
+    image = _mean_size(some, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, *pictures.FULL_COLOUR])
+    mask = _mean_size(list(person.outlines[: len(some)]), ".png", [])
+    write = (time.perf_counter() - began) / len(some)
+    picture = _mean_size(some, ".png", [])
+    return Speeds(step, _rendering_speed(cfg, device, clip), encode, write, image, mask, picture, encoded, saved)
 
 
 def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[float, float]:
@@ -172,13 +171,14 @@ def plan(cfg: Config, person: Glance, dance: Glance, speeds: Speeds, trained: fl
     if cfg.max_minutes:
         training = min(training, max(0.0, 60 * (cfg.max_minutes - trained)))
     load = MATTE * pixels
+    writing = {"train": speeds.write / min(2, os.cpu_count() or 1), "test": 0.0}  # in two threads
     parts = max(1, min(max(4 * STREAMS, m // 300), m // (8 * WARM_UP)))
     looks = [
         (f"1 {mode}", name, seconds)
         for mode, seen, end in (("train", person, PLATE), ("test", dance, PLATE / 4))
         for name, seconds in (
             ("start", START),
-            ("first look", seen.count * (seen.seconds["first"] + seen.seconds["decode"])),
+            ("first look", seen.count * (seen.seconds["first"] + seen.seconds["decode"] + writing[mode])),
             ("second look", seen.count * (seen.seconds["second"] + seen.seconds["decode"])),
             ("end", end),
         )

@@ -42,7 +42,7 @@ TITLES = {
     "5": "Video and sound",
 }
 STATES = {"waiting": "waits", "running": "at work", "done": "done", "stopped": "stopped", "failed": "failed"}
-SPEEDS = ["Preview: no training, a minute or two", "Normal: at most 10 minutes of training", "Long: at most an hour"]
+SPEEDS = ["Preview (none)", "Normal (up to 10 minutes)", "Long (up to an hour)"]
 MINUTES = (0, 10, 60)
 CSS = """
 .gradio-container { max-width: 68rem !important; margin: 0 auto !important; }
@@ -254,7 +254,7 @@ def _chooser(studio: Studio, mode: str, title: str, hint: str) -> gr.State:
     """A place to drop a video in, with what is seen of it; holds the `Chosen` one."""
     with gr.Column(min_width=300):
         gr.Markdown(f"### {title}\n<span class='soft'>{hint}</span>")
-        file = gr.File(file_types=list(VIDEOS), label="Drop a video", elem_id=f"{mode}-file", height=110)
+        file = gr.File(file_types=list(VIDEOS), label="Drop a video", elem_id=f"{mode}-file", height=140)
         poster = gr.Image(
             show_label=False,
             interactive=False,

@@ -1,0 +1,151 @@
+"""The page: its words, and the whole of it in a real browser, from two videos to the result."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from chromium import errors, open_browser, resize, too_wide, wait_for
+
+from data import video
+from main.jobs import Job
+
+studio = pytest.importorskip("main.studio", exc_type=SystemExit)
+
+from pose_detector.errors import InputError  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST = 900  # seconds for what takes half a minute on a quiet computer
+
+
+def test_advice_tells_what_to_do():
+    told = {
+        "lines": ["a.mp4: 20 of about 60 frames, 2 people", "- feet cut off (at 1:30 s): step back"],
+        "people": [1, 2],
+    }
+    text = studio.advice(told)
+    assert "**feet cut off (at 1:30 s)**: step back" in text and "Click on the person" in text
+    assert "Nothing wrong" in studio.advice({"lines": ["a.mp4: 20 frames"], "people": [1]})
+
+
+def test_the_words_of_a_run():
+    person, dance = {"video": "/v/me-0123abcd.mp4"}, {"video": "/v/dance.mp4", "place": (1.5, 0.25, 0.5)}
+    preview, normal, _ = studio.SPEEDS
+    place = ["--test_dancer", "1.5000", "0.2500", "0.5000"]
+    assert studio.words_for(person, dance, None, preview) == [person["video"], dance["video"], *place, "--epochs", "0"]
+    assert studio.words_for(person, dance, None, normal)[-2:] == ["--max_minutes", "10"]
+    assert studio.words_for({}, dance, "a.person", normal) == ["--person_file", "a.person", dance["video"], *place]
+    sample = [{"video": str(path)} for path in studio.SAMPLE.values()]
+    assert studio.words_for(*sample, None, normal)[-4:] == ["--second_look", "bundled", "--max_minutes", "2"]
+    for chosen in (({}, dance), (person, {}), ({}, {})):
+        with pytest.raises(InputError, match="choose"):
+            studio.words_for(*chosen, None, normal)
+    assert studio.title_of(Path(person["video"])) == "me" and studio.title_of(Path("my-dance.mp4")) == "my-dance"
+
+
+def test_progress_in_words(tmp_path):
+    job = Job(1, "me <b> dances", [], "", "running", folder=tmp_path)
+    assert "Looks at both videos" in studio.describe(job) and "me &lt;b&gt; dances" in studio.describe(job)
+    job.journal.parent.mkdir()
+    line = {"step": "3", "name": "training", "done": 30, "total": 120, "left": 40.0, "all_left": 100.0}
+    job.journal.write_text(json.dumps(line))
+    text = studio.describe(job)
+    assert "Step 3 of 5, about 2 minutes left" in text and "width:25%" in text and text.count("✓") == 3
+    job.state, job.message = "failed", "no <person>"
+    assert "no &lt;person&gt;" in studio.describe(job)
+    job.state = "done"
+    assert "Done" in studio.describe(job)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    made = []
+    for mode, source in studio.SAMPLE.items():
+        frames = (video.resize(frame, (320, 192)) for *_, frame in islice(video.read_frames(source), 24))
+        path = tmp_path / f"{mode} clip.mp4"
+        video.write_video(path, frames, 25, audio_from=source, crf=20)
+        made.append(path)
+    return made
+
+
+@pytest.fixture
+def address(tmp_path):
+    """The page, served by a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = ["--second_look", "bundled", "--frame_area", "61440"]
+    place = ["--workspace", str(tmp_path / "work"), "--port", str(port), "--no_browser"]
+    log = open(tmp_path / "log.txt", "w")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main" / "studio.py"), *place, *settings], stdout=log, stderr=subprocess.STDOUT
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        assert process.poll() is None, (tmp_path / "log.txt").read_text()
+        try:
+            return urllib.request.urlopen(url, timeout=5).status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_for(answers, 120)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        log.close()
+
+
+def find(browser, selector):
+    return browser.find_elements("css selector", selector)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="written for Debian's Chromium")
+def test_from_two_videos_to_a_result_that_plays(address, clips, tmp_path):
+    with open_browser() as browser:
+        browser.get(address)
+        wait_for(lambda: find(browser, "#test-file input[type=file]"), 60)
+        broken = tmp_path / "broken.mp4"
+        broken.write_bytes(b"no video")
+        find(browser, "#train-file input[type=file]")[0].send_keys(str(broken))
+        wait_for(lambda: "cannot be used" in find(browser, "#train-notes")[0].text, 120)
+        find(browser, "#train-file button[aria-label='Clear']")[0].click()
+        for mode, clip in zip(("train", "test"), clips, strict=True):
+            wait_for(lambda mode=mode: find(browser, f"#{mode}-file input[type=file]"), 30)
+            find(browser, f"#{mode}-file input[type=file]")[0].send_keys(str(clip))
+        for mode in ("train", "test"):
+            wait_for(lambda mode=mode: find(browser, f"#{mode}-poster img"), 300)
+            assert "1 person" in find(browser, f"#{mode}-notes")[0].text
+        browser.execute_script(
+            "[...document.querySelectorAll('label')].find(x => /^Preview/.test(x.innerText)).click()"
+        )
+        browser.execute_script("document.querySelector('#make').click()")
+        wait_for(lambda: "Step" in find(browser, "#progress")[0].text, LONGEST)
+        wait_for(lambda: "Done" in find(browser, "#progress")[0].text, LONGEST)
+        films = "[...document.querySelectorAll('#dance video, #result video')]"
+        wait_for(lambda: browser.execute_script(f"return {films}.filter(film => film.readyState >= 2).length == 2"), 60)
+        browser.execute_script("document.querySelector('#together').click()")
+        wait_for(lambda: browser.execute_script(f"return {films}.every(film => film.currentTime > 0.2)"), 30)
+        result = "document.querySelector('#result video')"
+        muted, sound = browser.execute_script(f"return [{result}.muted, {result}.webkitAudioDecodedByteCount]")
+        assert not muted and sound > 0
+        assert not errors(browser) and not too_wide(browser)
+        resize(browser, 390, 800)
+        assert not too_wide(browser)
+    jobs = tmp_path / "work" / "output" / "studio" / "jobs"
+    assert video.probe(jobs / "0001" / "output" / "result" / "result.mp4").has_audio
+    for path in ("/etc/passwd", ROOT / "run.py", tmp_path / "log.txt"):
+        with pytest.raises(urllib.error.HTTPError, match="40"):
+            urllib.request.urlopen(f"{address}/gradio_api/file={path}", timeout=30)
