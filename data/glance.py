@@ -14,12 +14,12 @@ import numpy as np
 from data import report, video
 from data.annotations import Annotations
 from data.background import camera_motion
-from data.detecting import LONGEST, Detect, outline_of
+from data.detecting import LONGEST, Detect, outline_in_frame
 from data.frame_stats import FrameStats
 from pose_detector import skeleton
 from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
-from pose_detector.look import EXTRA_NAMES, Look, Looker
+from pose_detector.look import Look, Looker
 from pose_detector.second_look import find, join
 
 FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
@@ -34,9 +34,10 @@ class Glance:
     Attributes:
         info: of the video.
         times: (N,) seconds of the frames looked at.
-        frames: N of (H, W, 3) uint8 RGB, working size.
+        large: N of (H, W, 3) uint8 RGB, the video's own size, at most `detecting.LONGEST` long.
+        frames: the same at working size.
         people: of each frame everybody's keypoints (P, 18, 3).
-        dancer: (N, 18, 3) the chosen one's.
+        annotations: of the chosen one.
         outlines: (N, H, W) uint8, 255 = the dancer.
         lines: the advice, as of step 1.
         seconds: that a frame takes: "decode", "first", "second".
@@ -44,9 +45,10 @@ class Glance:
 
     info: video.VideoInfo
     times: np.ndarray
+    large: list[np.ndarray]
     frames: list[np.ndarray]
     people: list[np.ndarray]
-    dancer: np.ndarray
+    annotations: Annotations
     outlines: np.ndarray
     lines: list[str]
     seconds: dict[str, float]
@@ -55,6 +57,11 @@ class Glance:
     def count(self) -> int:
         """Frames of the whole video, about."""
         return max(2, round(self.info.duration * float(self.info.fps)))
+
+    @property
+    def dancer(self) -> np.ndarray:
+        """(N, 18, 3) keypoints of the chosen one."""
+        return self.annotations.keypoints
 
     @property
     def best(self) -> int:
@@ -99,9 +106,10 @@ def glance(
     others = [
         np.delete(everybody, k, axis=0) if k >= 0 else everybody for everybody, k in zip(people, chosen, strict=True)
     ]
-    lines = _advice(path, info, times, frames, dancer, outlines, others, size)
+    annotations = _annotations(path, info, times, dancer, size)
+    lines = _advice(annotations, frames, outlines, others, info)
     seconds = {"decode": _decoding(path, own), "first": first_seconds, "second": second_seconds}
-    return Glance(info, times, frames, people, dancer, outlines, lines, seconds)
+    return Glance(info, times, large, frames, people, annotations, outlines, lines, seconds)
 
 
 def follow_sparsely(
@@ -195,7 +203,7 @@ def _second_look(
         look = find(frame, scale_keypoints(first[i], scale), timed)
         if look is not None:
             second[i] = scale_keypoints(look.keypoints, 1 / scale)
-            outlines[i] = outline_of(look, scale, size)
+            outlines[i] = outline_in_frame(look, frame.shape[1::-1], size)
     low, high = np.full(2, -0.5), np.array(size) - 0.5
     second[~((second[..., :2] > low) & (second[..., :2] < high)).all(axis=-1)] = 0
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
@@ -212,22 +220,15 @@ def _decoding(path: Path, size: tuple[int, int]) -> float:
     return (time.perf_counter() - began) / max(1, count)
 
 
-def _advice(
-    path: Path,
-    info: video.VideoInfo,
-    times: np.ndarray,
-    frames: list[np.ndarray],
-    dancer: np.ndarray,
-    outlines: np.ndarray,
-    others: list[np.ndarray],
-    size: tuple[int, int],
-) -> list[str]:
-    """As step 1 says it; the frames are too far apart to see cuts."""
-    count = len(frames)
-    annotations = Annotations(
+def _annotations(
+    path: Path, info: video.VideoInfo, times: np.ndarray, dancer: np.ndarray, size: tuple[int, int]
+) -> Annotations:
+    """What was seen, as if the video had these frames only."""
+    count = len(times)
+    return Annotations(
         frame_numbers=np.arange(count, dtype=np.int64),
         times=times,
-        keypoints=dancer,
+        keypoints=dancer.astype(np.float32),
         filled=np.zeros((count, 18), bool),
         fps=count / info.duration,
         frame_size=size,
@@ -235,8 +236,18 @@ def _advice(
         source=path.name,
         rotation=info.rotation,
         fingerprint="",
-        extra=np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
     )
+
+
+def _advice(
+    annotations: Annotations,
+    frames: list[np.ndarray],
+    outlines: np.ndarray,
+    others: list[np.ndarray],
+    info: video.VideoInfo,
+) -> list[str]:
+    """As step 1 says it; the frames are too far apart to see cuts."""
+    count, dancer = len(frames), annotations.keypoints
     stats = FrameStats()
     for frame in frames:
         stats.add_frame(frame)

@@ -224,8 +224,7 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     info = video.probe(path)
     size = frame_size = video.working_size(info.width, info.height, config.frame_area)
     if training and config.quality != "draft":
-        shrink = min(1.0, LONGEST_SIDE / max(info.width, info.height))
-        frame_size = tuple(max(2, int(side * shrink) // 2 * 2) for side in (info.width, info.height))
+        frame_size = own_size(info)
     weights = second = None
     if given:
         origin = f"poses {given.name} {poses_fingerprint(given)}"
@@ -244,6 +243,13 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     settings += "" if _place(config) is None else f" at {_place(config)}"
     goal = config.train_annotations if training else config.test_annotations
     return Source(path, info, size, frame_size, given, goal, fingerprint(path), settings), weights, second
+
+
+def own_size(info: video.VideoInfo) -> tuple[int, int]:
+    """(width, height) of the training frames at the video's own resolution, up to 4K, with even sides."""
+    shrink = min(1.0, LONGEST_SIDE / max(info.width, info.height))
+    width, height = (max(2, int(side * shrink) // 2 * 2) for side in (info.width, info.height))
+    return width, height
 
 
 def _place(config: Config) -> tuple[float, float, float] | None:

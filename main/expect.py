@@ -16,28 +16,31 @@ import numpy as np
 import torch
 
 from data import pictures, video
+from data.annotations import image_name, kept_frames, mask_name
+from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
 from data.glance import Glance
 from data.progress import Plan, in_words
-from main import checkpoint, train, window
+from main import checkpoint, train
 from main.config import Config
-from main.dataset import Clip
+from main.dataset import Clip, load_clip
 from main.device import network_type
 from main.rendering import WARM_UP, make_plan, prepare_generator, render
 from pose_detector.errors import InputError
-from pose_detector.keypoints import scale_keypoints
 
 # Seconds, measured on two cores with AMX by `benchmarks/steps.py` (sample pair, 750 and 625 frames of 512x288). They
 # are a tenth of the whole there.
 START = 2.5  # of a process that imports torch
 START_SMALL = 0.9  # of one that does not
-PLATE = 4.0  # the empty room and the end of step 1
+PLATE = 1.1e-7  # a pixel of the frames that the empty room is made from
+END = 1.0  # the end of step 1
 RETARGET = 0.005  # a frame of step 2, with its preview
-MATTE = 6.0e-8  # a pixel of the clip that steps 3 and 4 read
 STREAMS = 8  # as in step 4
 RENDERED = 8  # frames that the speed of step 4 is measured on, each core
-COMPARISON = 2.7  # times the pixels of the result
+COMPARISON = 1.7  # times the work that a frame of the result is, at its size
+HIGHEST = 720  # as in step 5
 REPORT = 3.0  # curves and sheets
+REPORTED = 0.012  # a frame of the three small videos
 ENCODED = 24  # frames that the speed of step 5 is measured on
 
 
@@ -50,8 +53,8 @@ class Speeds:
         render: seconds in which a frame is rendered, with all cores at work.
         encode: seconds in which a frame of the result's size is encoded.
         write: seconds in which a training frame and its outline are compressed, in one thread.
-        image, mask, picture, encoded: bytes of a frame as JPEG, of its outline, of a rendered frame as PNG, of a frame
-            of the result.
+        load: seconds in which steps 3 and 4 read and matte such a frame.
+        image, mask, encoded: bytes of a frame as JPEG, of its outline, of a frame of the result.
         saved: bytes of a checkpoint.
     """
 
@@ -59,52 +62,66 @@ class Speeds:
     render: float
     encode: float
     write: float
+    load: float
     image: float
     mask: float
-    picture: float
     encoded: float
     saved: float
 
 
-def small_clip(seen: Glance) -> Clip:
+def small_clip(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -> tuple[Clip, dict[str, float]]:
     """The frames of a glance as a clip to train on and to render from: too small to be good, but as slow as the whole.
+
+    Args:
+        cfg: the settings.
+        seen: the training video.
+        size: (width, height) of the frames that step 1 keeps.
+        folder: an empty one.
+
+    Returns:
+        the clip, and of `Speeds`: write, load, image, mask.
 
     Raises:
         InputError: the dancer is hardly seen.
     """
-    whole = np.flatnonzero((seen.dancer[..., 2] > 0).sum(axis=1) >= 4)
-    if len(whole) < 4:
+    if ((seen.dancer[..., 2] > 0).sum(axis=1) >= 4).sum() < 4:
         raise InputError(
             f"{seen.info.path.name}: no person was found in it; use a video in which somebody is seen from head to foot"
         )
-    height, width = seen.frames[0].shape[:2]
-    size = window.generated_size(seen.dancer[whole], (width, height))
-    room = np.median([seen.frames[i] for i in whole], axis=0).astype(np.uint8)
-    frames = np.stack(
-        [
-            np.dstack(
-                [video.resize(seen.frames[i], size), cv2.resize(seen.outlines[i], size, interpolation=cv2.INTER_AREA)]
-            )
-            for i in whole
-        ]
-    )
-    poses = scale_keypoints(seen.dancer[whole], np.array(size, np.float32) / (width, height))
-    return Clip(frames, poses, np.arange(len(whole)), video.resize(room, size), room)
-
-
-def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance) -> Speeds:
-    """Train, render and encode a little. The networks are those of the settings, untrained."""
-    clip = small_clip(person)
-    step, saved = _training_speed(cfg, device, clip)
-    frames = [frame for *_, frame in islice(video.read_frames(dance.info.path, person.frames[0].shape[1::-1]), ENCODED)]
-    encode, encoded = _encoding_speed(cfg, frames)
-    some = person.frames[:: max(1, len(person.frames) // 5)]
+    frames = [video.resize(frame, size) for frame in seen.large]
+    plate = folder / "plate.png"
+    pictures.write(plate, np.median(frames[:: max(1, len(frames) // 5)], axis=0).astype(np.uint8))
+    began, images, masks = time.perf_counter(), [], []
+    for i, (frame, outline) in enumerate(zip(frames, seen.outlines, strict=True)):
+        images.append(folder / image_name(i))
+        masks.append(folder / mask_name(i))
+        pictures.write(images[-1], frame, JPEG_QUALITY)
+        pictures.write(masks[-1], video.resize(outline, size))
+    write = (time.perf_counter() - began) / len(frames)
     began = time.perf_counter()
-    image = _mean_size(some, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, *pictures.FULL_COLOUR])
-    mask = _mean_size(list(person.outlines[: len(some)]), ".png", [])
-    write = (time.perf_counter() - began) / len(some)
-    picture = _mean_size(some, ".png", [])
-    return Speeds(step, _rendering_speed(cfg, device, clip), encode, write, image, mask, picture, encoded, saved)
+    clip = load_clip(seen.annotations.resized(size), folder, folder, plate, most_height=cfg.most_height)
+    load = (time.perf_counter() - began) / len(clip.poses)
+    image, mask = (float(np.mean([path.stat().st_size for path in paths])) for paths in (images, masks))
+    return clip, {"write": write, "load": load, "image": image, "mask": mask}
+
+
+def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, size: tuple[int, int]) -> Speeds:
+    """Read, train, render and encode a little. The networks are those of the settings, untrained.
+
+    Args:
+        cfg: the settings.
+        device: where the networks run.
+        person: the training video.
+        dance: the other one.
+        size: (width, height) of the training frames that step 1 keeps, and of the result.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clip, files = small_clip(cfg, person, size, Path(folder))
+        step, saved = _training_speed(cfg, device, clip)
+        render_ = _rendering_speed(cfg, device, clip)
+        some = islice(video.read_frames(person.info.path, size), ENCODED)
+        encode, encoded = _encoding_speed(cfg, [frame for *_, frame in some], Path(folder))
+    return Speeds(step=step, render=render_, encode=encode, encoded=encoded, saved=saved, **files)
 
 
 def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[float, float]:
@@ -139,46 +156,44 @@ def _rendering_speed(cfg: Config, device: torch.device, clip: Clip) -> float:
     return (time.perf_counter() - began) / (streams * RENDERED)
 
 
-def _encoding_speed(cfg: Config, frames: list[np.ndarray]) -> tuple[float, float]:
-    """Seconds and bytes of a frame, PNG read and H.264 written."""
-    data = [cv2.imencode(".png", frame)[1] for frame in frames]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "some.mp4"
-        began = time.perf_counter()
-        video.write_video(path, (cv2.imdecode(one, cv2.IMREAD_COLOR) for one in data), 25, crf=cfg.crf)
-        return (time.perf_counter() - began) / len(frames), path.stat().st_size / len(frames)
+def _encoding_speed(cfg: Config, frames: list[np.ndarray], folder: Path) -> tuple[float, float]:
+    """Seconds and bytes of a frame, JPEG read and H.264 written."""
+    data = [cv2.imencode(".jpg", frame)[1] for frame in frames]
+    path = folder / "some.mp4"
+    began = time.perf_counter()
+    video.write_video(path, (cv2.imdecode(one, cv2.IMREAD_COLOR) for one in data), 25, crf=cfg.crf)
+    return (time.perf_counter() - began) / len(frames), path.stat().st_size / len(frames)
 
 
-def _mean_size(frames: list[np.ndarray], suffix: str, parameters: list[int]) -> float:
-    return float(np.mean([len(cv2.imencode(suffix, frame, parameters)[1]) for frame in frames]))
-
-
-def plan(cfg: Config, person: Glance, dance: Glance, speeds: Speeds, trained: float = 0.0) -> Plan:
+def plan(
+    cfg: Config, person: Glance, dance: Glance, size: tuple[int, int], speeds: Speeds, trained: float = 0.0
+) -> Plan:
     """Seconds of every part of every step, in order; see `data.progress`.
 
     Args:
         cfg: the settings.
         person: the training video.
         dance: the other one.
+        size: (width, height) of the training frames that step 1 keeps.
         speeds: measured here.
         trained: minutes trained already.
     """
-    n, m = person.count, dance.count
-    pixels = float(person.frames[0].shape[0] * person.frames[0].shape[1])
+    n, m = frames_kept(cfg, person), dance.count
     steps = max(1, round(0.94 * n) // cfg.batch_size)
     validation = 2 * cfg.validation_frames * speeds.render
     training = cfg.epochs * (steps * speeds.step + validation)
     if cfg.max_minutes:
         training = min(training, max(0.0, 60 * (cfg.max_minutes - trained)))
-    load = MATTE * pixels
-    writing = {"train": speeds.write / min(2, os.cpu_count() or 1), "test": 0.0}  # in two threads
+    writing = {"train": n * speeds.write / min(2, os.cpu_count() or 1), "test": 0.0}  # in two threads
+    plate = PLATE * len(sample_indices(n, size)) * size[0] * size[1]
+    beside = min(1.0, HIGHEST / size[1]) ** 2 * COMPARISON  # pixels of the comparison per pixel of the result
     parts = max(1, min(max(4 * STREAMS, m // 300), m // (8 * WARM_UP)))
     looks = [
         (f"1 {mode}", name, seconds)
-        for mode, seen, end in (("train", person, PLATE), ("test", dance, PLATE / 4))
+        for mode, seen, end in (("train", person, plate + END), ("test", dance, END))
         for name, seconds in (
             ("start", START),
-            ("first look", seen.count * (seen.seconds["first"] + seen.seconds["decode"] + writing[mode])),
+            ("first look", seen.count * (seen.seconds["first"] + seen.seconds["decode"]) + writing[mode]),
             ("second look", seen.count * (seen.seconds["second"] + seen.seconds["decode"])),
             ("end", end),
         )
@@ -186,24 +201,29 @@ def plan(cfg: Config, person: Glance, dance: Glance, speeds: Speeds, trained: fl
     return [
         *looks,
         ("2", "preview", START_SMALL + m * RETARGET),
-        ("3", "load", START + load * n * bool(cfg.epochs)),
+        ("3", "load", START + speeds.load * n * bool(cfg.epochs)),
         ("3", "training", training),
-        ("4", "load", START + load * min(n, cfg.bank)),
+        ("4", "load", START + speeds.load * min(n, cfg.bank)),
         ("4", "rendering", (m + parts * WARM_UP) * speeds.render),
         ("5", "result", START_SMALL + m * speeds.encode),
-        ("5", "comparison", m * speeds.encode * (COMPARISON - 1)),
-        ("5", "report", REPORT + min(1.0, 20 / dance.info.duration) * m * speeds.encode),
+        ("5", "comparison", m * speeds.encode * beside),
+        ("5", "report", REPORT + min(1.0, 20 / dance.info.duration) * m * REPORTED),
     ]
+
+
+def frames_kept(cfg: Config, person: Glance) -> int:
+    """How many training frames step 1 keeps."""
+    return int(kept_frames(np.arange(person.count), person.count, cfg.most_frames).sum())
 
 
 def disk(cfg: Config, person: Glance, dance: Glance, speeds: Speeds) -> dict[str, float]:
     """Bytes that each step writes."""
-    n, m = person.count, dance.count
+    n, m = frames_kept(cfg, person), dance.count
     epochs = min(cfg.epochs + 1, cfg.keep_checkpoints + 1)
     return {
         "1 train": n * (speeds.image + speeds.mask),
         "3": epochs * speeds.saved,
-        "4": m * speeds.picture,
+        "4": m * speeds.image,
         "5": m * speeds.encoded * (1 + COMPARISON),
     }
 

@@ -15,7 +15,7 @@ from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
 from data.glance import Glance, glance, poster
 from data.progress import write_plan
-from data.video2data import Networks
+from data.video2data import Networks, own_size
 from main.config import Config, run_step
 from pose_detector.errors import InputError
 
@@ -32,7 +32,8 @@ def main(config: Config) -> None:
     detector = networks.load_first(networks.first()[0])
     seen = {}
     for mode, path in paths.items():
-        size = working_size(config, mode)
+        info = video.probe(path)
+        size = video.working_size(info.width, info.height, config.frame_area)
         place = getattr(config, f"{mode}_dancer")
         seen[mode] = glance(path, size, detector, config.pose_batch, looker, config.person, place)
         for line in seen[mode].lines:
@@ -46,12 +47,12 @@ def main(config: Config) -> None:
         temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def working_size(config: Config, mode: str) -> tuple[int, int]:
-    """(width, height) of step 1's frames."""
-    info = video.probe(getattr(config, f"{mode}_video_path"))
-    if mode == "train" and config.quality == "high":
-        return info.width // 2 * 2, info.height // 2 * 2
-    return video.working_size(info.width, info.height, config.frame_area)
+def kept_size(config: Config, person: Glance) -> tuple[int, int]:
+    """(width, height) of the training frames that step 1 keeps."""
+    info = person.info
+    if config.quality == "draft":
+        return video.working_size(info.width, info.height, config.frame_area)
+    return own_size(info)
 
 
 def describe(seen: Glance) -> dict[str, object]:
@@ -79,8 +80,9 @@ def expect_all(config: Config, person: Glance, dance: Glance) -> dict[str, objec
     from main import expect
     from main.device import prepare_device
 
-    speeds = expect.measure(config, prepare_device(config.device, config.threads), person, dance)
-    timing = expect.plan(config, person, dance, speeds, minutes_trained(config))
+    size = kept_size(config, person)
+    speeds = expect.measure(config, prepare_device(config.device, config.threads), person, dance, size)
+    timing = expect.plan(config, person, dance, size, speeds, minutes_trained(config))
     timing = [(step, name, 0.0 if is_done(config, step) else seconds) for step, name, seconds in timing]
     bytes_ = expect.disk(config, person, dance, speeds)
     print("\nwhat each step will take here, and write")

@@ -27,6 +27,7 @@ from data.progress import in_words
 from main.config import Config
 from pose_detector import skeleton
 from pose_detector.errors import InputError
+from pose_detector.series import spread
 
 HEIGHT = 360  # pixels of the embedded videos
 SECONDS = 20.0  # of the dance that they show; with it the file has some MB
@@ -89,9 +90,9 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
     width, height = dance.frame_size
     small = _even(width * HEIGHT / height), HEIGHT
     room = pictures.read(config.background_image)
-    room = np.zeros((height, width, 3), np.uint8) if room is None else video.resize(room, (width, height)) // 3
+    room = np.zeros((small[1], small[0], 3), np.uint8) if room is None else video.resize(room, small) // 3
     result = (video.resize(frame, small) for frame in islice(frames, count))
-    bones = (video.resize(skeleton.draw(room, pose), small) for pose in dance.keypoints[:count])
+    bones = (skeleton.draw(room, pose) for pose in dance.resized(small).keypoints[:count])
     full = config.result_dir / "result.mp4"
     films = [("The result", "result", result, full)]
     info = None
@@ -223,7 +224,8 @@ def _sheet(config: Config) -> str:
         person = Annotations.load(config.train_annotations)
     except InputError:
         return ""
-    rows = np.linspace(0, person.total_frames - 1, min(person.total_frames, SHEET[0] * SHEET[1])).round().astype(int)
+    kept = np.flatnonzero(person.kept)
+    rows = kept[spread(len(kept), SHEET[0] * SHEET[1])]
     cells = []
     for i in rows:
         frame = pictures.read(config.images_dir / image_name(person.frame_numbers[i]))

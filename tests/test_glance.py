@@ -95,41 +95,41 @@ def test_a_click_names_a_person_and_when(seen):
     assert studio.place_of(told, 0.9, 0.9)[1] == pytest.approx(0.69, abs=0.02)
 
 
-SPEEDS = Speeds(step=0.3, render=0.05, encode=0.01, write=0.0, image=5e4, mask=1e3, picture=2e5, encoded=3e3, saved=2e7)
+SPEEDS = Speeds(step=0.3, render=0.05, encode=0.01, write=0.0, load=0.0, image=5e4, mask=1e3, encoded=3e3, saved=2e7)
 
 
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
     config = Config(max_minutes=2, second_look="bundled")
     seen.seconds.update(decode=0.001, first=0.02, second=0.01)
-    plan = expect.plan(config, seen, seen, SPEEDS)
+    plan = expect.plan(config, seen, seen, SIZE, SPEEDS)
     seconds = {(step, name): value for step, name, value in plan}
     assert seconds["1 train", "first look"] == pytest.approx(50 * 0.021)
     assert seconds["3", "training"] == 120
-    short = {name: value for _, name, value in expect.plan(replace(config, epochs=2), seen, seen, SPEEDS)}
+    short = {name: value for _, name, value in expect.plan(replace(config, epochs=2), seen, seen, SIZE, SPEEDS)}
     assert 2 * 12 * 0.3 < short["training"] < 20
-    assert {name: value for _, name, value in expect.plan(replace(config, epochs=0), seen, seen, SPEEDS)}[
+    assert {name: value for _, name, value in expect.plan(replace(config, epochs=0), seen, seen, SIZE, SPEEDS)}[
         "training"
     ] == 0
-    trained = {name: value for _, name, value in expect.plan(config, seen, seen, SPEEDS, trained=1.5)}
+    trained = {name: value for _, name, value in expect.plan(config, seen, seen, SIZE, SPEEDS, trained=1.5)}
     assert trained["training"] == pytest.approx(30)
     assert 50 * 0.05 <= seconds["4", "rendering"] <= 60 * 0.05
     bytes_ = disk(config, seen, seen, SPEEDS)
-    assert bytes_["1 train"] == 50 * 5.1e4 and bytes_["3"] == 6 * 2e7 and bytes_["4"] == 50 * 2e5
+    assert bytes_["1 train"] == 50 * 5.1e4 and bytes_["3"] == 6 * 2e7 and bytes_["4"] == 50 * 5e4
     lines = table(plan, bytes_)
     assert len(lines) == 7 and "2 minutes" in lines[3] and "120 MB" in lines[3] and lines[-1].startswith("all")
 
 
-def test_a_clip_without_anybody_is_refused(seen):
+def test_a_clip_without_anybody_is_refused(seen, tmp_path):
     seen.dancer[:] = 0
     with pytest.raises(InputError, match="no person"):
-        expect.small_clip(seen)
+        expect.small_clip(Config(), seen, SIZE, tmp_path)
 
 
 def test_measuring_trains_renders_and_encodes(seen):
     """On the untrained networks of the settings; what matters is that every figure is there."""
     torch = pytest.importorskip("torch")
     config = Config(channels=16, stacks=1, detail=8, crop=64, batch_size=1, perceptual="none")
-    speeds = expect.measure(config, torch.device("cpu"), seen, seen)
+    speeds = expect.measure(config, torch.device("cpu"), seen, seen, SIZE)
     assert all(value > 0 for value in vars(speeds).values())
 
 
