@@ -22,7 +22,7 @@ import torch
 from tiny_pair import ROOT, STEPS, TINY, make
 
 FRAMES = 40  # of each video of the pair
-OF_THIS_RUN = ("log.txt", "stats.jsonl")  # tell how long it took
+OF_THIS_RUN = ("log.txt", "stats.jsonl", "steps", "progress.jsonl", "report.html")  # tell how long it took
 
 
 def start(step: str, workspace: Path, pair: list[str]) -> subprocess.Popen:
@@ -36,7 +36,7 @@ def start(step: str, workspace: Path, pair: list[str]) -> subprocess.Popen:
 def outputs(workspace: Path) -> dict[str, str]:
     """Digest of every file, by its path; of a checkpoint only what was learnt."""
     found = {}
-    for path in sorted(p for p in workspace.rglob("*") if p.is_file() and p.name not in OF_THIS_RUN):
+    for path in sorted(p for p in workspace.rglob("*") if p.is_file() and not {p.name, p.parent.name} & {*OF_THIS_RUN}):
         digest = hashlib.sha256()
         if path.suffix == ".pth":
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -38,7 +38,7 @@ def write(path: Path | str, picture: np.ndarray, quality: int | None = None) -> 
         OSError: the disk does not take it.
     """
     # No other parameters: OpenCV's own level of PNG is its fastest. Any other, even the lowest, takes twice as long.
-    parameters = [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality, *FULL_COLOUR]
+    parameters = [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality, *_FULL_COLOUR]
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     good, data = cv2.imencode(Path(path).suffix, bgr, parameters)
     assert good, path
