@@ -225,6 +225,8 @@ class Config:
 _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "threads": (0, 1024),
+    "train_dancer": (0, 1e6),
+    "test_dancer": (0, 1e6),
     "frame_area": (1024, MOST_PIXELS),
     "person": (0, 1000),
     "most_frames": (2, 10**6),
