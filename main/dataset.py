@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data import pictures
 from data.annotations import Annotations, image_name, mask_name
+from data.progress import Bar
 from data.video import resize
 from main import appearance, painting, shadow, window
 from main.matting import matte
@@ -164,7 +164,7 @@ def load_clip(
         light[i] = shadow.missing_light(picture, plate, whole)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # each holds a whole frame
-        for _ in tqdm(pool.map(keep, range(len(rows))), total=len(rows), unit="frame", desc="reading", mininterval=1.0):
+        for _ in Bar(pool.map(keep, range(len(rows))), total=len(rows), unit="frame", desc="reading"):
             pass
     whole = None if size == tuple(annotations.frame_size) else room
     return Clip(frames, origins, poses, annotations.frame_numbers[rows], plate, light, whole, sizes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import tempfile
 import time
@@ -23,7 +25,7 @@ from data.glance import Glance
 from data.progress import Plan, in_words
 from main import checkpoint, train
 from main.config import Config
-from main.dataset import Clip, load_clip
+from main.dataset import Clip, load_clip, source_bank
 from main.device import network_type
 from main.rendering import WARM_UP, make_plan, prepare_generator, render
 from pose_detector.errors import InputError
@@ -53,7 +55,7 @@ class Speeds:
         render: seconds in which a frame is rendered, with all cores at work.
         encode: seconds in which a frame of the result's size is encoded.
         write: seconds in which a training frame and its outline are compressed, in one thread.
-        load: seconds in which steps 3 and 4 read and matte such a frame.
+        load, load_texture: seconds in which steps 3 and 4 read and matte such a frame.
         image, mask, encoded: bytes of a frame as JPEG, of its outline, of a frame of the result.
         saved: bytes of a checkpoint.
     """
@@ -63,14 +65,15 @@ class Speeds:
     encode: float
     write: float
     load: float
+    load_texture: float
     image: float
     mask: float
     encoded: float
     saved: float
 
 
-def small_clip(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -> tuple[Clip, dict[str, float]]:
-    """The frames of a glance as a clip to train on and to render from: too small to be good, but as slow as the whole.
+def small_clips(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -> tuple[Clip, Clip, dict[str, float]]:
+    """The frames of a glance as clips to train on and to render from: too small to be good, but as slow as the whole.
 
     Args:
         cfg: the settings.
@@ -79,7 +82,7 @@ def small_clip(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -
         folder: an empty one.
 
     Returns:
-        the clip, and of `Speeds`: write, load, image, mask.
+        both clips, and of `Speeds`: write, load, load_texture, image, mask.
 
     Raises:
         InputError: the dancer is hardly seen.
@@ -98,11 +101,19 @@ def small_clip(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -
         pictures.write(images[-1], frame, JPEG_QUALITY)
         pictures.write(masks[-1], video.resize(outline, size))
     write = (time.perf_counter() - began) / len(frames)
-    began = time.perf_counter()
-    clip = load_clip(seen.annotations.resized(size), folder, folder, plate, most_height=cfg.most_height)
-    load = (time.perf_counter() - began) / len(clip.poses)
+    annotations = seen.annotations.resized(size)
+    clips, seconds = [], []
+    for bank in (
+        source_bank(annotations, most_height=cfg.most_height),
+        source_bank(annotations, cfg.bank, cfg.most_texture),
+    ):
+        began = time.perf_counter()
+        with contextlib.redirect_stderr(io.StringIO()):  # its bar
+            clips.append(load_clip(annotations, folder, folder, plate, bank))
+        seconds.append((time.perf_counter() - began) / len(bank.rows))
     image, mask = (float(np.mean([path.stat().st_size for path in paths])) for paths in (images, masks))
-    return clip, {"write": write, "load": load, "image": image, "mask": mask}
+    files = {"write": write, "load": seconds[0], "load_texture": seconds[1], "image": image, "mask": mask}
+    return clips[0], clips[1], files
 
 
 def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, size: tuple[int, int]) -> Speeds:
@@ -116,9 +127,9 @@ def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, si
         size: (width, height) of the training frames that step 1 keeps, and of the result.
     """
     with tempfile.TemporaryDirectory() as folder:
-        clip, files = small_clip(cfg, person, size, Path(folder))
+        clip, texture, files = small_clips(cfg, person, size, Path(folder))
         step, saved = _training_speed(cfg, device, clip)
-        render_ = _rendering_speed(cfg, device, clip)
+        render_ = _rendering_speed(cfg, device, texture, person.annotations.resized(size).keypoints)
         some = islice(video.read_frames(person.info.path, size), ENCODED)
         encode, encoded = _encoding_speed(cfg, [frame for *_, frame in some], Path(folder))
     return Speeds(step=step, render=render_, encode=encode, encoded=encoded, saved=saved, **files)
@@ -141,12 +152,13 @@ def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[floa
     return seconds, 4.0 * (4 * sizes[0] + 3 * sizes[1])
 
 
-def _rendering_speed(cfg: Config, device: torch.device, clip: Clip) -> float:
-    """Seconds a frame, rendered as step 4 does: a stretch each core."""
+def _rendering_speed(cfg: Config, device: torch.device, clip: Clip, poses: np.ndarray) -> float:
+    """Seconds a frame, rendered as step 4 does: a stretch each core. Poses (N, 18, 3) are in pixels of step 1's frames."""
     generator = prepare_generator(checkpoint.make_generator(cfg), device, network_type(device, cfg.precision))
     cores = torch.get_num_threads()
     streams = min(cores, STREAMS)
-    plan = make_plan(clip, np.resize(clip.poses, (RENDERED, *clip.poses.shape[1:])))
+    whole = poses[(poses[..., 2] > 0).sum(axis=1) >= 4]
+    plan = make_plan(clip, np.resize(whole, (RENDERED, *whole.shape[1:])), cfg.most_height)
     list(render(generator, clip, plan, device, range(1)))
     torch.set_num_threads(max(1, cores // streams))
     began = time.perf_counter()
@@ -201,9 +213,11 @@ def plan(
     return [
         *looks,
         ("2", "preview", START_SMALL + m * RETARGET),
-        ("3", "load", START + speeds.load * n * bool(cfg.epochs)),
+        ("3", "start", START),
+        ("3", "reading", speeds.load * n * bool(cfg.epochs)),
         ("3", "training", training),
-        ("4", "load", START + speeds.load * min(n, cfg.bank)),
+        ("4", "start", START),
+        ("4", "reading", speeds.load_texture * min(n, cfg.bank)),
         ("4", "rendering", (m + parts * WARM_UP) * speeds.render),
         ("5", "result", START_SMALL + m * speeds.encode),
         ("5", "comparison", m * speeds.encode * beside),

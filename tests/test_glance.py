@@ -95,7 +95,18 @@ def test_a_click_names_a_person_and_when(seen):
     assert studio.place_of(told, 0.9, 0.9)[1] == pytest.approx(0.69, abs=0.02)
 
 
-SPEEDS = Speeds(step=0.3, render=0.05, encode=0.01, write=0.0, load=0.0, image=5e4, mask=1e3, encoded=3e3, saved=2e7)
+SPEEDS = Speeds(
+    step=0.3,
+    render=0.05,
+    encode=0.01,
+    write=0.0,
+    load=0.0,
+    load_texture=0.0,
+    image=5e4,
+    mask=1e3,
+    encoded=3e3,
+    saved=2e7,
+)
 
 
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
@@ -122,7 +133,7 @@ def test_minutes_and_disk_are_those_of_the_whole_video(seen):
 def test_a_clip_without_anybody_is_refused(seen, tmp_path):
     seen.dancer[:] = 0
     with pytest.raises(InputError, match="no person"):
-        expect.small_clip(Config(), seen, SIZE, tmp_path)
+        expect.small_clips(Config(), seen, SIZE, tmp_path)
 
 
 def test_measuring_trains_renders_and_encodes(seen):
