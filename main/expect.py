@@ -153,7 +153,7 @@ def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[floa
 
 
 def _rendering_speed(cfg: Config, device: torch.device, clip: Clip, poses: np.ndarray) -> float:
-    """Seconds a frame, rendered as step 4 does: a stretch each core. Poses (N, 18, 3) are in pixels of step 1's frames."""
+    """Seconds a frame of poses (N, 18, 3), pixels of step 1's frames, rendered as step 4 does: a stretch each core."""
     generator = prepare_generator(checkpoint.make_generator(cfg), device, network_type(device, cfg.precision))
     cores = torch.get_num_threads()
     streams = min(cores, STREAMS)

@@ -96,6 +96,8 @@ def test_a_click_names_a_person_and_when(seen):
 
 
 SPEEDS = Speeds(
+    step=0.3, render=0.05, encode=0.01, write=0, load=0, load_texture=0, image=5e4, mask=1e3, encoded=3e3, saved=2e7
+)
     step=0.3,
     render=0.05,
     encode=0.01,
