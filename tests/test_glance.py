@@ -98,17 +98,6 @@ def test_a_click_names_a_person_and_when(seen):
 SPEEDS = Speeds(
     step=0.3, render=0.05, encode=0.01, write=0, load=0, load_texture=0, image=5e4, mask=1e3, encoded=3e3, saved=2e7
 )
-    step=0.3,
-    render=0.05,
-    encode=0.01,
-    write=0.0,
-    load=0.0,
-    load_texture=0.0,
-    image=5e4,
-    mask=1e3,
-    encoded=3e3,
-    saved=2e7,
-)
 
 
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
