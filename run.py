@@ -88,11 +88,11 @@ def install(extra: str = "") -> int:
         if status := call([sys.executable, "-m", "venv", "--clear", VENV]):
             return status
     # What is installed is remembered by a checksum of all that decides it.
-    deciding = [ROOT / name for name in ("requirements.txt", "requirements-web.txt", "pyproject.toml", "setup.py")]
+    deciding = [ROOT / name for name in ("requirements.txt", "pyproject.toml", "setup.py")]
     deciding += sorted((ROOT / "pose_detector" / "pafprocess").glob("*.cpp"))
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in deciding)).hexdigest()
     pip = [python_of(VENV), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    needs = {"": ["-r", "requirements.txt"], "test": ["-e", ".[test]"], "web": ["-r", "requirements-web.txt"]}
+    needs = {"": ["-r", "requirements.txt"], "test": ["-e", ".[test]"], "web": ["-e", ".[web]"]}
     for name in dict.fromkeys(["", extra]):
         stamp, what = VENV / f"installed-{name}".rstrip("-"), needs[name]
         if stamp.is_file() and stamp.read_text() == wanted:

@@ -109,10 +109,9 @@ class Bar(tqdm):
     """A tqdm bar that tells the time left of its step and of all steps, and writes to the journal."""
 
     def __init__(self, *args: Any, deadline: float | None = None, **options: Any) -> None:
-        """
-        Args:
-            *args, **options: as of tqdm.
-            deadline: on the clock of time.monotonic; the work ends then although there is more of it.
+        """Args:
+        *args, **options: as of tqdm.
+        deadline: on the clock of time.monotonic; the work ends then although there is more of it.
         """
         self.deadline = deadline
         self._noted = 0.0

@@ -58,18 +58,22 @@ class Job:
 
     @property
     def result(self) -> Path:
+        """The video that was made."""
         return self.folder / "output" / "result" / "result.mp4"
 
     @property
     def report(self) -> Path:
+        """The page beside it."""
         return self.result.with_name("report.html")
 
     @property
     def journal(self) -> Path:
+        """Its progress, see `data.progress`."""
         return self.folder / "output" / "progress.jsonl"
 
     @property
     def log(self) -> Path:
+        """What it printed."""
         return self.folder / "run.log"
 
     def save(self) -> None:

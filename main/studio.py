@@ -23,7 +23,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported; n
 try:
     import gradio as gr
 except ImportError:
-    sys.exit("error: the page needs Gradio: pip install -r requirements-web.txt, or ./run.sh --web, which does that")
+    sys.exit("error: the page needs Gradio: pip install -e .[web], or ./run.sh --web, which does that")
 
 from data.progress import in_words
 from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
