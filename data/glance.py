@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,9 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import report, video
+from data import camera, report, video
 from data.annotations import Annotations
-from data.background import camera_motion
 from data.detecting import LONGEST, Detect, outline_in_frame
 from data.frame_stats import FrameStats
 from pose_detector import skeleton
@@ -40,7 +39,7 @@ class Glance:
         annotations: of the chosen one.
         outlines: (N, H, W) uint8, 255 = the dancer.
         lines: the advice, as of step 1.
-        seconds: that a frame takes: "decode", "first", "second".
+        seconds: that a frame takes: "decode", "camera", "first", "second".
     """
 
     info: video.VideoInfo
@@ -108,7 +107,8 @@ def glance(
     ]
     annotations = _annotations(path, info, times, dancer, size)
     lines = _advice(annotations, frames, outlines, others, info)
-    seconds = {"decode": _decoding(path, own), "first": first_seconds, "second": second_seconds}
+    decode, follow = _reading(path, own, size)
+    seconds = {"decode": decode, "camera": follow, "first": first_seconds, "second": second_seconds}
     return Glance(info, times, large, frames, people, annotations, outlines, lines, seconds)
 
 
@@ -209,15 +209,22 @@ def _second_look(
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
-def _decoding(path: Path, size: tuple[int, int]) -> float:
-    """Seconds in which a frame is decoded, in one thread and those of the decoder."""
-    began, count = 0.0, 0
-    frames: Iterator = video.read_frames(path, size)
-    for i, *_ in islice(frames, TIMED):
+def _reading(path: Path, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
+    """Seconds in which a frame is decoded, in one thread and those of the decoder, and in which the camera is followed
+    from one to the next."""
+    began, frames = 0.0, []
+    reading: Generator = video.read_frames(path, own)
+    for *_, frame in islice(reading, TIMED):
         began = began or time.perf_counter()
-        count = i
-    frames.close()
-    return (time.perf_counter() - began) / max(1, count)
+        frames.append(frame)
+    reading.close()
+    decode = (time.perf_counter() - began) / max(1, len(frames) - 1)
+    tracker, nobody = camera.Tracker(size), np.zeros(size[::-1], np.uint8)
+    some = frames[: TIMED // 4]
+    began = time.perf_counter()
+    for frame in some:
+        tracker.add(frame, nobody)
+    return decode, (time.perf_counter() - began) / len(some)
 
 
 def _annotations(
@@ -246,8 +253,8 @@ def _advice(
     others: list[np.ndarray],
     info: video.VideoInfo,
 ) -> list[str]:
-    """As step 1 says it; the frames are too far apart to see cuts."""
-    count, dancer = len(frames), annotations.keypoints
+    """As step 1 says it; the frames are too far apart to see cuts, and how the camera moves."""
+    count = len(frames)
     stats = FrameStats()
     for frame in frames:
         stats.add_frame(frame)
@@ -256,13 +263,7 @@ def _advice(
             stats.add_outline(frame, outline)
     stats.change = [0.0] * count
     company = np.array([_company(people, outline) for people, outline in zip(others, outlines, strict=True)], int)
-    known = np.flatnonzero(outlines.any(axis=(1, 2)))
-    motion = {}
-    if len(known) > 1:
-        people = [np.concatenate([others[i], dancer[i : i + 1]]) for i in known]
-        moved = camera_motion([frames[i] for i in known], people, [outlines[i] for i in known])
-        motion = dict(zip(known.tolist(), moved.tolist(), strict=True))
-    first, *findings = report.summary(annotations, stats, company, motion)
+    first, *findings = report.summary(annotations, stats, company)
     first = first.replace(f"{count} frames", f"{count} of about {round(info.duration * float(info.fps))} frames")
     return [first, *findings]
 

@@ -290,7 +290,7 @@ def _write_preview(
 
 def _watch_camera(source: Source, tracker: camera.Tracker, people: Sequence[np.ndarray]) -> None:
     """Follow the camera of a video without a second look; people (N, 18, 3) are left out."""
-    frames = tqdm(video.read_frames(source.path, source.size), total=len(people[0]), unit="frame", desc="camera")
+    frames = Bar(video.read_frames(source.path, source.size), total=len(people[0]), unit="frame", desc="camera")
     for (_, _, frame), *poses in zip(frames, *people, strict=False):
         tracker.add(frame, where_people_are(poses, source.size))
 

@@ -206,7 +206,7 @@ def plan(
         for name, seconds in (
             ("start", START),
             ("first look", seen.count * (seen.seconds["first"] + seen.seconds["decode"]) + writing[mode]),
-            ("second look", seen.count * (seen.seconds["second"] + seen.seconds["decode"])),
+            ("second look", seen.count * sum(seen.seconds[name] for name in ("second", "decode", "camera"))),
             ("end", end),
         )
     ]

@@ -90,7 +90,11 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
     width, height = dance.frame_size
     small = _even(width * HEIGHT / height), HEIGHT
     room = pictures.read(config.background_image)
-    room = np.zeros((small[1], small[0], 3), np.uint8) if room is None else video.resize(room, small) // 3
+    if room is None:
+        room = np.zeros((small[1], small[0], 3), np.uint8)
+    else:
+        left, top, right, bottom = _view(config, room)
+        room = video.resize(np.ascontiguousarray(room[top:bottom, left:right]), small) // 3
     result = (video.resize(frame, small) for frame in islice(frames, count))
     bones = (skeleton.draw(room, pose) for pose in dance.resized(small).keypoints[:count])
     full = config.result_dir / "result.mp4"
@@ -118,6 +122,15 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
         f'<p><button id="together">Play together</button> The whole video: <a href="result.mp4">result.mp4</a>, '
         f'beside the dance: <a href="comparison.mp4">comparison.mp4</a>.{whole}</p>',
     )
+
+
+def _view(config: Config, room: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the room's part that the result shows."""
+    try:
+        view = Annotations.load(config.train_annotations).view
+    except InputError:
+        view = None
+    return (0, 0, *room.shape[1::-1]) if view is None else tuple(view.tolist())
 
 
 def _film(frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None) -> str:

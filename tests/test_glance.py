@@ -102,7 +102,7 @@ SPEEDS = Speeds(
 
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
     config = Config(max_minutes=2, second_look="bundled")
-    seen.seconds.update(decode=0.001, first=0.02, second=0.01)
+    seen.seconds.update(decode=0.001, camera=0.0, first=0.02, second=0.01)
     plan = expect.plan(config, seen, seen, SIZE, SPEEDS)
     seconds = {(step, name): value for step, name, value in plan}
     assert seconds["1 train", "first look"] == pytest.approx(50 * 0.021)

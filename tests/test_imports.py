@@ -26,8 +26,8 @@ SCRIPTS = {
     "pose_detector.training.train_person",
 }
 CONFIG = "main.config"
-# Rendered figures train the pose networks: these parts of their training take them from `data`. A run's report, and what
-# a run will take, depend on all settings.
+# Rendered figures train the pose networks: these parts of their training take them from `data`. A run's report, and
+# what a run will take, depend on all settings.
 ROOF_LIBRARIES = {"pose_detector.training.light_figures", "main.expect", "output.report"}
 # What is still to be taken apart. Shorten this list; nothing comes to it.
 KNOWN = {
