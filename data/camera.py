@@ -39,6 +39,7 @@ _AFFINE = 0.01  # prior: standard deviation of shear and stretch, in half longer
 _LENS, _LENSES = 0.17, 0.12  # prior: 1 / F^2 of a usual lens (1.2 longer sides), and its standard deviation
 _NEW_KEY = 0.10  # of the longer side: a frame that differs by more from all keyframes becomes one
 _MOST_KEYS = 120  # 1.5 MB each
+_PATIENCE = 3  # frames that are lost before one of them becomes a keyframe
 _OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
 _NEIGHBOURS = 8  # how many of them
 _RIGID = 0.5  # share of the features that must move with the room, or it is parallax
@@ -259,11 +260,10 @@ class _Level:
 class Keyframe:
     """A frame that others are registered to.
 
-    number: of the frame. picture: (h, w) uint8. covered: (h, w) bool. corners: (n, 2) its features. levels: its pixels,
+    picture: (h, w) uint8. covered: (h, w) bool. corners: (n, 2) its features. levels: its pixels,
     the coarsest first. place: (3, 3) to the steady coordinates.
     """
 
-    number: int
     picture: np.ndarray
     covered: np.ndarray
     corners: np.ndarray
@@ -290,10 +290,10 @@ class Match:
         return self.unsure < _SURE and self.alike > _ALIKE and self.rigid > _RIGID
 
 
-def keyframe(number: int, picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> Keyframe:
+def keyframe(picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> Keyframe:
     """Make one from a picture of `flattened`."""
     levels = [_level(picture, covered, scale) for scale in (0.25, 0.5, 1.0)]
-    return Keyframe(number, picture, covered, features(picture, covered), levels, place)
+    return Keyframe(picture, covered, features(picture, covered), levels, place)
 
 
 def _shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -447,6 +447,13 @@ def _align(
     return Match(normalised(np.linalg.inv(inverse)), alike, rigid, unsure)
 
 
+def widened(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) bool at (width, height), where people (H, W) uint8 are, or what next to them looks otherwise."""
+    reach = 2 * (round(_GUARD * max(size)) + _ROUND) + 1
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return cv2.dilate(cv2.resize(people, size, interpolation=cv2.INTER_AREA), around) > 64
+
+
 def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:
     """A first guess for `register` where nothing tells how the camera moved, from matched ORB features; or None."""
     orb = cv2.ORB_create(800)
@@ -480,12 +487,11 @@ def in_room(
         homography (3, 3) from the frame's pixels to the room's; None where it is another room, or that cannot be told.
     """
     size, small = frame.shape[1::-1], small_size(room.shape[1::-1])
-    tracker = Tracker(size)
     hidden = np.zeros(room.shape[:2], bool) if unseen is None else unseen
     hidden = cv2.resize(np.uint8(hidden) * 255, small, interpolation=cv2.INTER_AREA) > 8
-    key = keyframe(0, flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), hidden, np.eye(3))
+    key = keyframe(flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), hidden, np.eye(3))
     # At the room's scale, so that what both show is about as large.
-    picture, covered = flattened(cv2.resize(frame, small, interpolation=cv2.INTER_AREA)), tracker.widened(people, small)
+    picture, covered = flattened(cv2.resize(frame, small, interpolation=cv2.INTER_AREA)), widened(people, small)
     if len(key.corners) < _RICH:
         return None
     for guess in (np.eye(3), relocate(key, picture, covered)):
@@ -511,11 +517,7 @@ class Tracker:
         self.near: list[int] = []  # of each frame: its keyframe
         self.found: list[np.ndarray] = []  # of each frame: homography to it
         self.good: list[bool] = []
-        self.rigid: list[float] = []
-        self.alike: list[float] = []
-        self.unsure: list[float] = []
-        reach = 2 * (round(_GUARD * max(self.small)) + _ROUND) + 1
-        self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        self._lost = 0  # successive frames that could not be registered
 
     def add(self, frame: np.ndarray, people: np.ndarray) -> None:
         """Take up the next frame.
@@ -524,7 +526,7 @@ class Tracker:
             frame: (H, W, 3) uint8 RGB, of any size with the same aspect ratio.
             people: (h, w) uint8, of any such size, 255 where somebody is whose own motion does not count.
         """
-        covered = self.widened(people, self.small)
+        covered = widened(people, self.small)
         picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA))
         if not self.keys:
             self._new_key(picture, covered, np.eye(3))
@@ -536,41 +538,36 @@ class Tracker:
         match = register(self.keys[nearest], picture, covered, np.linalg.inv(self.keys[nearest].place) @ place)
         if not match.good:
             nearest, match = self._search(picture, covered, place, ways, nearest, match)
+        self._lost = 0 if match.good else self._lost + 1
+        if self._lost > _PATIENCE + len(self.keys) // 4 and len(self.keys) < _MOST_KEYS:
+            # Another shot, perhaps; if it is of the same room, that will be found when keyframes are put together.
+            self._new_key(picture, covered, place)
+            nearest, match, self._lost = len(self.keys) - 1, Match(np.eye(3), 1.0, 1.0, 0.0), 0
         self._note(nearest, match)
         if match.good:
             place = normalised(self.keys[nearest].place @ match.homography)
             if self._ways(place).min() > _NEW_KEY * max(self.small) and len(self.keys) < _MOST_KEYS:
                 self._new_key(picture, covered, place)
 
-    def widened(self, people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """(h, w) bool at (width, height), where people (H, W) uint8 are, or what next to them looks otherwise."""
-        return cv2.dilate(cv2.resize(people, size, interpolation=cv2.INTER_AREA), self._around) > 64
-
     def _search(
         self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray, ways: np.ndarray, nearest: int, match: Match
     ) -> tuple[int, Match]:
         """The picture's place by other keyframes, the nearest first, then by what they look like."""
-        best = nearest, match
         for i in np.argsort(ways)[:3]:
-            guess = relocate(self.keys[i], picture, covered)
-            for start in ([] if i == nearest else [np.linalg.inv(self.keys[i].place) @ place]) + (
-                [] if guess is None else [guess]
-            ):
-                again = register(self.keys[i], picture, covered, start)
+            expected = None if i == nearest else np.linalg.inv(self.keys[i].place) @ place
+            for start in (expected, relocate(self.keys[i], picture, covered)):
+                again = match if start is None else register(self.keys[i], picture, covered, start)
                 if again.good:
                     return int(i), again
-        return best
+        return nearest, match
 
     def _new_key(self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> None:
-        self.keys.append(keyframe(len(self.near), picture, covered, place))
+        self.keys.append(keyframe(picture, covered, place))
 
     def _note(self, key: int, match: Match) -> None:
         self.near.append(key)
         self.found.append(match.homography if match.good or not self.found else self._hold(key))
         self.good.append(match.good)
-        self.rigid.append(match.rigid)
-        self.alike.append(match.alike)
-        self.unsure.append(match.unsure)
 
     def _hold(self, key: int) -> np.ndarray:
         """Homography to a keyframe for a frame that cannot be registered: where the camera was before."""

@@ -96,6 +96,18 @@ def test_frames_of_another_room_are_left_out():
     assert not found.good[10:15].any() and found.good[:10].all() and found.good[16:].all()
 
 
+def test_a_title_before_the_room_does_no_harm():
+    path = hand(30)
+    tracker = camera.Tracker(SIZE)
+    for n, homography in enumerate(path):
+        frame = view(wall(), homography) if n >= 8 else np.zeros((*SIZE[::-1], 3), np.uint8)
+        tracker.add(frame, np.zeros(SIZE[::-1], np.uint8))
+    found, shot = tracker.path(), tracker.path(8)
+    assert found.known and not found.still
+    assert found.good[12:].all() and not found.good[:8].any()
+    assert np.percentile(errors(shot, path[8:])[shot.good], 95) < 1
+
+
 def test_the_canvas_holds_all_frames():
     found = camera.Path(camera.normalised(np.linalg.inv(hand(20)[0]) @ hand(20)), np.ones(20, bool), 0, 0.1)
     homographies, size, box = camera.canvas(found, SIZE)
