@@ -46,7 +46,8 @@ _RIGID = 0.5  # share of the features that must move with the room, or it is par
 _NEEDED = 0.15  # share of the differences that a motion has to explain, or it is none
 _RICH = 40  # features of a room that tells how the camera moves
 _ALIKE = 0.5  # least correlation with the keyframe
-_USABLE = 0.2  # share of the frames that must be registered
+_USABLE = 0.5  # share of the frames that must be registered, or a stretch of so many:
+_STRETCH = 60  # what is hit and missed by turns is guesswork
 _SURE = 1.0  # pixels by which a frame may be uncertain
 
 
@@ -588,8 +589,7 @@ class Tracker:
         near = np.searchsorted(used, near)
         places, joined = settle(keys, self.small, np.bincount(near[good], minlength=len(keys)))
         good &= joined[near]
-        rich = float(np.median([len(key.corners) for key in keys])) >= _RICH
-        return _steadied(normalised(places[near] @ found), good, rich, self.size, self.small)
+        return _steadied(normalised(places[near] @ found), good, self.size, self.small)
 
 
 @dataclass
@@ -623,11 +623,9 @@ def standing(count: int, known: bool = True) -> Path:
     return Path(np.tile(np.eye(3), (count, 1, 1)), np.ones(count, bool), known=known)
 
 
-def _steadied(
-    homographies: np.ndarray, good: np.ndarray, rich: bool, size: tuple[int, int], small: tuple[int, int]
-) -> Path:
+def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int], small: tuple[int, int]) -> Path:
     """The path relative to the frame nearest to the median view, in pixels of the frames themselves."""
-    if good.mean() < (_USABLE if rich else 0.5):
+    if good.mean() < _USABLE and _longest_run(good) < _STRETCH:
         return standing(len(good), known=False)
     corners = grid(small, 2)
     views = transform(homographies, np.broadcast_to(corners, (len(homographies), 4, 2)))
@@ -641,6 +639,11 @@ def _steadied(
         return standing(len(good))
     homographies = rescaled(_bridged(homographies, good), np.divide(size, small))
     return Path(homographies, good, reference, moved / max(small))
+
+
+def _longest_run(flags: np.ndarray) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.int8(flags), [0]])))
+    return int(np.diff(edges.reshape(-1, 2)).max(initial=0))
 
 
 def _bridged(homographies: np.ndarray, good: np.ndarray) -> np.ndarray:
