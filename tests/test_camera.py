@@ -212,3 +212,13 @@ def test_the_result_stands_or_moves_as_the_training_video_did():
     for t, n in ((0, 0), (3, 3), (7, 7), (9, 5)):
         assert np.abs(moving(plate, t).astype(int) - view(wall(), path[n])).mean() < 4, "to and fro"
     assert np.abs(moving(plate, 2).astype(int) - still(plate, 2)).mean() > 4
+
+
+def test_what_is_hit_and_missed_by_turns_is_guesswork():
+    tracker = camera.Tracker(SIZE)
+    tracker.add(view(wall(), hand(90)[0]), np.zeros(SIZE[::-1], np.uint8))
+    tracker.near, tracker.found = [0] * 90, list(np.linalg.inv(hand(90)[0]) @ hand(90))
+    tracker.good = [n % 3 == 0 for n in range(90)]
+    assert tracker.path().still and not tracker.path().known and tracker.path().good.all()
+    tracker.good = [n < 40 or n % 3 == 0 for n in range(90)]
+    assert not tracker.path().still and tracker.path().good.tolist() == tracker.good
