@@ -17,7 +17,7 @@ from pose_detector.errors import InputError
 
 
 def annotated(poses, size, digest):
-    return replace(person.annotations(poses, digest), frame_size=size, source=f"{digest}.mp4")
+    return replace(person.annotations(poses, digest), frame_size=size, view=None, source=f"{digest}.mp4")
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_settings_are_obeyed(config):
 def test_who_drives_herself_is_recognised_at_another_resolution(config, target, capsys):
     large = target.keypoints.copy()
     large[..., :2] = (large[..., :2] + 0.5) * 3.75 - 0.5  # as --quality high reads the training video only
-    replace(target, keypoints=large, frame_size=(1920, 1080)).save(config.train_annotations)
+    replace(target, keypoints=large, frame_size=(1920, 1080), view=None).save(config.train_annotations)
     target.save(config.test_annotations)
     annot_normalize.main(config)
     assert "stay as they are" in capsys.readouterr().out
