@@ -1,9 +1,9 @@
-"""What the training video shows of a person: the mattes of its frames, and, for every limb of a pose, the frame that
-shows this limb most alike. ``main.painting`` moves it there: copied texture is sharp, invented texture is not."""
+"""What the training video shows of a person: the mattes of its frames, and, for every part of a pose, the frames that
+show it most alike. ``main.painting`` moves it there: copied texture is sharp, invented texture is not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -16,39 +16,49 @@ from pose_detector.skeleton import body_size, to_fixed
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """What decides whether two frames show a part alike: squared distances of keypoints."""
+
+    anchor: tuple[int, ...]  # keypoints relative to whose mean the others are compared
+    weights: dict[int, float]  # of the keypoints; others count `OTHERS`
+
+
+@dataclass(frozen=True)
 class Part:
-    """A piece of the body that is copied from one training frame."""
+    """A piece of the body that is copied from a few training frames at once."""
 
     name: str
     layer: int  # 0: body, 1: arms
     bones: tuple[tuple[float, ...], ...]  # that it moves with: half the thickness, torso lengths, and the keypoints at
     # the two ends; of several at the second end the mean
-    anchor: tuple[int, ...]  # keypoints relative to whose mean two poses are compared
-    weights: dict[int, float]  # how much each keypoint decides whether two frames show it alike; others `OTHERS`
-    clear: float = 0.0  # what it costs that arms lie before it in a frame, or may do so
+    sources: tuple[Likeness, ...]  # each names one frame, the one most alike by it
 
 
 HEAD = (0, 14, 15, 16, 17)
 TRUNK = (8, 11)
 OTHERS = 0.03
 LACKING = 0.2  # squared torso lengths by which a keypoint is off that the query has and a frame lacks
-_BODY = ((0.25, 1, *TRUNK), (0.1, 2, 5), (0.1, 8, 9), (0.07, 9, 10), (0.1, 11, 12), (0.07, 12, 13))
-_STANCE = dict.fromkeys((2, 5, 8, 11), 1.0) | dict.fromkeys((9, 10, 12, 13), 0.6)
+_HEAD_BONE = (0.2, 1, *HEAD)
+_BODY = ((0.25, 1, *TRUNK), (0.1, 2, 5), (0.1, 8, 9), (0.07, 9, 10), (0.1, 11, 12), (0.07, 12, 13), _HEAD_BONE)
+_WHOLE = Likeness((1,), dict.fromkeys(range(18), 1.0))
+_UPPER = Likeness((1,), dict.fromkeys(HEAD, 0.3) | {2: 1.0, 5: 1.0, 8: 0.5, 11: 0.5})
+_LEGS = Likeness(TRUNK, dict.fromkeys((8, 11, 9, 10, 12, 13), 1.0))
+_RIGHT, _LEFT = Likeness((2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}), Likeness((5,), {5: 1.0, 6: 1.0, 7: 1.0, 1: 0.3})
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
-    Part("beneath", 0, _BODY, (1,), _STANCE, clear=0.5),  # what arms hid in the body's frame
-    Part("body", 0, _BODY, (1,), _STANCE, clear=0.05),
-    Part("head", 0, ((0.2, 1, *HEAD),), (1,), dict.fromkeys(HEAD, 1.0) | dict.fromkeys((2, 5), 0.5), clear=0.08),
-    Part("right arm", 1, ((0.06, 2, 3), (0.06, 3, 4)), (2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}),
-    Part("left arm", 1, ((0.06, 5, 6), (0.06, 6, 7)), (5,), {5: 1.0, 6: 1.0, 7: 1.0, 1: 0.3}),
-)  # fmt: skip
+    Part("body", 0, _BODY, (_WHOLE, _WHOLE, _LEGS, _UPPER)),
+    Part("right arm", 1, ((0.06, 2, 3), (0.06, 3, 4)), (_RIGHT, _RIGHT)),
+    Part("left arm", 1, ((0.06, 5, 6), (0.06, 6, 7)), (_LEFT, _LEFT)),
+)
+SOURCES = tuple(part for part in PARTS for _ in part.sources)  # which part each source belongs to
 LAYERS = 2
 ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms, right and left in turn
 _NEXT = ((3, 4), (6, 7), (2, 3), (5, 6))  # the other bone of the same arm
 _LEGS = ((8, 9), (11, 12), (9, 10), (12, 13))
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
-_BEFORE = 0.6  # torso lengths from the trunk or the head within which an arm lies before it
-NOBODY, BODY, NECK, FACE, RIGHT_ARM, LEFT_ARM = range(6)  # what a pixel of a training frame shows
+_DISTINCT = 100  # sources of a part are at least so manieth of the frames apart: neighbours show the same once more
+_SAME = 1e3  # cost of a frame nearer than that
+NOBODY, BODY, RIGHT_ARM, LEFT_ARM = range(4)  # what a pixel of a training frame shows
 
 
 @dataclass
@@ -74,28 +84,55 @@ def greatest(picture: np.ndarray) -> np.ndarray:
     return cv2.max(cv2.max(first, second), third)
 
 
-def match_costs(queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray) -> np.ndarray:
-    """How unlike each part looks in the frames of the bank, judged by pose alone.
+def choose_sources(
+    queries: np.ndarray,
+    sizes: np.ndarray,
+    bank: np.ndarray,
+    bank_sizes: np.ndarray,
+    choose: Callable[[np.ndarray], np.ndarray],
+    banned: np.ndarray | None = None,
+) -> np.ndarray:
+    """For every source of every part a frame of the bank per pose. Those of one part differ.
 
     Args:
         queries: (Q, 18, 3) poses to be painted, pixels.
         bank: (N, 18, 3) poses of the frames that texture may be taken from.
         sizes, bank_sizes: (Q,) and (N,) from :func:`person_sizes`.
+        choose: from costs (Q, N) to indices (Q,), or (Q, K) with the best one first.
+        banned: (Q, N) bool, frames that a pose must not be painted from.
 
     Returns:
-        (len(PARTS), Q, N) float32: mean squared distance of the keypoints in torso lengths, relative to the part's
-        anchor, weighted as the part says; infinite where a frame does not show the part.
+        (len(SOURCES), Q) or (len(SOURCES), Q, K) int indices into the bank.
     """
-    costs = np.empty((len(PARTS), len(queries), len(bank)), np.float32)
-    for p, part in enumerate(PARTS):
-        weight = np.full(18, OTHERS, np.float32)
-        weight[list(part.weights)] = list(part.weights.values())
-        cost = distances(queries, sizes, bank, bank_sizes, part.anchor, weight)
-        if part.clear:
-            cost += part.clear * _covered(bank, bank_sizes, part)
-        cost[:, ~has_part(bank, part)] = np.inf
-        costs[p] = cost
-    return costs
+    chosen = []
+    frames, gap = np.arange(len(bank)), max(1, len(bank) // _DISTINCT)
+    for part in PARTS:
+        near = np.zeros((len(queries), len(bank)), bool)
+        for likeness in part.sources:
+            cost = match_costs(part, likeness, queries, sizes, bank, bank_sizes)
+            cost[near] += _SAME
+            if banned is not None:
+                cost[banned] = np.inf
+            index = choose(cost)
+            chosen.append(index)
+            near |= np.abs(frames - index.reshape(len(queries), -1)[:, :1]) <= gap
+    return np.stack(chosen)
+
+
+def match_costs(
+    part: Part, likeness: Likeness, queries: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray
+) -> np.ndarray:
+    """How unlike a part looks in the frames of the bank, judged by pose alone; arguments as of :func:`choose_sources`.
+
+    Returns:
+        (Q, N) float32: mean squared distance of the keypoints in torso lengths, relative to the anchor; infinite where
+        a frame does not show the part.
+    """
+    weight = np.full(18, OTHERS, np.float32)
+    weight[list(likeness.weights)] = list(likeness.weights.values())
+    cost = distances(queries, sizes, bank, bank_sizes, likeness.anchor, weight)
+    cost[:, ~has_part(bank, part)] = np.inf
+    return cost
 
 
 def distances(
@@ -122,48 +159,33 @@ def distances(
     return (np.maximum(qq + bb - 2 * qb, 0) + LACKING * lacking) / np.maximum(both, 1e-6)
 
 
-def _covered(poses: np.ndarray, sizes: np.ndarray, part: Part) -> np.ndarray:
-    """Share (N,) of points on the arms that lie before a part; of an arm that is not known, half."""
-    _, first, *rest = part.bones[0]
-    start, end = mean_position(poses, (first,)), mean_position(poses, tuple(rest))
-    before = np.zeros(len(poses), np.float32)
-    for elbow, wrist in ARMS[2:]:
-        for t in (0.0, 0.5, 1.0, 1.4):
-            points = poses[:, elbow, :2] + t * (poses[:, wrist, :2] - poses[:, elbow, :2])
-            near = _distance_to(points, start, end) < _BEFORE * sizes
-            before += np.where((poses[:, elbow, 2] > 0) & (poses[:, wrist, 2] > 0), near, 0.5)
-    return before / 8
-
-
 def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 32) -> np.ndarray:
-    """For each part one frame of the bank per pose, such that the source changes seldom.
+    """One frame of the bank per pose, such that the source changes seldom.
 
     The path of least cost (Viterbi), where staying with a frame, or going on to the next one of the bank, is free and
     any other change costs ``switch``.
 
     Args:
-        costs: (parts, Q, N) from :func:`match_costs`, Q successive poses.
+        costs: (Q, N) from :func:`match_costs`, Q successive poses.
 
     Returns:
-        (parts, Q) int indices into the bank.
+        (Q,) int indices into the bank.
     """
-    parts, length, _ = costs.shape
-    chosen = np.empty((parts, length), np.int64)
-    for p in range(parts):
-        keep = min(candidates, costs.shape[2])
-        index = np.argpartition(costs[p], keep - 1, axis=1)[:, :keep]  # (Q, K)
-        cost = np.minimum(np.take_along_axis(costs[p], index, 1), 1e6)
-        total = cost[0]
-        back = np.zeros((length, keep), np.int64)
-        for t in range(1, length):
-            step = index[t][None, :] - index[t - 1][:, None]  # (K before, K now)
-            arrive = total[:, None] + np.where((step == 0) | (step == 1), 0.0, switch)
-            back[t] = arrive.argmin(0)
-            total = arrive.min(0) + cost[t]
-        k = int(total.argmin())
-        for t in range(length - 1, -1, -1):
-            chosen[p, t] = index[t, k]
-            k = back[t, k]
+    keep = min(candidates, costs.shape[1])
+    index = np.argpartition(costs, keep - 1, axis=1)[:, :keep]  # (Q, K)
+    cost = np.minimum(np.take_along_axis(costs, index, 1), 1e6)
+    total = cost[0]
+    back = np.zeros((len(costs), keep), np.int64)
+    for t in range(1, len(costs)):
+        step = index[t][None, :] - index[t - 1][:, None]  # (K before, K now)
+        arrive = total[:, None] + np.where((step == 0) | (step == 1), 0.0, switch)
+        back[t] = arrive.argmin(0)
+        total = arrive.min(0) + cost[t]
+    k = int(total.argmin())
+    chosen = np.empty(len(costs), np.int64)
+    for t in reversed(range(len(costs))):
+        chosen[t] = index[t, k]
+        k = back[t, k]
     return chosen
 
 
@@ -206,8 +228,8 @@ def arm_radii(mattes: Iterable[np.ndarray], poses: np.ndarray, sizes: np.ndarray
 def divide(matte: np.ndarray, pose: np.ndarray, size: float, radii: np.ndarray) -> np.ndarray:
     """Which piece of the person each pixel of a frame shows.
 
-    An arm is what lies within its thickness of its bones; of the rest the head is what lies beyond the neck; everything
-    else that the matte holds is the body, whatever they wear.
+    An arm is what lies within its thickness of its bones; everything else that the matte holds is the body, whatever
+    they wear.
 
     Args:
         matte: (H, W) uint8.
@@ -220,20 +242,6 @@ def divide(matte: np.ndarray, pose: np.ndarray, size: float, radii: np.ndarray) 
     """
     shows = (matte > 0).astype(np.uint8)
     seen = pose[:, 2] > 0
-    face = [j for j in HEAD if seen[j]]
-    if face and seen[1]:
-        neck, middle = pose[1, :2], pose[face, :2].mean(0)
-        axis = middle - neck
-        length = max(float(np.hypot(*axis)), 0.1 * size)
-        axis = axis / length
-        across = np.array([-axis[1], axis[0]])
-        # The neck goes with the head and with the body, so that no gap opens where the head turns.
-        for piece, first, last in ((NECK, 0.2, 0.65), (FACE, 0.65, 3.0)):
-            corners = [(first, -1), (last, -1), (last, 1), (first, 1)]
-            corners = np.array([neck + t * length * axis + u * 0.8 * size * across for t, u in corners])
-            region = np.zeros_like(shows)
-            cv2.fillPoly(region, [np.array(to_fixed(corners, region.shape))], 1, cv2.LINE_8, 4)
-            shows[(region > 0) & (shows > 0)] = piece
     arms = np.zeros_like(shows)
     for k, (a, b) in enumerate(ARMS):
         if seen[a] and seen[b]:
@@ -285,8 +293,6 @@ def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.n
 def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
     """Which (n,) of the poses (n, 18, 3) show the keypoints that place a part."""
     seen = poses[..., 2] > 0
-    if part.name == "head":
-        return seen[:, 1] & seen[:, list(HEAD)].any(1)
     bones = np.stack([seen[:, ends].all(1) for _, *ends in part.bones], 1)
     return bones.all(1) if part.layer else bones.any(1)
 

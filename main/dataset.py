@@ -241,18 +241,14 @@ class Pairs(Dataset):
         if not len(self.queries):
             raise InputError("the training video has no two successive frames that show the person")
         self.origins = window.window_origins(clip.poses, size, clip.size, smooth=False)
-        costs = appearance.match_costs(
-            clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
-        )
         near = np.abs(numbers[self.queries][:, None] - numbers[bank][None]) < apart
         if near.all(1).any():
             near = numbers[self.queries][:, None] == numbers[bank][None]  # a very short clip
-        costs[:, near] = np.inf
         keep = min(4, len(bank))
-        self.sources = np.argsort(costs, axis=2)[:, :, :keep].transpose(1, 0, 2)  # (Q, parts, 4) best first
-        costs = shadow.match_costs(
-            clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
-        )
+        poses = clip.poses[self.queries], clip.sizes[self.queries], clip.poses[bank], clip.sizes[bank]
+        best = appearance.choose_sources(*poses, lambda costs: np.argsort(costs, axis=1)[:, :keep], near)
+        self.sources = best.transpose(1, 0, 2)  # (Q, sources, 4) best first
+        costs = shadow.match_costs(*poses)
         costs[near] = np.inf
         self.shades = shadow.choose(costs)
         self.epoch = 0
@@ -271,7 +267,7 @@ class Pairs(Dataset):
         origin = self.origins[self.queries[item]].astype(int)
         if self.augment:
             origin = self._crop(self.clip.poses[self.queries[item]], rng)
-            sources = self.bank[self.sources[item][np.arange(len(appearance.PARTS)), self._ranks(rng)]]
+            sources = self.bank[self.sources[item][np.arange(len(appearance.SOURCES)), self._ranks(rng)]]
         else:
             sources = self.bank[self.sources[item][:, 0]]
         keypoints, references = [], []
@@ -300,11 +296,9 @@ class Pairs(Dataset):
         return np.clip(np.rint(middle - np.array(self.size) / 2).astype(int), 0, most)
 
     def _ranks(self, rng: np.random.Generator) -> np.ndarray:
-        """Which of the best sources each part takes: mostly the best one, at times another, as for an unknown pose."""
-        ranks = np.where(
-            rng.random(len(appearance.PARTS)) < 0.7, 0, rng.integers(0, self.sources.shape[2], len(appearance.PARTS))
-        )
-        return ranks
+        """Which of the frames most alike each source is: mostly the best, at times another, as for an unknown pose."""
+        count = len(appearance.SOURCES)
+        return np.where(rng.random(count) < 0.7, 0, rng.integers(0, self.sources.shape[2], count))
 
 
 def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""References: the parts of a person, each copied from the training frame that shows it most alike and bent onto a pose,
+"""References: the parts of a person, each copied from the training frames that show it most alike and bent onto a pose,
 in layers that the generator copies from.
 
-The bones of a part in the pose and in the source frame give a map from one to the other (linear blend skinning, in the
+The bones of a part in the pose and in a source frame give a map from one to the other (linear blend skinning, in the
 picture). Every pixel of the source's matte belongs to one part, whatever the person wears, and equal poses give the
-identity: painting a frame from itself gives that frame.
+identity: painting a frame from itself gives that frame. Several sources are bent, and each is believed where its map
+is nearly a rotation: they vote on where the person is, and the most believed one gives the colour. So what an arm hid
+in one frame comes from another, and what only one frame shows is left out.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import numpy as np
 
 from main.appearance import (
     BODY,
-    FACE,
+    HEAD,
     LAYERS,
     LEFT_ARM,
-    NECK,
     PARTS,
     RIGHT_ARM,
+    SOURCES,
     Part,
     Texture,
     has_part,
@@ -29,14 +31,12 @@ from main.appearance import (
 STEP = 8  # pixels between the points at which the map is computed; between them it is interpolated
 SHARPNESS = 8  # power of the distance by which a bone loses its hold
 SHRINK, GROW = 0.6, 1.6  # how far a bone may be shortened or stretched; beyond, its texture says nothing
-# First and last of the pieces that a part shows.
-SHOWN = {
-    "beneath": (BODY, NECK),
-    "body": (BODY, NECK),
-    "head": (NECK, FACE),
-    "right arm": (RIGHT_ARM, RIGHT_ARM),
-    "left arm": (LEFT_ARM, LEFT_ARM),
-}
+STRAIN = 0.15  # squared strain of a map at which it is believed less by a factor of 1.6
+DOUBT = 0.05  # belief that counts as much as the chance that nobody is there
+COVERED = 0.01  # belief in what an arm hides
+DECISIVE = 4  # steepness of the vote where sources disagree; where they agree on a soft rim, it stays soft
+FAVOUR = 4  # power of the belief by which sources give colour
+SHOWN = {"body": BODY, "right arm": RIGHT_ARM, "left arm": LEFT_ARM}
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
 
@@ -50,7 +50,7 @@ def paint_references(
         pose: (18, 3) pixels of the window to be painted.
         person: size of the person there, from :func:`main.appearance.person_sizes`.
         size: width and height of that window.
-        sources: (len(PARTS),) index of the frame of the texture for each part.
+        sources: (len(SOURCES),) indices of frames of the texture, see :func:`main.appearance.choose_sources`.
         texture: what is copied.
 
     Returns:
@@ -59,53 +59,64 @@ def paint_references(
     """
     width, height = size
     layers = np.zeros((LAYERS, height, width, 4), np.uint8)
-    chosen = dict(zip([part.name for part in PARTS], sources.tolist(), strict=True))
     for part in PARTS:
-        # What lies beneath the arms is seen only where arms lay before the body in its frame.
-        shadowed = chosen["body"] if part.name == "beneath" else None
-        _paint_part(layers[part.layer], part, pose, person, texture, chosen[part.name], shadowed)
+        chosen = [source for source, of in zip(sources.tolist(), SOURCES, strict=True) if of is part]
+        paint_part(layers[part.layer], part, pose, person, texture, chosen)
     return np.stack([np.stack(cv2.split(layer)) for layer in layers])
 
 
-def _paint_part(
-    layer: np.ndarray,
-    part: Part,
-    pose: np.ndarray,
-    person: float,
-    texture: Texture,
-    source: int,
-    hidden: int | None = None,
+def paint_part(
+    layer: np.ndarray, part: Part, pose: np.ndarray, person: float, texture: Texture, sources: list[int]
 ) -> None:
-    """Paint one part over what is there, (height, width, 4) uint8; if `hidden` names a frame, only where arms lie
-    before the part in that one."""
-    if not has_part(np.stack([pose, texture.poses[source]]), part).all():
+    """Paint a part from these frames over what is there, (height, width, 4) uint8."""
+    cuts = []
+    for source in sources:
+        if has_part(np.stack([pose, texture.poses[source]]), part).all():
+            bones = place_bones(part, pose, person, texture.poses[source], float(texture.sizes[source]))
+            picture, corner = cut_out(part, texture, source)
+            box = _target_box(picture.shape, corner, bones, layer.shape[1::-1], person)
+            if box is not None:
+                cuts.append((bones, picture, corner, box, None if part.layer else texture.shows[source]))
+    if not cuts:
         return
-    bones = place_bones(part, pose, person, texture.poses[source], float(texture.sizes[source]))
-    picture, corner = cut_out(part, texture, source)
-    box = _target_box(picture.shape, corner, bones, layer.shape[1::-1], person)
-    if box is None:
-        return
-    left, top, right, bottom = box
-    field, held = bend(bones, box)
-    if hidden is not None and has_part(texture.poses[hidden][None], part)[0]:
-        arms = cv2.dilate(cv2.inRange(texture.shows[hidden], RIGHT_ARM, LEFT_ARM), np.ones((5, 5), np.uint8))
-        there = place_bones(part, pose, person, texture.poses[hidden], float(texture.sizes[hidden]))
-        held = held * cv2.remap(arms, bend(there, box)[0], None, cv2.INTER_LINEAR) * np.float32(1 / 255)
-    field -= np.float32(corner)
-    moved = cv2.remap(picture, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
-    below = layer[top:bottom, left:right]
-    opacity = moved[..., 3] * np.float32(1 / 255) * held
-    beneath = below[..., 3] * np.float32(1 / 255) * (1 - opacity)
-    mixed = cv2.blendLinear(moved, below, opacity, beneath)
-    mixed[..., 3] = 255 * (opacity + beneath) + 0.5
-    below[:] = mixed
+    boxes = np.array([cut[3] for cut in cuts])
+    left, top, right, bottom = box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())
+    shape = (bottom - top, right - left)
+    votes, squares, beliefs, weights = (np.full(shape, least, np.float32) for least in (0, 0, DOUBT, 1e-12))
+    colours = np.zeros((*shape, 3), np.float32)
+    for bones, picture, corner, _, shows in cuts:
+        field, belief = bend(bones, box)
+        if shows is not None:
+            arms = cv2.remap(cv2.inRange(shows, RIGHT_ARM, LEFT_ARM), field, None, cv2.INTER_LINEAR)
+            belief *= 1 - arms * np.float32((1 - COVERED) / 255)
+        moved = cv2.remap(picture, field - np.float32(corner), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+        moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
+        cover = moved[..., 3] * np.float32(1 / 255)
+        votes += belief * cover
+        squares += belief * cover * cover
+        beliefs += belief
+        weight = cover * belief**FAVOUR
+        weights += weight
+        colours += weight[..., None] * moved[..., :3]
+    cover = votes / beliefs
+    disagreement = (squares / beliefs - cover * cover) / np.maximum(cover * (1 - cover), 1e-3)
+    cover = np.clip((cover - 0.5) * (1 + (DECISIVE - 1) * np.clip(disagreement, 0, 1)) + 0.5, 0, 1)
+    lay_over(layer[top:bottom, left:right], colours / weights[..., None], cover)
+
+
+def lay_over(below: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
+    """Lay colour (h, w, 3) where it covers, (h, w) in [0, 1], over (h, w, 4) uint8 RGB and coverage, in place."""
+    beneath = below[..., 3] * np.float32(1 / 255) * (1 - cover)
+    total = cover + beneath
+    mixed = (cover[..., None] * colour + beneath[..., None] * below[..., :3]) / np.maximum(total, 1e-6)[..., None]
+    below[..., :3] = np.clip(mixed + 0.5, 0, 255)
+    below[..., 3] = 255 * total + 0.5
 
 
 def cut_out(part: Part, texture: Texture, source: int) -> tuple[np.ndarray, tuple[int, int]]:
     """What a frame shows of a part, (h, w, 4) uint8 RGB and coverage, and where its corner lies (x, y). Parts overlap
     by a pixel, so that no seam opens between them."""
-    mask = cv2.inRange(texture.shows[source], *SHOWN[part.name])
+    mask = cv2.inRange(texture.shows[source], SHOWN[part.name], SHOWN[part.name])
     x, y, width, height = cv2.boundingRect(mask)
     x, y = max(x - 2, 0), max(y - 2, 0)
     box = np.s_[y : y + height + 4, x : x + width + 4]
@@ -141,13 +152,14 @@ def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray,
     rows = []
     for girth, first, *rest in part.bones:
         ends = [j for j in rest if both[j]]
-        if not both[first] or not ends or (len(ends) < len(rest) and part.name != "head"):
+        head = tuple(rest) == HEAD
+        if not both[first] or not ends or (len(ends) < len(rest) and not head):
             continue
         here = np.stack([pose[first, :2], pose[ends, :2].mean(0)]).astype(np.float64)
         there = np.stack([source[first, :2], source[ends, :2].mean(0)]).astype(np.float64)
         (along, length), (source_along, source_length) = _direction(here), _direction(there)
         stretch, anchor = float(np.clip(source_length / length, SHRINK * ratio, GROW * ratio)), 0
-        if part.name == "head":  # a head nods and turns, but does not stretch
+        if head:  # a head nods and turns, but does not stretch
             stretch, anchor = ratio, 1
         across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
         matrix = stretch * np.outer(source_along, along) + ratio * np.outer(source_across, across)
@@ -177,20 +189,22 @@ def bend(bones: Bones, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.n
     """Where the pixels of a box (left, top, right, bottom) come from.
 
     Returns:
-        (h, w, 2) float32 x, y in the source; (h, w) float32 in [0, 1], how far the map can be believed: where other
-        bones hold a pixel here than there, or pull it apart, it is folded.
+        (h, w, 2) float32 x, y in the source; (h, w) float32 in (0, 1], how far the map can be believed: 1 where it
+        moves and turns only, less where it pulls or folds.
     """
     left, top, right, bottom = box
-    columns, rows = -(-(right - left) // STEP) + 1, -(-(bottom - top) // STEP) + 1
+    columns, rows = (max(2, -(-side // STEP) + 1) for side in (right - left, bottom - top))
     x, y = np.meshgrid(left + STEP * np.arange(columns), top + STEP * np.arange(rows))
     points = np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
     shares = hold(points, bones.here, bones.girth)
     each = np.einsum("bij,nj->nbi", bones.matrix, points) + bones.offset
-    moved = np.einsum("nb,nbi->ni", shares, each)
-    same = np.minimum(shares, hold(moved, bones.there, bones.girth * bones.ratio)).sum(1)
-    area = np.linalg.det(np.einsum("nb,bij->nij", shares, bones.matrix)) / bones.ratio**2
-    held = np.clip(2.5 * np.minimum(same, area) - 0.75, 0, 1)
-    grid = np.column_stack([moved, held]).reshape(rows, columns, 3).astype(np.float32)
+    moved = np.einsum("nb,nbi->ni", shares, each).reshape(rows, columns, 2)
+    down, along = np.gradient(moved, STEP * bones.ratio, axis=(0, 1))
+    # Squared distance of the map's derivative from the nearest rotation.
+    turn = np.hypot(along[..., 0] + down[..., 1], along[..., 1] - down[..., 0])
+    strain = (along**2 + down**2).sum(-1) + 2 - 2 * turn
+    belief = np.exp(-strain / (2 * STRAIN))
+    grid = np.dstack([moved, belief]).astype(np.float32)
     # Pixel (i, j) of the box lies at (i / STEP, j / STEP) of the grid.
     u, v = np.meshgrid(
         np.arange(right - left, dtype=np.float32) / STEP, np.arange(bottom - top, dtype=np.float32) / STEP

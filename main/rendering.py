@@ -33,7 +33,7 @@ class Plan:
         corners: (N, 2) int corners of the window, as it is generated.
         origins: (N, 2) int the same in pixels of the clip's frames.
         persons: (N,) sizes of the person.
-        sources: (parts, N) indices of the clip's frames to copy from.
+        sources: (len(SOURCES), N) indices of the clip's frames to copy from.
         shades: (N, K) indices of those to take shadows from, and their shares.
     """
 
@@ -74,7 +74,7 @@ def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = No
     size = window.window_size(small, few)
     corners = window.window_origins(small, size, few).astype(int)
     persons = appearance.person_sizes(poses)
-    sources = appearance.choose_steadily(appearance.match_costs(poses, persons, bank.poses, bank.sizes))
+    sources = appearance.choose_sources(poses, persons, bank.poses, bank.sizes, appearance.choose_steadily)
     shades = shadow.choose_steadily(shadow.match_costs(poses, persons, bank.poses, bank.sizes))
     large = tuple(round(side * ratio) for side in size)
     return Plan(poses, size, large, corners, np.rint(corners * ratio).astype(int), persons, sources, shades)

@@ -9,14 +9,14 @@ from person import SIZE, clip, coloured, with_mattes
 
 from main import appearance, painting
 
-NAMES = [part.name for part in appearance.PARTS]
+SOURCES = [part.name for part in appearance.SOURCES]
 
 
-def paint(pose, source, rgba, poses, **others):
-    """The layers of a pose; `others` names the frame of single parts."""
-    sources = np.full(len(NAMES), source)
-    for name, frame in others.items():
-        sources[NAMES.index(name)] = frame
+def paint(pose, source, rgba, poses, last=None):
+    """The layers of a pose; `last` names another frame for the last source of the body."""
+    sources = np.full(len(SOURCES), source)
+    if last is not None:
+        sources[len(SOURCES) - 1 - SOURCES[::-1].index("body")] = last
     texture = appearance.cut_up(rgba, poses, appearance.person_sizes(poses))
     return painting.paint_references(pose, float(texture.sizes[source]), SIZE, sources, texture)
 
@@ -96,7 +96,7 @@ def test_what_an_arm_hid_comes_from_another_frame_and_nothing_else():
     poses = np.stack([hanging, raised])
     rgba = with_mattes([free, covered], poses, plate)
     rgba[0, ..., 2] = np.where(rgba[0, ..., 3] > 0, 200, rgba[0, ..., 2])  # tells where a pixel came from
-    body = paint(hanging, 1, rgba, poses, beneath=0)[0].astype(int)
+    body = paint(hanging, 1, rgba, poses, last=0)[0].astype(int)
     chest = np.s_[50:66, 72:90]
     assert body[3][chest].min() > 200, "no hole where the arm lay"
     assert (body[1][chest] > 150).mean() < 0.05, "the arm itself is not left there"
@@ -118,14 +118,31 @@ def test_equal_poses_give_the_identity_and_shifted_ones_the_shift(seed):
         assert held.min() > 0.99
 
 
-def test_a_folded_map_is_not_believed():
+def test_turning_is_believed_and_folding_is_not():
     pose = np.column_stack([np.zeros((18, 2)), np.ones(18)]).astype(np.float32)
     pose[[2, 3, 4], :2] = (20, 60), (60, 60), (100, 60)  # a straight arm
-    source = pose.copy()
-    source[4, :2] = (22, 56)  # folded back on itself
-    arm = appearance.PARTS[NAMES.index("right arm")]
-    _, held = painting.bend(painting.place_bones(arm, pose, 40.0, source, 40.0), (0, 20, 120, 100))
-    assert held[20:60, 60].min() < 0.1 and min(held[40, 25], held[40, 95]) > 0.9
+    turned, folded = pose.copy(), pose.copy()
+    turned[[2, 3, 4], :2] = (20, 20), (20, 60), (20, 100)
+    folded[4, :2] = (22, 56)  # back on itself
+    arm = appearance.PARTS[1]
+    believed, doubted = (
+        painting.bend(painting.place_bones(arm, pose, 40.0, source, 40.0), (0, 20, 120, 100))[1]
+        for source in (turned, folded)
+    )
+    assert believed.min() > 0.99
+    assert doubted[20:60, 60].min() < 0.1 and doubted[40, 25] > 0.9
+
+
+def test_what_only_one_frame_shows_is_left_out():
+    pose, frame, plate = coloured(False)
+    odd = frame.copy()
+    cv2.rectangle(odd, (20, 90), (40, 110), (20, 20, 220), -1)
+    poses = np.stack([pose, pose])
+    rgba = with_mattes([frame, odd], poses, plate)
+    assert rgba[1, 100, 30, 3] > 250
+    cover = paint(pose, 0, rgba, poses, last=1)[0, 3]
+    assert cover[90:110, 20:40].max() == 0
+    np.testing.assert_allclose(cover, paint(pose, 0, rgba, poses)[0, 3], atol=60)
 
 
 def test_nothing_is_painted_of_a_missing_person():
