@@ -34,8 +34,9 @@ SHRINK, GROW = 0.6, 1.6  # how far a bone may be shortened or stretched; beyond,
 STRAIN = 0.15  # squared strain of a map at which it is believed less by a factor of 1.6
 DOUBT = 0.05  # belief that counts as much as the chance that nobody is there
 COVERED = 0.01  # belief in what an arm hides
-DECISIVE = 4  # steepness of the vote where sources disagree; where they agree on a soft rim, it stays soft
-FAVOUR = 4  # power of the belief by which sources give colour
+DECISIVE = 8  # steepness of the vote where sources disagree; where they agree on a soft rim, it stays soft
+LEAD = 1.5  # votes of the first source: two halves are never equal
+GAP = 0.2  # torso lengths: half the thickness of arms and of what is cut away with them
 SHOWN = {"body": BODY, "right arm": RIGHT_ARM, "left arm": LEFT_ARM}
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
@@ -82,26 +83,54 @@ def paint_part(
     boxes = np.array([cut[3] for cut in cuts])
     left, top, right, bottom = box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())
     shape = (bottom - top, right - left)
-    votes, squares, beliefs, weights = (np.full(shape, least, np.float32) for least in (0, 0, DOUBT, 1e-12))
+    votes, squares, seen, beliefs, left_over = (np.full(shape, v, np.float32) for v in (0, 0, 0, DOUBT, 1))
     colours = np.zeros((*shape, 3), np.float32)
-    for bones, picture, corner, _, shows in cuts:
+    for rank, (bones, picture, corner, _, shows) in enumerate(cuts):
         field, belief = bend(bones, box)
         if shows is not None:
             arms = cv2.remap(cv2.inRange(shows, RIGHT_ARM, LEFT_ARM), field, None, cv2.INTER_LINEAR)
-            belief *= 1 - arms * np.float32((1 - COVERED) / 255)
+            clear = 1 - arms * np.float32(1 / 255)
+            seen = np.maximum(seen, clear)
+            belief *= np.maximum(clear, COVERED)
         moved = cv2.remap(picture, field - np.float32(corner), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
         moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
         cover = moved[..., 3] * np.float32(1 / 255)
+        share = left_over * cover * np.clip(2 * belief, 1e-6, 1)
+        left_over -= share
+        colours += share[..., None] * moved[..., :3]
+        belief *= LEAD if rank == 0 else 1
         votes += belief * cover
         squares += belief * cover * cover
         beliefs += belief
-        weight = cover * belief**FAVOUR
-        weights += weight
-        colours += weight[..., None] * moved[..., :3]
     cover = votes / beliefs
     disagreement = (squares / beliefs - cover * cover) / np.maximum(cover * (1 - cover), 1e-3)
     cover = np.clip((cover - 0.5) * (1 + (DECISIVE - 1) * np.clip(disagreement, 0, 1)) + 0.5, 0, 1)
-    lay_over(layer[top:bottom, left:right], colours / weights[..., None], cover)
+    colours /= np.maximum(1 - left_over, 1e-9)[..., None]
+    if part.layer == 0:
+        fill_hidden(colours, cover, seen, person)
+    lay_over(layer[top:bottom, left:right], colours, cover)
+
+
+def fill_hidden(colours: np.ndarray, cover: np.ndarray, seen: np.ndarray, person: float) -> None:
+    """Fill what arms hide in every source from around it, where that is no wider than an arm.
+
+    Args:
+        colours, cover: (h, w, 3) and (h, w) float32 of a part; changed in place.
+        seen: (h, w) in [0, 1], 1 where no arm lies before it in one source at least.
+        person: size of the person.
+    """
+    reach = max(3, round(GAP * person))
+    x, y, width, height = cv2.boundingRect(((seen < 0.5) & (cover < 0.5)).astype(np.uint8))
+    if not width:
+        return
+    box = np.s_[max(y - 2 * reach, 0) : y + height + 2 * reach, max(x - 2 * reach, 0) : x + width + 2 * reach]
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    added = np.maximum(closed * np.float32(1 / 255) - cover[box], 0) * (1 - seen[box])
+    near = cv2.GaussianBlur(np.dstack([colours[box] * cover[box][..., None], cover[box]]), (0, 0), 0.7 * reach)
+    near = near[..., :3] / np.maximum(near[..., 3:], 1e-6)
+    colours[box] += (added / np.maximum(cover[box] + added, 1e-6))[..., None] * (near - colours[box])
+    cover[box] += added
 
 
 def lay_over(below: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:

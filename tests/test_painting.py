@@ -103,6 +103,27 @@ def test_what_an_arm_hid_comes_from_another_frame_and_nothing_else():
     assert (body[2][chest] > 100).any() and (body[2][84:116, 66:94] < 100).all()
 
 
+def test_what_an_arm_hides_in_every_frame_is_filled_from_around_it():
+    raised, frame, plate = coloured(True)
+    rgba = with_mattes([frame], raised[None], plate)
+    chest = np.s_[50:66, 72:90]
+    assert (frame[chest][..., 1] > 150).any(), "the forearm lies before the chest"
+    body = paint(raised, 0, rgba, raised[None])[0].astype(int)
+    assert body[3][chest].min() > 200 and (body[1][chest] > 150).mean() < 0.05
+
+
+def test_colours_are_of_one_frame_and_not_mixed():
+    pose, frame, plate = coloured(False)
+    poses = np.stack([pose, pose])
+    rgba = with_mattes([frame, frame], poses, plate)
+    rgba[1, ..., 2] = 200
+    body = paint(pose, 0, rgba, poses, last=1)[0]
+    first = paint(pose, 0, rgba, poses)[0]
+    sure = (first[3] > 250) & (body[3] > 250)
+    assert sure.sum() > 500
+    assert (np.abs(body[2][sure].astype(int) - first[2][sure]) < 4).mean() > 0.97
+
+
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_equal_poses_give_the_identity_and_shifted_ones_the_shift(seed):
