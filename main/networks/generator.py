@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from main.networks import labels
 
 REFERENCES = 2  # layers of copied texture: body, arms
+# How strongly the masks speak against what was copied. With 4, a generator that only knows rendered people erases hands
+# of real ones: in six static clips of the gallery, untrained, 79 % of the wrists were found again, with 2 or 1 84 %.
+SWAY = 2.0
 REACH = 8.0  # pixels that copied texture may be moved at most, in normal quality
 
 
@@ -199,7 +202,7 @@ def compose(moved: Tensor, plate: Tensor, out: Tensor, near: Tensor) -> tuple[Te
     # The least share that the masks can raise; the room does not shine through where a body is copied to.
     least = labels.constant((0.001,) + (0.01,) * (1 + REFERENCES), near.device).reshape(1, -1, 1, 1)
     prior = torch.log(torch.cat([*shares, near], 1).float() + least)
-    weights = torch.softmax(4 * out[:, 3:].float() + prior, 1)
+    weights = torch.softmax(SWAY * out[:, 3:].float() + prior, 1)
     return (torch.stack(layers, 1) * weights[:, :, None]).sum(1), weights
 
 
