@@ -2,7 +2,7 @@
 
     python benchmarks/generator.py [--workspace DIR]
 
-The workspace is one in which steps 1 to 3 have run; its newest checkpoint renders its dance, or the first frames of it.
+The workspace is one in which steps 1 to 3 have run; its best checkpoint renders its dance, or the first frames of it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(cfg: Config) -> None:
     device = prepare_device(cfg.device, cfg.threads)
     dance = Annotations.load(cfg.norm_test_annotations, "python data/annot_normalize.py")
     person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
-    path = checkpoint.newest(cfg.checkpoint_dir)
+    path = checkpoint.best(cfg.checkpoint_dir)
     if path is None:
         raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
     state = checkpoint.load(path)

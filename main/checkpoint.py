@@ -148,6 +148,12 @@ def newest(directory: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def best(directory: Path) -> Path | None:
+    """The checkpoint that did best in validation, or the latest one where none was validated; None if there is none."""
+    path = directory / BEST
+    return path if path.is_file() else newest(directory)
+
+
 def prune(directory: Path, keep: int) -> None:
     """Delete all but the ``keep`` newest epochs' checkpoints."""
     for path in all_of(directory)[: -max(keep, 1)]:

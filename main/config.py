@@ -105,7 +105,7 @@ class Config:
     ema: float = 0.998  # decay a step of the averaged generator, the one that renders
 
     # ---- Step 4: main/test.py ---------------------------------------------------------------------------------------
-    checkpoint: Path | None = None  # which to render with; None: the newest in output/model_dump
+    checkpoint: Path | None = None  # which to render with; None: the best in validation
     camera: Literal["still", "original"] = "still"  # of the result; original: it moves as the train video's did
 
     # ---- main/evaluate.py -------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
     dance = Annotations.load(cfg.norm_test_annotations, "python data/annot_normalize.py")
     person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
-    path = cfg.checkpoint or checkpoint.newest(cfg.checkpoint_dir)
+    path = cfg.checkpoint or checkpoint.best(cfg.checkpoint_dir)
     if path is None:
         raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
     state = checkpoint.load(path)

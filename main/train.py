@@ -475,7 +475,7 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     if group.first:
         if is_done(trainer):
             say(folder, f"validation has not risen for {cfg.patience} epochs: enough (--patience 0 goes on regardless)")
-        say(folder, f"done: {checkpoint.newest(folder)}; next: python main/test.py")
+        say(folder, f"done; best in validation: epoch {trainer.best_epoch}; next: python main/test.py")
 
 
 def make_data(clip: Clip, fps: float, cfg: Config) -> tuple[Pairs, DataLoader]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from person import painted, workspace
 
-from main import checkpoint, pretrain, train
+from main import checkpoint, pretrain, test, train
 from main.config import Config
 from main.pretrain import APART, MOMENTS
 from pose_detector.errors import InputError
@@ -171,6 +171,8 @@ def test_training_stops_where_validation_no_longer_rises(weights, tmp_path, caps
     newest = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
     assert (newest["epoch"], newest["best_epoch"], newest["best"]) == (3, 1, 0.6)
     assert capsys.readouterr().out.count("validation has not risen for 2 epochs") == 1
+    test.main(config)
+    assert "checkpoint-best.pth, epoch 1," in capsys.readouterr().out, "rendered is the best, not the last"
 
 
 @pytest.mark.parametrize("kind", ["missing", "cut", "foreign", "no weights", "not a number"])
