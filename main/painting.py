@@ -83,9 +83,9 @@ def paint_part(
     boxes = np.array([cut[3] for cut in cuts])
     left, top, right, bottom = box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())
     shape = (bottom - top, right - left)
-    votes, squares, seen, beliefs, left_over = (np.full(shape, v, np.float32) for v in (0, 0, 0, DOUBT, 1))
-    colours = np.zeros((*shape, 3), np.float32)
-    for rank, (bones, picture, corner, _, shows) in enumerate(cuts):
+    votes, squares, seen, known, beliefs = (np.full(shape, value, np.float32) for value in (0, 0, 0, 0, DOUBT))
+    colours = np.zeros((*shape, 4), np.uint8)
+    for rank, (bones, picture, corner, _, shows) in reversed(list(enumerate(cuts))):  # the first lies above all
         field, belief = bend(bones, box)
         if shows is not None:
             arms = cv2.remap(cv2.inRange(shows, RIGHT_ARM, LEFT_ARM), field, None, cv2.INTER_LINEAR)
@@ -95,27 +95,31 @@ def paint_part(
         moved = cv2.remap(picture, field - np.float32(corner), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
         moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
         cover = moved[..., 3] * np.float32(1 / 255)
-        share = left_over * cover * np.clip(2 * belief, 1e-6, 1)
-        left_over -= share
-        colours += share[..., None] * moved[..., :3]
+        opacity = cover * np.clip(2 * belief, COVERED, 1)
+        rest = known * (1 - opacity)
+        colours, known = cv2.blendLinear(moved, colours, opacity, rest), opacity + rest
         belief *= LEAD if rank == 0 else 1
-        votes += belief * cover
-        squares += belief * cover * cover
+        vote = belief * cover
+        votes += vote
+        squares += vote * cover
         beliefs += belief
     cover = votes / beliefs
     disagreement = (squares / beliefs - cover * cover) / np.maximum(cover * (1 - cover), 1e-3)
     cover = np.clip((cover - 0.5) * (1 + (DECISIVE - 1) * np.clip(disagreement, 0, 1)) + 0.5, 0, 1)
-    colours /= np.maximum(1 - left_over, 1e-9)[..., None]
     if part.layer == 0:
         fill_hidden(colours, cover, seen, person)
-    lay_over(layer[top:bottom, left:right], colours, cover)
+    below = layer[top:bottom, left:right]
+    beneath = below[..., 3] * np.float32(1 / 255) * (1 - cover)
+    below[:] = cv2.blendLinear(colours, below, cover, beneath)
+    below[..., 3] = 255 * (cover + beneath) + 0.5
 
 
 def fill_hidden(colours: np.ndarray, cover: np.ndarray, seen: np.ndarray, person: float) -> None:
     """Fill what arms hide in every source from around it, where that is no wider than an arm.
 
     Args:
-        colours, cover: (h, w, 3) and (h, w) float32 of a part; changed in place.
+        colours: (h, w, 4) uint8 RGB and something, of a part; changed in place.
+        cover: (h, w) float32 in [0, 1]; changed in place.
         seen: (h, w) in [0, 1], 1 where no arm lies before it in one source at least.
         person: size of the person.
     """
@@ -127,19 +131,11 @@ def fill_hidden(colours: np.ndarray, cover: np.ndarray, seen: np.ndarray, person
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc)
     added = np.maximum(closed * np.float32(1 / 255) - cover[box], 0) * (1 - seen[box])
-    near = cv2.GaussianBlur(np.dstack([colours[box] * cover[box][..., None], cover[box]]), (0, 0), 0.7 * reach)
-    near = near[..., :3] / np.maximum(near[..., 3:], 1e-6)
-    colours[box] += (added / np.maximum(cover[box] + added, 1e-6))[..., None] * (near - colours[box])
+    near = cv2.GaussianBlur(colours[box] * cover[box][..., None], (0, 0), 0.7 * reach)
+    weight = cv2.GaussianBlur(cover[box], (0, 0), 0.7 * reach)
+    near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
+    colours[box] = cv2.blendLinear(near, colours[box], added, cover[box])
     cover[box] += added
-
-
-def lay_over(below: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
-    """Lay colour (h, w, 3) where it covers, (h, w) in [0, 1], over (h, w, 4) uint8 RGB and coverage, in place."""
-    beneath = below[..., 3] * np.float32(1 / 255) * (1 - cover)
-    total = cover + beneath
-    mixed = (cover[..., None] * colour + beneath[..., None] * below[..., :3]) / np.maximum(total, 1e-6)[..., None]
-    below[..., :3] = np.clip(mixed + 0.5, 0, 255)
-    below[..., 3] = 255 * total + 0.5
 
 
 def cut_out(part: Part, texture: Texture, source: int) -> tuple[np.ndarray, tuple[int, int]]:
