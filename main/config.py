@@ -81,6 +81,7 @@ class Config:
     # ---- Step 3: main/train.py --------------------------------------------------------------------------------------
     start: Literal["auto", "pretrained", "scratch"] = "auto"  # the generator that knows people (auto: where it fits)
     epochs: int = 40  # passes over the training frames; 0: the pretrained generator as it is
+    # Measured on a clip of 5 s: validation rose in the first of 6 epochs of 28 steps, then no more.
     patience: int = 3  # stop when validation has not risen for so many epochs; 0: never
     max_minutes: float = 10.0  # stop training, saved and usable, after so many minutes; 0: no limit
     continue_train: bool = False  # go on from the newest checkpoint in output/model_dump, if it is of this person
