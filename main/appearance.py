@@ -42,11 +42,11 @@ _HEAD_BONE = (0.2, 1, *HEAD)
 _BODY = ((0.25, 1, *TRUNK), (0.1, 2, 5), (0.1, 8, 9), (0.07, 9, 10), (0.1, 11, 12), (0.07, 12, 13), _HEAD_BONE)
 _WHOLE = Likeness((1,), dict.fromkeys(range(18), 1.0))
 _UPPER = Likeness((1,), dict.fromkeys(HEAD, 0.3) | {2: 1.0, 5: 1.0, 8: 0.5, 11: 0.5})
-_LEGS = Likeness(TRUNK, dict.fromkeys((8, 11, 9, 10, 12, 13), 1.0))
+_LOWER = Likeness(TRUNK, dict.fromkeys((8, 11, 9, 10, 12, 13), 1.0))
 _RIGHT, _LEFT = Likeness((2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}), Likeness((5,), {5: 1.0, 6: 1.0, 7: 1.0, 1: 0.3})
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
-    Part("body", 0, _BODY, (_WHOLE, _WHOLE, _LEGS, _UPPER)),
+    Part("body", 0, _BODY, (_WHOLE, _WHOLE, _LOWER, _UPPER)),
     Part("right arm", 1, ((0.06, 2, 3), (0.06, 3, 4)), (_RIGHT, _RIGHT)),
     Part("left arm", 1, ((0.06, 5, 6), (0.06, 6, 7)), (_LEFT, _LEFT)),
 )
@@ -257,7 +257,7 @@ def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Scraps of the body that hang together with an arm only, such as fingers, given to that arm; (H, W) uint8."""
     count, pieces = cv2.connectedComponents((shows == BODY).astype(np.uint8))
     trunk = np.zeros_like(shows)
-    for a, b in (*_LEGS, (1, 8), (1, 11), (2, 5)):
+    for a, b in (*_LEGS, (1, 8), (1, 11), (2, 5), *((1, j) for j in HEAD)):
         if (pose[[a, b], 2] > 0).all():
             cv2.line(trunk, *to_fixed(pose[[a, b], :2], trunk.shape), 1, 3, cv2.LINE_8, 4)
     loose = np.ones(count, bool)

@@ -130,3 +130,11 @@ def test_sleeves_are_as_thick_as_they_are_seen():
         rgba = with_mattes([frame] * 10, np.repeat(pose[None], 10, 0), plate)
         radii = appearance.arm_radii(list(rgba[..., 3]), np.repeat(pose[None], 10, 0), np.full(10, size))
         np.testing.assert_allclose(radii * size, thickness / 2, atol=2)
+
+
+def test_a_head_that_arms_cut_off_is_no_finger():
+    pose, frame, plate = coloured(False)
+    pose[[2, 3, 4], :2] = (66, 42), (80, 44), (94, 42)  # both arms before the neck
+    pose[[5, 6, 7], :2] = (94, 42), (80, 40), (66, 42)
+    shows = whole([frame], pose[None], plate).shows[0]
+    assert shows[18, 80] == appearance.BODY
