@@ -3,6 +3,10 @@
 
   python run.py                                the sample pair
   python run.py TRAIN.mp4 TEST.mp4 [settings]  your own; settings as of the steps, e.g. --epochs 60
+  python run.py --person_file ANNA.person TEST.mp4 [settings]
+                                               a person who is trained already, from output/persons
+  python run.py --person_file ANNA.person --person_file BEN.person TEST.mp4 [settings]
+                                               two of them, and a dance of two: Anna does what the left one does
   python run.py TRAIN.mp4 TEST.mp4 --dry_run   only looks at both: what to expect, how long, how much disk
   python run.py --web [settings]               the same on a page in the browser, see main/studio.py
   python run.py --install [test|web]           only installs; with "test" also what the tests need, "web" the page
@@ -18,6 +22,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -51,6 +56,36 @@ def main(words: list[str]) -> int:
     if web:
         status = 0 if ready else install("web")
         return status or call([python, ROOT / "main" / "studio.py", *words])
+    plan = planned(words, dry)
+    if isinstance(plan, str):
+        return fail(plan)
+    status = 0 if ready else install()
+    for title, (script, *chosen) in plan:
+        if status:
+            break
+        print(f"\n== {title}", flush=True)
+        status = call([python, ROOT / script, *chosen])
+        if status == STOPPED and script == "main/train.py" and not _interrupts:
+            print("training was ended from outside: rendering with what is learnt so far")
+            status = 0
+    if _interrupts:
+        print("stopped; the same command again goes on from here", file=sys.stderr)
+    return status
+
+
+def planned(words: list[str], dry: bool) -> list[tuple[str, list[str]]] | str:
+    """Titles and commands of what words of the command line ask for, or what is wrong with them."""
+    if words[-1:] == ["--person_file"]:
+        return "--person_file names no file"
+    persons, words = take_persons(words)
+    if persons:
+        if len(persons) > 2:
+            return "two persons at most"
+        if not words or words[0].startswith("--"):
+            return "give the dance too: python run.py --person_file FILE TEST.mp4 [settings]"
+        if dry:
+            return "--dry_run tells what a training takes; who has a file is trained already"
+        return steps_of_persons(persons, words[0], words[1:])
     if not words or words[0].startswith("--"):
         folder = ROOT / "data" / "sample"
         videos, settings = [folder / "train.mp4", folder / "test.mp4"], [*SAMPLE, *words]
@@ -58,21 +93,38 @@ def main(words: list[str]) -> int:
     elif len(words) > 1 and not words[1].startswith("--"):
         videos, settings = words[:2], words[2:]
     else:
-        return fail("give two videos: python run.py TRAIN.mp4 TEST.mp4 [settings]")
-    status = 0 if ready else install()
+        return "give two videos: python run.py TRAIN.mp4 TEST.mp4 [settings]"
     # With "=", so that a name that begins with a dash is no setting.
     chosen = [f"--train_video={videos[0]}", f"--test_video={videos[1]}", *settings]
-    for title, script, *mode in [LOOK] if dry else [LOOK, *STEPS]:
-        if status:
-            break
-        print(f"\n== {title}", flush=True)
-        status = call([python, ROOT / script, *mode, *chosen])
-        if status == STOPPED and script == "main/train.py" and not _interrupts:
-            print("training was ended from outside: rendering with what is learnt so far")
-            status = 0
-    if _interrupts:
-        print("stopped; the same command again goes on from here", file=sys.stderr)
-    return status
+    return [(title, [script, *mode, *chosen]) for title, script, *mode in ([LOOK] if dry else [LOOK, *STEPS])]
+
+
+def take_persons(words: list[str]) -> tuple[list[str], list[str]]:
+    """The files that `--person_file` names, however often, and the other words."""
+    persons, others, rest = [], [], iter(words)
+    for word in rest:
+        if word == "--person_file":
+            persons += list(islice(rest, 1))
+        elif word.startswith("--person_file="):
+            persons.append(word.split("=", 1)[1])
+        else:
+            others.append(word)
+    return persons, others
+
+
+def steps_of_persons(persons: list[str], dance: str, settings: list[str]) -> list[tuple[str, list[str]]]:
+    """Titles and commands of the steps for one person or two who are trained already."""
+    common = [f"--test_video={dance}", *settings]
+    steps = [STEPS[1], STEPS[2], STEPS[4]]
+    if len(persons) == 1:
+        chosen = [f"--person_file={persons[0]}", *common]
+        return [(title, [script, *mode, *chosen]) for title, script, *mode in [*steps, STEPS[5]]]
+    both = [f"--person_file={persons[0]}", f"--partner={persons[1]}", *common]
+    plan = []
+    for i in ("first", "second"):
+        plan += [(f"{title} ({i} dancer)", [script, *mode, *both, f"--dancer={i}"]) for title, script, *mode in steps]
+    plan.append(("step 4 of 5: both in one room", ["output/together.py", *both]))
+    return [*plan, (STEPS[5][0], [STEPS[5][1], *both])]
 
 
 def install(extra: str = "") -> int:

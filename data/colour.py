@@ -62,14 +62,14 @@ class ToRgb:
         return self._tables[key](frame.reformat(format="gbrp12le", src_colorspace=int(matrix)))
 
 
-def to_yuv(frame: np.ndarray) -> av.VideoFrame:
-    """(H, W, 3) uint8 RGB as yuv420p of BT.709, limited range; an odd side grows by one pixel."""
+def to_yuv(frame: np.ndarray, form: str = "yuv420p") -> av.VideoFrame:
+    """(H, W, 3) uint8 RGB as YUV of BT.709, limited range, in this pixel format; an odd side grows by one pixel."""
     height, width = frame.shape[:2]
     if height % 2 or width % 2:
         frame = cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
     return picture.reformat(
-        format="yuv420p",
+        format=form,
         src_colorspace=Colorspace.ITU709,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
@@ -77,9 +77,9 @@ def to_yuv(frame: np.ndarray) -> av.VideoFrame:
     )
 
 
-def tag(context: av.VideoCodecContext) -> None:
+def tag(context: av.VideoCodecContext, form: str = "yuv420p") -> None:
     """Say in a stream that its frames are those of `to_yuv`; without these tags players guess, and colours shift."""
-    context.pix_fmt = "yuv420p"
+    context.pix_fmt = form
     context.colorspace = _BT709_MATRIX
     context.color_primaries = ColorPrimaries.BT709
     context.color_trc = ColorTrc.BT709

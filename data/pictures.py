@@ -12,9 +12,9 @@ from pose_detector.untrusted import MOST_PIXELS, picture_size, read_bytes
 _FULL_COLOUR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
-def read(path: Path | str, grey: bool = False) -> np.ndarray | None:
-    """A picture as (H, W, 3) uint8 RGB, or (H, W) if `grey`; None where the file is missing, no PNG or
-    JPEG picture, or one of more than 8K."""
+def read(path: Path | str, grey: bool = False, layer: bool = False) -> np.ndarray | None:
+    """A picture as (H, W, 3) uint8 RGB, (H, W) if `grey`, or (H, W, 4) RGBA if `layer`; None where the file is missing,
+    no such PNG or JPEG picture, or one of more than 8K."""
     try:
         data = read_bytes(Path(path))
     except (FileNotFoundError, ValueError):
@@ -22,12 +22,16 @@ def read(path: Path | str, grey: bool = False) -> np.ndarray | None:
     size = picture_size(data)
     if size is None or not 0 < size[0] * size[1] <= MOST_PIXELS:
         return None
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_UNCHANGED if layer else cv2.IMREAD_COLOR
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+    if layer:
+        good = picture is not None and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 4
+        return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA) if good else None
     return picture if picture is None or grey else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def write(path: Path | str, picture: np.ndarray, quality: int | None = None) -> None:
-    """Write a picture (H, W, 3) uint8 RGB, or (H, W), in the format of the path's suffix.
+    """Write a picture (H, W, 3) uint8 RGB, (H, W, 4) RGBA or (H, W), in the format of the path's suffix.
 
     Args:
         path: where to; its folder is there.
@@ -39,7 +43,9 @@ def write(path: Path | str, picture: np.ndarray, quality: int | None = None) -> 
     """
     # No other parameters: OpenCV's own level of PNG is its fastest. Any other, even the lowest, takes twice as long.
     parameters = [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality, *_FULL_COLOUR]
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    bgr = picture
+    if picture.ndim == 3:
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     good, data = cv2.imencode(Path(path).suffix, bgr, parameters)
     assert good, path
     try:

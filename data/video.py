@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -239,6 +239,8 @@ def write_video(
     audio_from: Path | str | None = None,
     crf: float = 16,
     preset: str = "medium",
+    metadata: Mapping[str, str] | None = None,
+    full_colour: bool = False,
 ) -> int:
     """Write H.264 (yuv420p, BT.709, index in front) that every player shows; the old file stays until it is done.
 
@@ -252,6 +254,8 @@ def write_video(
             the length of the picture. None, or without sound: silent.
         crf: quality of x264, lower is better.
         preset: speed of x264.
+        metadata: tags of the file that mp4 knows, such as "comment" and "description".
+        full_colour: keep the colour of every pixel (yuv444p), which few players show: for files of our own.
 
     Returns:
         the number of frames written.
@@ -265,6 +269,7 @@ def write_video(
     rate = Fraction(fps).limit_denominator(1001)
     # A whole number of ticks a frame at an even rate, fine enough for uneven ones.
     scale = rate.numerator * math.ceil(_TICKS / rate.numerator)
+    form = "yuv444p" if full_colour else "yuv420p"
     ticks = None
     if times is not None:
         ticks = np.rint((np.asarray(times, np.float64) - times[0]) * scale).astype(np.int64)
@@ -280,6 +285,7 @@ def write_video(
         output = stack.enter_context(
             av.open(ffmpeg_name(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         )
+        output.metadata.update(metadata or {})
         stream = output.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
         track = sound.Track(output, prepared) if prepared is not None else None
         count, now = 0, 0
@@ -287,11 +293,11 @@ def write_video(
         for frame in frames:
             height, width = frame.shape[:2]
             if count == 0:
-                _configure(stream, width, height, Fraction(1, scale))
+                _configure(stream, width, height, Fraction(1, scale), form)
             if ticks is not None and count >= len(ticks):
                 raise ValueError(f"{len(ticks)} times, but more frames")
             now = int(ticks[count]) if ticks is not None else count * step
-            picture = colour.to_yuv(frame)
+            picture = colour.to_yuv(frame, form)
             picture.pts, picture.time_base = now, Fraction(1, scale)
             output.mux(stream.encode(picture))
             if track:
@@ -490,11 +496,11 @@ def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 # ---- Writing ---------------------------------------------------------------------------------------------------------
 
 
-def _configure(stream: av.VideoStream, width: int, height: int, time_base: Fraction) -> None:
+def _configure(stream: av.VideoStream, width: int, height: int, time_base: Fraction, form: str) -> None:
     context = stream.codec_context
     context.width, context.height = width + width % 2, height + height % 2
     context.time_base = time_base
-    colour.tag(context)
+    colour.tag(context, form)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.second_look import join
-from pose_detector.tracking import Track, choose, choose_at, track
+from pose_detector.tracking import Track, choose, choose_at, choose_of_two, track
 
 LONGEST_SIDE = 3840  # pixels of the frames that are kept: 4K
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
@@ -31,6 +31,8 @@ _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be 
 
 def main(config: Config) -> None:
     """Run the step; see the module's docstring."""
+    if config.person_file and config.mode == "train":
+        raise InputError(f"{config.person_file} holds what this step would make; go on with --mode test")
     prepare(config, Networks(config))
 
 
@@ -146,7 +148,9 @@ def prepare(config: Config, networks: Networks) -> None:
         kept = kept_frames(np.arange(len(times)), expected, config.most_frames)
         tracks = track(detections, fps)
         place = _place(config)
-        if place is None:
+        if config.dancer != "both":
+            chosen = choose_of_two(tracks, config.person)
+        elif place is None:
             chosen = choose(tracks, config.person)
         else:
             frame = int(np.abs(np.subtract(times, place[0])).argmin())
@@ -238,6 +242,7 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
         second = networks.second()
         origin += f", second look {config.second_look}: {second[1].name} {fingerprint(second[1])}"
     settings = f"frames {size[0]}x{size[1]}, {origin}, person {config.person}"
+    settings += " of two" if config.dancer != "both" else ""
     if training:
         settings += f", kept {frame_size[0]}x{frame_size[1]}, about {config.most_frames}"
     settings += "" if _place(config) is None else f" at {_place(config)}"

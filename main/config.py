@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import tyro
 
 from data import progress, step_log
+from data.annotations import fingerprint
 from data.files import only_run
 from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS
@@ -41,6 +43,10 @@ class Config:
     workspace: Path = ROOT  # folder that holds data/source and output; another one for another pair
     train_video: Path | None = None  # the person who shall dance; None: data/source/train.mp4
     test_video: Path | None = None  # the dance; None: data/source/test.mp4
+    name: str = ""  # of a pair: its files are kept apart, in runs, and what pairs share is made once; also the person's
+    person_file: Path | None = None  # a trained person, from output/persons, instead of train_video: no steps 1, 3
+    partner: Path | None = None  # a second trained person, for a dance of two: does what its right one does
+    dancer: Literal["both", "first", "second"] = "both"  # whom a step works for where there is a partner
 
     # ---- All steps --------------------------------------------------------------------------------------------------
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps"; auto: the first GPU, else the CPU
@@ -72,7 +78,7 @@ class Config:
     test_poses: Path | None = None  # the same of the dance
     save_poses: bool = False  # also write everybody seen as such files, to data/source/poses
     preview: bool = False  # also write a video of what was seen: data/source/train_preview.mp4, test_preview.mp4
-    redo: bool = False  # detect again although the result for this video and these settings is there
+    redo: bool = False  # detect, and in step 4 render, again although the result for these files and settings is there
 
     # ---- Step 2: data/annot_normalize.py ----------------------------------------------------------------------------
     normalise: Literal["limbs", "global"] = "limbs"  # bones and cameras, or one scale and shift a frame (the paper's)
@@ -120,6 +126,11 @@ class Config:
 
     # ---- Step 5: output/img2video.py --------------------------------------------------------------------------------
     crf: float = 16.0  # quality of the H.264 video: 0 is lossless, 23 visibly worse than 16
+    mark: bool = False  # write "synthetic" into a corner of the picture
+
+    # ---- output/live.py ---------------------------------------------------------------------------------------------
+    source: str = ""  # a video, or the number of a camera, counted from 0
+    to: Path | None = None  # video to write; None: a page on this computer, http://127.0.0.1:8137
 
     @property
     def enlarged(self) -> int:
@@ -137,12 +148,55 @@ class Config:
         return {"draft": 512, "normal": 896, "high": 1792}[self.quality]
 
     # ---- Where things lie -------------------------------------------------------------------------------------------
+    def of_dancer(self, dancer: Literal["first", "second"]) -> Config:
+        """The settings for one of two dancers, whose files lie apart: the left one of the dance, or the right one."""
+        number = ("first", "second").index(dancer)
+        person_file = (self.person_file, self.partner)[number]
+        return replace(
+            self, dancer=dancer, person_file=person_file, person=number, name=f"{self.name or 'pair'}-{dancer}"
+        )
+
+    @property
+    def person_dir(self) -> Path:  # holds what is made of the train video, or of the person's file
+        if self.person_file:
+            return self.workspace / "runs" / "persons" / digest(self.person_file)
+        return self.workspace / "runs" / "persons" / digest(self.train_video_path) if self.name else self.workspace
+
+    @property
+    def dance_dir(self) -> Path:  # ... of the dance
+        if not self.name:
+            return self.workspace
+        which = "" if self.person is None else f"-{self.person}"
+        return self.workspace / "runs" / "dances" / f"{digest(self.test_video_path)}{which}"
+
+    @property
+    def pair_dir(self) -> Path:  # ... of both
+        return self.workspace / "runs" / self.name if self.name else self.workspace
+
     @property
     def source_dir(self) -> Path:
         return self.workspace / "data" / "source"
 
     @property
+    def train_source_dir(self) -> Path:
+        return self.person_dir / "data" / "source"
+
+    @property
+    def test_source_dir(self) -> Path:
+        return self.dance_dir / "data" / "source"
+
+    @property
+    def pair_source_dir(self) -> Path:
+        return self.pair_dir / "data" / "source"
+
+    @property
+    def mode_source_dir(self) -> Path:
+        return self.train_source_dir if self.mode == "train" else self.test_source_dir
+
+    @property
     def train_video_path(self) -> Path:
+        if self.person_file:
+            return self.train_source_dir / "train.mp4"  # which is not in the person's file
         return self.train_video or self.source_dir / "train.mp4"
 
     @property
@@ -151,63 +205,67 @@ class Config:
 
     @property
     def images_dir(self) -> Path:
-        return self.source_dir / "images"
+        return self.train_source_dir / "images"
 
     @property
     def masks_dir(self) -> Path:
-        return self.source_dir / "masks"
+        return self.train_source_dir / "masks"
 
     @property
     def train_annotations(self) -> Path:
-        return self.source_dir / "annotations" / "train_annotations.npz"
+        return self.train_source_dir / "annotations" / "train_annotations.npz"
 
     @property
     def test_annotations(self) -> Path:
-        return self.source_dir / "annotations" / "test_annotations.npz"
+        return self.test_source_dir / "annotations" / "test_annotations.npz"
 
     @property
     def poses_dir(self) -> Path:
-        return self.source_dir / "poses" / self.mode
+        return self.mode_source_dir / "poses" / self.mode
 
     @property
     def preview_video(self) -> Path:
-        return self.source_dir / f"{self.mode}_preview.mp4"
+        return self.mode_source_dir / f"{self.mode}_preview.mp4"
 
     @property
     def norm_test_annotations(self) -> Path:
-        return self.source_dir / "annotations" / "norm_test_annotations.npz"
+        return self.pair_source_dir / "annotations" / "norm_test_annotations.npz"
 
     @property
     def norm_preview(self) -> Path:
-        return self.source_dir / "norm_preview.mp4"
+        return self.pair_source_dir / "norm_preview.mp4"
 
     @property
     def norm_plot(self) -> Path:
-        return self.source_dir / "norm_plot.png"
+        return self.pair_source_dir / "norm_plot.png"
 
     @property
     def background_image(self) -> Path:
-        return self.source_dir / "train_bg_img.png"
+        return self.train_source_dir / "train_bg_img.png"
 
     @property
     def checkpoint_dir(self) -> Path:
-        return self.workspace / "output" / "model_dump"
+        return self.person_dir / "output" / "model_dump"
 
     @property
     def vis_dir(self) -> Path:
-        return self.workspace / "output" / "vis"
+        return self.pair_dir / "output" / "vis"
 
     @property
     def rendered_of(self) -> Path:  # fingerprint of the dance that the pictures beside it show
         return self.vis_dir / "rendered_of.txt"
 
     @property
+    def rendered_by(self) -> Path:  # all that decided how they look
+        return self.vis_dir / "rendered_by.txt"
+
+    @property
     def look_dir(self) -> Path:
-        return self.source_dir / "look"
+        return self.pair_source_dir / "look"
 
     @property
     def step_logs(self) -> Path:  # what each step printed
-        return self.source_dir / "steps"
+        return self.pair_source_dir / "steps"
 
     @property
     def journal(self) -> Path:  # see data/progress.py
@@ -215,7 +273,11 @@ class Config:
 
     @property
     def result_dir(self) -> Path:
-        return self.workspace / "output" / "result"
+        return self.pair_dir / "output" / "result"
+
+    @property
+    def persons_dir(self) -> Path:
+        return self.workspace / "output" / "persons"
 
     def as_dict(self) -> dict[str, object]:
         """Settings as plain values, as a checkpoint keeps them."""
@@ -273,6 +335,47 @@ def check(config: Config) -> None:
         raise InputError(f"crop is {config.crop}; give a multiple of 32 (--help lists every setting)")
 
 
+def check_name(name: str) -> None:
+    """Raise InputError unless a name may be that of a file and of a folder beside `persons` and `dances`."""
+    if name and (not re.fullmatch(r"\w[\w .+-]{0,99}(?<![ .])", name) or name.lower() in ("persons", "dances")):
+        raise InputError(
+            f"--name {name} will not do: take letters, digits, blanks and -_.+, and neither persons nor dances"
+        )
+
+
+def of_pair(config: Config) -> Config:
+    """The settings; where there is a partner, those for the dancer that the step works for, or for both.
+
+    Raises:
+        InputError: there is a partner alone.
+    """
+    if not config.partner:
+        return config
+    if not config.person_file:
+        raise InputError("--partner is the second of two trained persons; name the first one: --person_file")
+    if config.dancer != "both":
+        return config.of_dancer(config.dancer)
+    return replace(config, name=config.name or "pair")
+
+
+def digest(path: Path) -> str:
+    """The fingerprint of a file that runs are kept apart by.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} is missing or cannot be read") from error
+    return _digest(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.cache
+def _digest(path: Path, changed: int, size: int) -> str:
+    return fingerprint(path)
+
+
 def parse(description: str, argv: list[str] | None = None) -> Config:
     """Config from the command line (``sys.argv`` by default). A bad setting ends the process: one line, status 2."""
     complaint = io.StringIO()
@@ -303,6 +406,8 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
     try:
         check(config)
+        check_name(config.name)
+        config = of_pair(config)
         with contextlib.ExitStack() as stack:
             if writes and first:
                 stack.enter_context(only_run(config.workspace))
@@ -310,6 +415,10 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
                 if number:
                     stack.enter_context(progress.journal(config.journal, number))
                     stack.enter_context(step_log.logged(config.step_logs, number, config.as_dict()))
+            if config.person_file:
+                from main.person_file import unpack  # brings torch, whose import takes seconds
+
+                unpack(config.person_file, config.person_dir)
             step(config)
     except InputError as error:
         reason = str(error)

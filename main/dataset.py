@@ -153,8 +153,9 @@ def load_clip(
 
     def keep(i: int) -> None:
         number, origin = annotations.frame_numbers[rows[i]], origins[i]
-        picture = resize(read_picture(images_dir / image_name(number), annotations.frame_size), size)
-        outline = resize(read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True), size)
+        picture = resize(read_picture(images_dir / image_name(number), annotations.frame_size, or_less=True), size)
+        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True, or_less=True)
+        outline = resize(outline, size)
         picture = even_exposure(picture, plate)
         view, empty, outline = (window.cut(p, origin, part) for p in (picture, plate, outline))
         cover = matte(view, empty, outline, sizes[i])
@@ -309,12 +310,21 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     return noisy
 
 
-def read_picture(path: Path, size: tuple[int, int], made_by: str = _MADE_BY, grey: bool = False) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; InputError if it is missing or not of ``size`` (width, height)."""
+def read_picture(
+    path: Path,
+    size: tuple[int, int],
+    made_by: str = _MADE_BY,
+    grey: bool = False,
+    or_less: bool = False,
+) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; InputError if it is missing or not of ``size`` (width, height). With
+    ``or_less``, a smaller one of that shape will do: a person's file stores no more pixels than step 4 needs."""
     picture = pictures.read(path, grey)
     if picture is None:
         raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
-    if picture.shape[1::-1] != tuple(size):
+    width, height = picture.shape[1::-1]
+    less = or_less and width < size[0] and abs(width * size[1] - height * size[0]) <= max(size)  # both sides rounded
+    if (width, height) != tuple(size) and not less:
         raise InputError(
             f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
         )

@@ -82,7 +82,12 @@ def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = No
 
 @torch.inference_mode()
 def render(
-    generator: Generator, clip: Clip, plan: Plan, device: torch.device, frames: range | None = None
+    generator: Generator,
+    clip: Clip,
+    plan: Plan,
+    device: torch.device,
+    frames: range | None = None,
+    alone: bool = False,
 ) -> Iterator[np.ndarray]:
     """Render successive poses onto the background plate.
 
@@ -93,20 +98,21 @@ def render(
         device: where the generator lies.
         frames: which frames of the dance; None: all. ``WARM_UP`` frames before the first one are rendered unseen, so
             that stretches rendered apart fit together.
+        alone: the person without the room, see :func:`layer`.
 
     Yields:
         (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
+        (H, W, 4) if `alone`.
     """
     dtype = generator.out.weight.dtype
     room = clip.plate if clip.room is None else clip.room
-    whole = room.shape[1::-1]
     frames = range(len(plan)) if frames is None else frames
     before: tuple[Tensor, np.ndarray] | None = None  # window rendered last (3, h, w), and its corner
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
         if (plan.poses[t, :, 2] > 0).sum() < 4:
             before = before and (before[0][:, :0], before[1])
             if t >= frames.start:
-                yield room.copy()
+                yield np.zeros((*room.shape[:2], 4), np.uint8) if alone else room.copy()
             continue
         light = shadow.cast(clip.shadows, plan.poses[t], float(plan.persons[t]), *(v[t] for v in plan.shades))
         scene = scene_of(clip, plan, t, light)
@@ -122,14 +128,15 @@ def render(
                 previous[None],
             )
         before = rendering.picture[0].float().clamp(0, 1), plan.corners[t]
-        if t >= frames.start:
-            frame = room.copy()
-            x, y, width, height = shadow.shaded_part(light, whole)
-            if width:
-                part = frame[y : y + height, x : x + width]
-                part[:] = shadow.shade(part, light, (x, y), whole)
-            finish(frame, rendering, scene, plan.origins[t], clip.scale, device)
-            yield frame
+        if t < frames.start:
+            continue
+        if alone:
+            yield layer(rendering, scene, plan.origins[t], clip, light, device)
+            continue
+        frame = room.copy()
+        darken(frame, light)
+        finish(frame, rendering, scene, plan.origins[t], clip.scale, device)
+        yield frame
 
 
 @dataclass
@@ -192,14 +199,31 @@ def finish(
         scale: (2,) of those per pixel of the frame.
         device: where to compute.
     """
-    plate, references = scene.large_plate, scene.large_references
-    if plate is None and (scale == 1).all():
+    if scene.large_plate is None and (scale == 1).all():
         window.paste(frame, to_picture(rendering.picture[0].float().clamp(0, 1)), origin)
         return
+    found = visible(rendering, scene, device)
+    if found is None:
+        return
+    picture, person, low = found
+    if (scale == 1).all():
+        window.paste(frame, to_picture(picture), origin + low)
+    else:
+        put(frame, person.permute(1, 2, 0).cpu().numpy(), origin + low, scale)
+
+
+def visible(rendering: Rendering, scene: Scene, device: torch.device) -> tuple[Tensor, Tensor, np.ndarray] | None:
+    """The part of a window that shows something else than the room, with as many pixels as the scene has.
+
+    Returns:
+        (3, h, w) the picture in [0, 1]; (4, h, w) what in it is not room, and the share of the room; (2,) x, y of its
+        corner in the window. None: there is no such part.
+    """
+    plate, references = scene.large_plate, scene.large_references
     share = rendering.room[0, 0].float().cpu().numpy()
     left, top, width, height = cv2.boundingRect((share < FULL).view(np.uint8))
     if not width:
-        return
+        return None
     ratio = 1.0 if plate is None else plate.shape[1] / share.shape[1]
     # Some pixels more: so far does interpolation look.
     low = np.maximum(np.floor((np.array([left, top]) - 2) * ratio), 0).astype(int)
@@ -213,10 +237,44 @@ def finish(
         layers = torch.from_numpy(references).to(device).float() / 255
         picture, room = compose_at(rendering, layers, to_tensor(plate, device), (*low.tolist(), *high.tolist()))
     picture = picture.clamp(0, 1)
-    if (scale == 1).all():
-        window.paste(frame, to_picture(picture), origin + low)
-    else:
-        put(frame, torch.cat([picture - room * empty, room]).permute(1, 2, 0).cpu().numpy(), origin + low, scale)
+    return picture, torch.cat([picture - room * empty, room]), low
+
+
+def darken(frame: np.ndarray, light: np.ndarray) -> None:
+    """Let shadows fall on a whole frame (H, W, 3) uint8, in place; `light` is that of `shadow.cast`."""
+    whole = frame.shape[1::-1]
+    x, y, width, height = shadow.shaded_part(light, whole)
+    if width:
+        part = frame[y : y + height, x : x + width]
+        part[:] = shadow.shade(part, light, (x, y), whole)
+
+
+def layer(
+    rendering: Rendering, scene: Scene, origin: np.ndarray, clip: Clip, light: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """The person and the shadow as one layer to lay over any room of this size.
+
+    Args:
+        rendering: of the window.
+        scene: what it was made from.
+        origin: (2,) x, y of the window's corner, in the clip's pixels.
+        clip: what was rendered from.
+        light: that is left in the room, from `shadow.cast`.
+        device: where to compute.
+
+    Returns:
+        (H, W, 4) uint8: red, green and blue, multiplied by the coverage already, and the coverage; a shadow is black.
+    """
+    room = clip.plate if clip.room is None else clip.room
+    colour, left = np.zeros_like(room), np.full_like(room, 255)
+    darken(left, light)
+    found = visible(rendering, scene, device)
+    if found is not None:
+        _, person, low = found
+        person = person.permute(1, 2, 0).cpu().numpy()
+        put(colour, person, origin + low, clip.scale)
+        put(left, np.dstack([np.zeros_like(person[..., :3]), person[..., 3]]), origin + low, clip.scale)
+    return np.dstack([colour, 255 - cv2.cvtColor(left, cv2.COLOR_RGB2GRAY)])
 
 
 def stretches(count: int, parts: int) -> list[range]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data import pictures
-from data.annotations import Annotations, fingerprint, image_name
+from data.annotations import Annotations, fingerprint, image_name, mask_name
 from data.camera import to_and_fro
 from data.detecting import JPEG_QUALITY
 from data.files import atomic_path, replace_folder, staging
@@ -47,22 +47,29 @@ def main(cfg: Config) -> None:
         )
 
     device = prepare_device(cfg.device, cfg.threads)
+    dtype = network_type(device, cfg.precision)
+    decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
+    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, camera {cfg.camera}"
+    work += f", {torch.get_num_threads()} threads"
+    alone = cfg.dancer != "both"  # to be joined with the partner
+    work += ", alone" if alone else ""
+    if not cfg.redo and is_done(cfg, work, paths_of(cfg.vis_dir, dance.frame_numbers, alone)):
+        print(f"already done: {cfg.vis_dir} (--redo does it again)")
+        return
     adopted = checkpoint.adopt(cfg, state)
     generator = checkpoint.make_generator(adopted)
     checkpoint.load_weights(generator, state["averaged"], path)
-    dtype = network_type(device, cfg.precision)
     prepare_generator(generator, device, dtype)
     clip, plan = load_planned(adopted, person, dance.keypoints)
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
-    decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
-    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, camera {cfg.camera}"
-    work += f", {torch.get_num_threads()} threads"
     with staging(cfg.vis_dir, work) as fresh:
-        show = Framing(person, dance.times - dance.times[0] if cfg.camera == "original" else None)
-        render_pictures(generator, clip, plan, dance.frame_numbers, fresh, device, show)
+        moves = cfg.camera == "original" and not alone
+        show = Framing(person, dance.times - dance.times[0] if moves else None)
+        render_pictures(generator, clip, plan, dance.frame_numbers, fresh, device, show, alone)
         (fresh / cfg.rendered_of.name).write_text(dance.fingerprint, encoding="utf-8")
+        (fresh / cfg.rendered_by.name).write_text(work, encoding="utf-8")
         replace_folder(cfg.vis_dir, fresh)
     print(f"written: {cfg.vis_dir}; next: python output/img2video.py")
 
@@ -100,6 +107,18 @@ class Framing:
         return cv2.warpPerspective(picture, self.path[t], self.size, flags=cv2.INTER_LANCZOS4, borderMode=border)
 
 
+def is_done(cfg: Config, work: str, paths: list[Path]) -> bool:
+    """Whether the pictures of exactly this work are all there."""
+    if not cfg.rendered_by.is_file() or cfg.rendered_by.read_text(encoding="utf-8") != work:
+        return False
+    return all(path.is_file() for path in paths)
+
+
+def paths_of(folder: Path, numbers: np.ndarray, alone: bool) -> list[Path]:
+    """Where the rendered frames lie; those of a person alone are PNG, as JPEG knows no coverage."""
+    return [folder / (mask_name(number) if alone else image_name(number)) for number in numbers]
+
+
 def render_pictures(
     generator: Generator,
     clip: Clip,
@@ -108,6 +127,7 @@ def render_pictures(
     folder: Path,
     device: torch.device,
     show: Callable[[np.ndarray, int], np.ndarray] = lambda picture, _: picture,
+    alone: bool = False,
 ) -> None:
     """Render a dance into a folder, one picture a frame under the frame's number (JPEG, at 50 dB); stretches of it side
     by side, as many as torch has threads, which are shared among them. Stretches whose pictures are all there are left
@@ -120,16 +140,16 @@ def render_pictures(
     streams = min(cores, MOST_STREAMS)
     # More than are rendered at a time, so that all end together.
     parts = stretches(len(plan), max(4 * streams, -(-len(plan) // LONGEST)))
-    paths = [folder / image_name(number) for number in numbers]
+    paths = paths_of(folder, numbers, alone)
     left = [frames for frames in parts if not all(paths[t].is_file() for t in frames)]
     stop = threading.Event()
 
     def work(frames: range) -> None:
-        for t, picture in zip(frames, render(generator, clip, plan, device, frames), strict=True):
+        for t, picture in zip(frames, render(generator, clip, plan, device, frames, alone), strict=True):
             if stop.is_set():
                 return
             with atomic_path(paths[t]) as temporary:
-                pictures.write(temporary, show(picture, t), JPEG_QUALITY)
+                pictures.write(temporary, show(picture, t), None if alone else JPEG_QUALITY)
             with bar.get_lock():
                 bar.update()
 

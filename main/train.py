@@ -34,7 +34,7 @@ from data import pictures
 from data.annotations import Annotations, check_same_video
 from data.files import atomic_path, move
 from data.progress import Bar
-from main import checkpoint, distributed, losses, metrics, window
+from main import checkpoint, distributed, losses, metrics, person_file, window
 from main.config import Config, run_step
 from main.dataset import Clip, Pairs, load_clip, source_bank, split
 from main.device import forward_type, network_type
@@ -386,6 +386,8 @@ def start_pretrained(trainer: Trainer) -> str | None:
 
 def main(cfg: Config) -> None:
     """Run the step; see the module's docstring."""
+    if cfg.person_file:
+        raise InputError(f"{cfg.person_file} is trained already; go on with: python data/video2data.py --mode test")
     with distributed.join(cfg.device, cfg.threads) as (group, device):
         fit(cfg, group, device)
 
@@ -416,6 +418,7 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     elif not cfg.epochs:
         if group.first:
             save(trainer, checkpoint.path_of(folder, 0), annotations.fingerprint)
+            keep_person(cfg, annotations)
             say(folder, f"{checkpoint.path_of(folder, 0)}: pretrained, not trained; next: python main/test.py")
         return
     elif scratch and group.first:
@@ -475,7 +478,15 @@ def fit(cfg: Config, group: Group, device: torch.device) -> None:
     if group.first:
         if is_done(trainer):
             say(folder, f"validation has not risen for {cfg.patience} epochs: enough (--patience 0 goes on regardless)")
+        keep_person(cfg, annotations)
         say(folder, f"done; best in validation: epoch {trainer.best_epoch}; next: python main/test.py")
+
+
+def keep_person(cfg: Config, annotations: Annotations) -> None:
+    """Write the person's file, see `main.person_file`."""
+    path = person_file.keep(cfg, annotations, checkpoint.best(cfg.checkpoint_dir))
+    if path is not None:
+        say(cfg.checkpoint_dir, f"the person as one file, {path.stat().st_size / 1e6:.1f} MB: {path}")
 
 
 def make_data(clip: Clip, fps: float, cfg: Config) -> tuple[Pairs, DataLoader]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import pictures, video
+from data import pictures, provenance, video
 from data.annotations import Annotations, check_same_video, image_name
 from data.progress import Bar
 from main.config import Config, run_step
@@ -28,13 +28,16 @@ def main(config: Config) -> None:
     if config.rendered_of.is_file() and config.rendered_of.read_text(encoding="utf-8") != dance.fingerprint:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
-    frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
-    video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf)
+    show = provenance.mark if config.mark else lambda picture: picture
+    frames = (show(read_picture(path)) for path in Bar(paths, unit="frame", desc="result"))
+    tags = provenance.tags(origin(config, dance))
+    video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf, metadata=tags)
     view = Annotations.load(config.train_annotations).view if config.train_annotations.is_file() else None
     beside = side_by_side(source, dance, paths, config.background_image, view)
-    beside = Bar(beside, unit="frame", total=len(paths), desc="comparison")
+    beside = map(show, Bar(beside, unit="frame", total=len(paths), desc="comparison"))
     # The result's sound is ready to be copied, and begins with its first frame.
-    video.write_video(comparison, beside, info.fps, dance.times - dance.times[0], audio_from=result, crf=config.crf)
+    times = dance.times - dance.times[0]
+    video.write_video(comparison, beside, info.fps, times, audio_from=result, crf=config.crf, metadata=tags)
     if video.probe(result).has_audio:
         sound = "with its sound"
     elif info.has_audio:
@@ -42,10 +45,24 @@ def main(config: Config) -> None:
     else:
         sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
-    page = report.write(config, (read_picture(path) for path in paths), dance)
+    page = report.write(config, (show(read_picture(path)) for path in paths), dance)
     print(f"written: {page}")
     print(f"written: {comparison}")
     print(f"written: {result}")
+
+
+def origin(config: Config, dance: Annotations) -> dict[str, str]:
+    """SHA-256 of the files that a result was made from, by what they are; of a video that is gone, how it begins."""
+    sources = {}
+    if config.person_file:
+        sources["person file"] = provenance.sha256(config.person_file)
+    elif config.train_video_path.is_file():
+        sources["train video"] = provenance.sha256(config.train_video_path)
+    else:
+        sources["train video"] = f"{dance.target_fingerprint}..."
+    if config.partner:
+        sources["second person file"] = provenance.sha256(config.partner)
+    return sources | {"dance": provenance.sha256(config.test_video_path)}
 
 
 def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:

@@ -73,7 +73,7 @@ def write(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> P
         _printed(logs),
     ]
     path = config.result_dir / "report.html"
-    title = f"{config.train_video_path.stem} dances {config.test_video_path.stem}"
+    title = f"{(config.person_file or config.train_video_path).stem} dances {config.test_video_path.stem}"
     page = _PAGE.replace("TITLE", html.escape(title)).replace("BODY", "\n".join(filter(None, parts)))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -245,7 +245,7 @@ def _sheet(config: Config) -> str:
         outline = pictures.read(config.masks_dir / mask_name(person.frame_numbers[i]), grey=True)
         if frame is None:
             continue
-        drawn = skeleton.draw(frame, person.keypoints[i], 0.05)
+        drawn = skeleton.draw(frame, person.resized(frame.shape[1::-1]).keypoints[i], 0.05)
         if outline is not None and outline.shape == drawn.shape[:2]:
             rims, _ = cv2.findContours(np.uint8(outline > 127), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(drawn, rims, -1, (0, 255, 0), max(1, min(drawn.shape[:2]) // 200), cv2.LINE_AA)

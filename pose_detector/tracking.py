@@ -85,6 +85,18 @@ def choose_at(tracks: Sequence[Track], frame: int, x: float, y: float) -> int:
     return min(range(len(tracks)), key=lambda i: distance(tracks[i]))
 
 
+def choose_of_two(tracks: Sequence[Track], number: int) -> int:
+    """Number of the left (0) or right (1) of the two people with the highest `Track.score`: pictures on the wall, and
+    who looks on, are not the second dancer.
+
+    Raises:
+        InputError: There are fewer than two people.
+    """
+    if len(tracks) < 2:
+        raise InputError(f"a dance of two is needed, and only {len(tracks)} of the two was found in the video")
+    return sorted(sorted(range(len(tracks)), key=lambda i: -tracks[i].score)[:2])[number]
+
+
 def track(detections: Sequence[Detection], fps: float) -> list[Track]:
     """Find out who is who over time.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from stick_figure import Camera, figure, keypoints, stroll
 
 from data.annotations import Annotations, image_name, mask_name
 from main import appearance
+from main.config import Config
 from main.matting import matte
 from pose_detector import skeleton
 
@@ -46,6 +48,16 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
     moves = painted(dance, seed=5)[1]
     annotations(moves, "dance", "person").save(source / "annotations" / "norm_test_annotations.npz")
     return path
+
+
+def small(path: Path, **settings) -> Config:
+    """Settings of steps 3 and 4 for such a workspace, quick."""
+    config = Config(
+        workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
+        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
+        patience=0, max_minutes=0.0,
+    )  # fmt: skip
+    return replace(config, **settings)
 
 
 def outline(frame, plate):

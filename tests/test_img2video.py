@@ -3,47 +3,21 @@
 from itertools import islice
 
 import av
-import cv2
 import numpy as np
 import pytest
 from clip_maker import beeps, moving_square, onsets, read_clip, read_sound
 from media_maker import cut_by_edit_list, rename_format, tone, write_media
+from rendered import step_5
 
 from data import video
-from data.annotations import Annotations, fingerprint, image_name
-from main.config import Config
 from output import img2video
 from pose_detector.errors import InputError
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Step 5 for a dance: normalised poses and rendered pictures are made up, as many as the dance shows frames."""
-
-    def run(source):
-        config = Config(workspace=tmp_path / "work", test_video=source)
-        info = video.probe(source)
-        times = np.array([t for _, t, _ in video.read_frames(source)])
-        count = len(times)
-        Annotations(
-            frame_numbers=np.arange(count),
-            times=times,
-            keypoints=np.zeros((count, 18, 3), np.float32),
-            filled=np.zeros((count, 18), bool),
-            fps=float(info.fps),
-            frame_size=(96, 64),
-            total_frames=count,
-            source=source.name,
-            rotation=info.rotation,
-            fingerprint=fingerprint(source),
-        ).save(config.norm_test_annotations)
-        config.vis_dir.mkdir(parents=True)
-        for i in range(count):
-            cv2.imwrite(str(config.vis_dir / image_name(i)), np.full((64, 96, 3), 20 + i, np.uint8))
-        img2video.main(config)
-        return config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
-
-    return run
+    """Step 5 for a dance."""
+    return lambda source: step_5(tmp_path / "work", source)
 
 
 def test_sound_is_in_both_videos_and_said(tmp_path, run, capsys):

@@ -20,15 +20,17 @@ SCRIPTS = {
     "main.evaluate",
     "main.pretrain",
     "output.img2video",
+    "output.live",
+    "output.together",
     "pose_detector.training.label_photos",
     "pose_detector.training.render_people",
     "pose_detector.training.train_light",
     "pose_detector.training.train_person",
 }
 CONFIG = "main.config"
-# Rendered figures train the pose networks: these parts of their training take them from `data`. A run's report, and
-# what a run will take, depend on all settings.
-ROOF_LIBRARIES = {"pose_detector.training.light_figures", "main.expect", "output.report"}
+# Rendered figures train the pose networks: these parts of their training take them from `data`. A run's report,
+# what a run will take, and what of a person is kept, depend on all settings.
+ROOF_LIBRARIES = {"pose_detector.training.light_figures", "main.expect", "main.person_file", "output.report"}
 # What is still to be taken apart. Shorten this list; nothing comes to it.
 KNOWN = {
     ("main.checkpoint", "main.config"),

@@ -71,6 +71,44 @@ def test_ctrl_c_ends_everything_and_says_how_to_go_on(calls, capsys):
     assert Path(calls[0][-1][1]).name == "train.py" and "goes on from here" in capsys.readouterr().err
 
 
+def scripts(calls):
+    return [Path(command[1]).name for command in calls[0]]
+
+
+def test_a_trained_person_needs_no_train_video_and_no_training(calls):
+    assert run.main(["dance.mp4", "--person_file", "a.person", "--crf", "20"]) == 0
+    assert scripts(calls) == ["video2data.py", "annot_normalize.py", "test.py", "img2video.py"]
+    for command in calls[0]:
+        assert {"--person_file=a.person", "--test_video=dance.mp4"} < set(command)
+        assert command[-2:] == ["--crf", "20"] and not any("train_video" in word for word in command)
+    assert calls[0][0][2:4] == ["--mode", "test"]
+
+
+def test_two_persons_are_rendered_apart_and_then_joined(calls):
+    assert run.main(["--person_file=a.person", "--person_file", "b.person", "dance.mp4"]) == 0
+    once = ["video2data.py", "annot_normalize.py", "test.py"]
+    assert scripts(calls) == [*once, *once, "together.py", "img2video.py"]
+    assert all(Path(command[1]).is_file() for command in calls[0])
+    dancers = [[word for word in command if word.startswith("--dancer")] for command in calls[0]]
+    assert dancers == [["--dancer=first"]] * 3 + [["--dancer=second"]] * 3 + [[], []]
+    for command in calls[0]:
+        assert {"--person_file=a.person", "--partner=b.person"} < set(command)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--person_file", "a.person"], "give the dance"),
+        (["--person_file", "a.person", "--crf", "20"], "give the dance"),
+        (["--person_file"], "names no file"),
+        (["--person_file=a", "--person_file=b", "--person_file=c", "d.mp4"], "two persons"),
+    ],
+)
+def test_persons_without_a_dance_or_too_many_are_refused(calls, words, said, capsys):
+    assert run.main(words) == 2 and not calls[0]
+    assert said in capsys.readouterr().err
+
+
 def test_the_sample_pair_is_there(calls):
     assert run.main([]) == 0
     videos = [Path(word.split("=")[1]) for word in calls[0][0] if word.startswith(("--train_video", "--test_video"))]

@@ -12,7 +12,7 @@ from pose_detector.cleaning import clean
 from pose_detector.detector import Detector
 from pose_detector.errors import InputError
 from pose_detector.skeleton import MIRROR
-from pose_detector.tracking import choose, track
+from pose_detector.tracking import Track, choose, choose_of_two, track
 
 FPS = 25.0
 
@@ -231,3 +231,15 @@ def test_who_is_gone_is_marked_as_gone(shared):
     cleaned = clean(found.keypoints, fps, people=len(tracks))
     assert not (cleaned.keypoints[(times < 1.2) | (times > 6.8), :, 2] > 0).any()
     assert cleaned.stats.frames_without_person == np.count_nonzero(~(cleaned.keypoints[..., 2] > 0).any(axis=1))
+
+
+def test_the_two_dancers_are_the_surest_two_from_left_to_right():
+    def standing(confidence):
+        keypoints = np.zeros((4, 18, 3), np.float32)
+        keypoints[..., :2], keypoints[..., 2] = np.arange(36).reshape(18, 2), confidence
+        return Track(keypoints)
+
+    tracks = [standing(c) for c in (0.8, 0.1, 0.9, 0.2)]
+    assert [choose_of_two(tracks, i) for i in (0, 1)] == [0, 2]
+    with pytest.raises(InputError, match="dance of two"):
+        choose_of_two(tracks[:1], 0)

@@ -20,7 +20,7 @@ import torch
 from clip_maker import write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from person import SIZE, painted, workspace
+from person import SIZE, painted, small, workspace
 from torch.utils.data import default_collate
 
 from data.annotations import Annotations
@@ -31,15 +31,6 @@ from main.distributed import Group
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def small(path: Path, **settings) -> Config:
-    config = Config(
-        workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
-        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
-        patience=0, max_minutes=0.0,
-    )  # fmt: skip
-    return replace(config, **settings)
 
 
 @pytest.fixture(scope="module")
