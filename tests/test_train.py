@@ -253,7 +253,8 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     monkeypatch.setattr(rendering, "WARM_UP", 0)  # short stretches
     monkeypatch.setattr(test, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
     test.main(config)
-    whole = {path.name: path.read_bytes() for path in config.vis_dir.iterdir()}
+    whole = {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")}
+    config.rendered_by.unlink()  # what is done would not be done again
     real, written, limit = test.pictures.write, [], 4
 
     def write(path, picture, quality):
@@ -265,12 +266,12 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     monkeypatch.setattr(test.pictures, "write", write)
     with pytest.raises(KeyboardInterrupt):
         test.main(config)
-    assert {path.name: path.read_bytes() for path in config.vis_dir.iterdir()} == whole
+    assert {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")} == whole
     first, limit = list(written), 99
     written.clear()
     test.main(config)
     assert len(first) == 4 and len(written) == 3, "the whole stretch is kept, the other is rendered anew"
-    assert {path.name: path.read_bytes() for path in config.vis_dir.iterdir()} == whole
+    assert {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")} == whole
 
 
 @given(st.integers(1, 2000), st.integers(1, 16))
@@ -423,11 +424,11 @@ def spoil(state: dict, what: str) -> None:
 def test_values_without_sense_in_a_checkpoint_are_refused(trained, tmp_path, what):
     """By the step that reads them: rendering, or going on with the training."""
     config = small(shutil.copytree(trained, tmp_path / "work"), continue_train=True, epochs=3)
-    path = checkpoint.newest(config.checkpoint_dir)
+    step = train.main if what in ("moments", "rng") else test.main
+    path = (checkpoint.newest if step is train.main else checkpoint.best)(config.checkpoint_dir)
     state = torch.load(path, weights_only=True)
     spoil(state, what)
     torch.save(state, path)
-    step = train.main if what in ("moments", "rng") else test.main
     with pytest.raises(InputError, match=f"checkpoint|{what}") as refusal:
         step(config)
     assert "\n" not in str(refusal.value)
