@@ -190,7 +190,7 @@ def rendered_pairs(config: Config, test_video: Path) -> Iterator[tuple[float, np
     paths = dict(zip(dance.frame_numbers.tolist(), rendered_frames(config.vis_dir, dance.frame_numbers), strict=True))
     moved = not (dance.camera == np.eye(3)).all()
     size = Annotations.load(config.test_annotations).frame_size if moved else dance.frame_size
-    for number, time_, frame in read_frames(test_video, size):
+    for number, time_, frame in read_frames(test_video, size, dance.crop):
         if number in paths:
             ours = read_picture(paths[number])
             if moved:

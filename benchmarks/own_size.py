@@ -58,7 +58,7 @@ def main() -> None:
     costs = {name: measure([sys.executable, str(ROOT / step[0]), *step[1:], *settings]) for name, *step in STEPS}
     dance = Annotations.load(config.norm_test_annotations)
     chosen = set(np.linspace(0, dance.total_frames - 1, min(COMPARED, dance.total_frames)).round().astype(int).tolist())
-    frames = islice(read_frames(clip, dance.frame_size), dance.total_frames)
+    frames = islice(read_frames(clip, dance.frame_size, dance.crop), dance.total_frames)
     rows = [
         compare(pictures.read(config.vis_dir / image_name(number)), truth, dance.keypoints[number])
         for number, _, truth in frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from data.camera import displacement, in_room, move_keypoints
 from data.files import atomic_path
 from data.progress import Bar
 from data.report import SHOWN, hips_seen, is_present
-from data.retarget import PoseSequence, normalise
+from data.retarget import PoseSequence, Retargeting, joined, normalise, of_frames
+from data.shots import in_each, parts
 from data.video import preview_size, read_frames, resize, write_video
 from main.config import Config, run_step
 from pose_detector.errors import InputError
@@ -20,6 +22,7 @@ from pose_detector.keypoints import scale_keypoints
 
 _TRAIN = "python data/video2data.py --mode train"
 _TEST = "python data/video2data.py --mode test"
+_LEAST = 1.5  # seconds of poses that a shot must have to be measured by itself
 _PREVIEW = 1500  # frames of the preview at most; of a longer dance fewer a second are shown
 
 
@@ -42,15 +45,14 @@ def main(config: Config) -> None:
         poses, size = alike(steady, dance.frame_size, target.frame_size)
     else:
         poses, size = move_keypoints(steady, into), target.frame_size
-    keypoints, fit = normalise(
-        PoseSequence(poses, dance.filled, dance.fps, size),
-        PoseSequence(target.keypoints, target.filled, target.fps, target.frame_size),
-        config.normalise,
-        same_camera=into is not None or background.same_room(dance.room, target.room),
-    )
+    same_camera = into is not None or background.same_room(dance.room, target.room)
+    moved = replace(dance, keypoints=poses, frame_size=size, view=None)
+    keypoints, fit = normalise_shots(moved, target, config.normalise, same_camera)
     strange = pose_range.strangeness(keypoints, target.keypoints, dance.fps)
     if config.stay_in_range:
-        keypoints = pose_range.stay_in_range(keypoints, target.keypoints, dance.fps)
+        keypoints = in_each(
+            dance.shots, lambda part: pose_range.stay_in_range(part, target.keypoints, dance.fps), keypoints
+        )
     normal = replace(
         dance,
         keypoints=keypoints,
@@ -58,6 +60,7 @@ def main(config: Config) -> None:
         camera=None if into is None else into @ dance.camera,
         view=None,
         target_fingerprint=target.fingerprint,
+        target_picture=target.picture,
         settings=f"{dance.settings}; onto {target.settings}; {config.normalise}, in range {config.stay_in_range}",
     )
     normal.save(config.norm_test_annotations)
@@ -68,6 +71,47 @@ def main(config: Config) -> None:
         print(line)
     for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
         print(f"written: {path}")
+
+
+def normalise_shots(
+    dance: Annotations, target: Annotations, method: str, same_camera: bool = False
+) -> tuple[np.ndarray, Retargeting]:
+    """Each shot of a dance as the target would do it: another shot is another camera.
+
+    A shot with too few poses to be measured is taken as all of the dance together has it.
+
+    Args:
+        dance: with keypoints in pixels of `dance.frame_size`.
+        target: of the training video.
+        method: see `normalise`.
+        same_camera: whether both show one room from one place; counts where the dance is one shot.
+
+    Returns:
+        (N, 18, 3) float32 keypoints in pixels of the target's frames, and a report over all shots.
+
+    Raises:
+        InputError: as `normalise`.
+    """
+    goal = PoseSequence(target.keypoints, target.filled, target.fps, target.frame_size)
+
+    def fitted(part: slice, same_camera: bool) -> tuple[np.ndarray, Retargeting]:
+        poses = PoseSequence(dance.keypoints[part], dance.filled[part], dance.fps, dance.frame_size)
+        return normalise(poses, goal, method, same_camera=same_camera)
+
+    pieces, present = parts(dance.shots, dance.total_frames), is_present(dance)
+    if len(pieces) == 1:
+        return fitted(pieces[0], same_camera)
+    whole, results = None, []
+    for part in pieces:
+        result = None
+        if present[part].sum() >= _LEAST * dance.fps:
+            with contextlib.suppress(InputError):
+                result = fitted(part, False)
+        if result is None:
+            whole = whole or fitted(slice(None), False)
+            result = whole[0][part], of_frames(whole[1], part)
+        results.append(result)
+    return np.concatenate([keypoints for keypoints, _ in results]), joined([report for _, report in results])
 
 
 def check_hips(annotations: Annotations, advice: str) -> None:
@@ -104,13 +148,15 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
 
 def same_room(config: Config, dance: Annotations, target: Annotations, view: np.ndarray) -> np.ndarray | None:
     """Homography (3, 3) from the dance's steady pixels to those of the target's view, where a camera was held in the
-    hand and both videos show one room from about one place; None otherwise, or where that cannot be told."""
+    hand and both videos show one room from about one place; None otherwise, or where that cannot be told, as of a dance
+    with cuts: each shot has a camera of its own."""
     moved = not all((each.camera == np.eye(3)).all() for each in (dance, target))
     plate = pictures.read(config.background_image)
-    if not moved or plate is None or not config.test_video_path.exists():
+    if not moved or len(dance.shots) > 1 or plate is None or not config.test_video_path.exists():
         return None
     reference = int(displacement(dance.camera, dance.frame_size).argmin())
-    frame = next(frame for i, _, frame in read_frames(config.test_video_path, dance.frame_size) if i == reference)
+    video = read_frames(config.test_video_path, dance.frame_size, dance.crop)
+    frame = next(frame for i, _, frame in video if i == reference)
     people = 255 * np.uint8(background.person_mask(dance.keypoints[reference], dance.frame_size))
     left, top, right, bottom = view
     found = in_room(frame, people, np.ascontiguousarray(plate[top:bottom, left:right]))
@@ -136,7 +182,7 @@ def write_preview(config: Config, dance: Annotations, normal: Annotations, view:
     chosen = range(0, normal.total_frames, step)
     frames = None
     if config.test_video_path.exists():
-        video = read_frames(config.test_video_path, dance.frame_size)
+        video = read_frames(config.test_video_path, dance.frame_size, dance.crop)
         frames = (frame for i, _, frame in video if i % step == 0)
     shown = fit_report.preview(dance, normal, plate, frames, chosen)
     shown = Bar(shown, total=len(chosen), unit="frame", desc="preview")

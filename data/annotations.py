@@ -84,6 +84,11 @@ class Annotations:
             frames to the result in normalised annotations, where both show one room. None: identities.
         view: (4,) int64 left, top, right, bottom of the part of the frames that the result shows; None: all.
         kept: (N,) bool, the frames whose picture and outline are on disk, see `kept_frames`; None: all.
+        picture: (4,) int64 left, top, right, bottom of the picture between bars, all that a working frame shows, in
+            pixels of the video as displayed; None where the whole frame is shown, which is kept as zeros.
+        target_picture: the same of the training video, in normalised annotations.
+        shots: (S,) int64 numbers of the frames with which shots begin, the first is 0; None: one shot.
+        usable: (N,) bool, training frames that show the room; None: all. Others have no keypoints.
     """
 
     frame_numbers: np.ndarray
@@ -103,6 +108,10 @@ class Annotations:
     kept: np.ndarray | None = None
     camera: np.ndarray | None = None
     view: np.ndarray | None = None
+    picture: np.ndarray | None = None
+    target_picture: np.ndarray | None = None
+    shots: np.ndarray | None = None
+    usable: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.room is None:
@@ -115,6 +124,14 @@ class Annotations:
             self.camera = np.tile(np.eye(3), (self.total_frames, 1, 1))
         if self.view is None:
             self.view = np.array([0, 0, *self.frame_size], np.int64)
+        if self.picture is None:
+            self.picture = np.zeros(4, np.int64)
+        if self.target_picture is None:
+            self.target_picture = np.zeros(4, np.int64)
+        if self.shots is None:
+            self.shots = np.zeros(1, np.int64)
+        if self.usable is None:
+            self.usable = np.ones(self.total_frames, bool)
 
     def resized(self, size: tuple[int, int]) -> Annotations:
         """The same in pixels of frames of this (width, height)."""
@@ -143,6 +160,11 @@ class Annotations:
             camera=move @ self.camera,
             view=None,
         )
+
+    @property
+    def crop(self) -> tuple[int, int, int, int] | None:
+        """`picture` for `video.read_frames`; None where all of the frame is shown."""
+        return tuple(self.picture.tolist()) if self.picture.any() else None
 
     def save(self, path: Path | str) -> None:
         """Write an .npz file in one go: a reader sees the old one or the new one."""
@@ -195,14 +217,23 @@ class Annotations:
                 kept=values["kept"],
                 camera=values["camera"],
                 view=values["view"],
+                picture=values["picture"],
+                target_picture=values["target_picture"],
+                shots=values["shots"],
+                usable=values["usable"],
             )
             result.check()
         except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
             raise InputError(f"{path} is not usable ({error}); make it again with: {made_by} --redo") from error
         return result
 
-    def check(self) -> None:  # noqa: C901
+    def check(self) -> None:
         """Raise ValueError, naming the field, where types, shapes or values do not fit together."""
+        self._check_shapes()
+        self._check_values()
+        self._check_geometry()
+
+    def _check_shapes(self) -> None:
         n = self.total_frames
         expected = {
             "frame_numbers": ((n,), np.int64),
@@ -213,6 +244,10 @@ class Annotations:
             "kept": ((n,), np.bool_),
             "camera": ((n, 3, 3), np.float64),
             "view": ((4,), np.int64),
+            "picture": ((4,), np.int64),
+            "target_picture": ((4,), np.int64),
+            "shots": ((len(self.shots),), np.int64),
+            "usable": ((n,), np.bool_),
         }
         for name, (shape, dtype) in expected.items():
             value = getattr(self, name)
@@ -222,6 +257,8 @@ class Annotations:
             raise ValueError("there are no frames")
         if self.room.ndim != 3 or self.room.shape[2] != 4 or self.room.dtype != np.uint8 or self.room.size > 1 << 20:
             raise ValueError(f"room is {self.room.dtype} {self.room.shape} where a small uint8 (h, w, 4) is expected")
+
+    def _check_values(self) -> None:
         for name in ("keypoints", "extra"):
             value = getattr(self, name)
             if not ((value[..., 2] >= 0) & (value[..., 2] <= _MOST_CONFIDENCE)).all():
@@ -235,13 +272,20 @@ class Annotations:
             raise ValueError("frame_numbers do not rise from 0 on")
         if not (0 < self.fps <= 1000 and min(self.frame_size) > 0 and math.prod(self.frame_size) <= MOST_PIXELS):
             raise ValueError("fps or frame_size is not positive, or is beyond 1000 frames a second or 8K")
+        if not (self.shots[:1] == 0).all() or not (np.diff([*self.shots, self.total_frames]) > 0).all():
+            raise ValueError("shots are not rising numbers of frames from 0 on")
+
+    def _check_geometry(self) -> None:
+        if self.rotation not in (0, 90, 180, 270):
+            raise ValueError("rotation is not 0, 90, 180 or 270")
+        for name, box in (("picture", self.picture), ("target_picture", self.target_picture)):
+            if box.any() and not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
+                raise ValueError(f"{name} is no box")
         if not np.isfinite(self.camera).all():
             raise ValueError("camera is not finite")
         left, top, right, bottom = self.view.tolist()
         if not (0 <= left < right <= self.frame_size[0] and 0 <= top < bottom <= self.frame_size[1]):
             raise ValueError("view is no part of the frame")
-        if self.rotation not in (0, 90, 180, 270):
-            raise ValueError("rotation is not 0, 90, 180 or 270")
 
 
 def check_same_video(annotations: Annotations, video: Path | str, made_by: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
@@ -22,6 +23,12 @@ _BAND_MEMORY = 64 << 20  # bytes of them that are in memory at a time
 _COARSE = 540  # pixels of the shorter side at which it is told where people are
 _HALO = 8  # rows beyond a band that decide about it: 2 for each of three tiers that look at neighbours
 
+_GLANCES = 40  # frames that are asked which pixels change at all
+_CAPTION, _RIM = 40, 14  # grey levels between letters and the room behind them, at least, and at their soft rims
+_LETTERS = 0.05  # of the shorter side, half the height of a line of several captions over each other
+_STROKE = 0.012  # of the shorter side, half the width of the boldest strokes
+_GAP = 0.03  # of the shorter side, between the letters of a line
+_BESIDE = 0.03  # of the shorter side, how near to people what changes may be theirs: shadows, feet
 _HARDLY = 64  # of 255: what is less the dancer than that is background
 _SHIFT = 4
 # Half the thickness of what surrounds each bone, clothes included, in torso lengths.
@@ -172,15 +179,21 @@ def background_plate(
     tiers = [anybody, *([alone] if crowded else []), outlines(0.1), outlines(0.04)]
     gains = exposures(held.few, held.few_of(alone))
     still = _stillness(even(held.few, gains), held.few_of(anybody))
-    plate = np.zeros((height, width, 3), np.uint8)
-    settled = np.zeros((height, width), bool)
+    away = _widened(anybody, _BESIDE * min(anybody.shape[1:]))
+    plate, lit, low, high = np.zeros((4, height, width, 3), np.uint8)
+    settled, two = np.zeros((2, height, width), bool)
     for top, bottom in held.bands():
         rows = slice(max(top - _HALO, 0), min(bottom + _HALO, height))
         enough = _enough(len(dancer) - _rows_of(beyond, rows, held.size).sum(0))
-        covered = [_rows_of(tier, rows, held.size) for tier in tiers]
-        found = _plate_of_band(even(held.read(rows), gains), covered, still, enough)
+        band = even(held.read(rows), gains)
+        found = _plate_of_band(band, [_rows_of(tier, rows, held.size) for tier in tiers], still, enough)
+        if shown is None:  # where the camera moves, captions do not stay in one place of the room
+            found = *found, *_two_values(band, _rows_of(away, rows, held.size), found[2])
         inner = slice(top - rows.start, bottom - rows.start)
-        plate[top:bottom], settled[top:bottom] = (part[inner] for part in found)
+        for whole, part in zip((plate, lit, settled, two, low, high), found, strict=False):
+            whole[top:bottom] = part[inner]
+    plate, written = without_captions(plate, settled, two, low, high)
+    plate = np.where(written[..., None], plate, lit)  # letters are no light
     return fill(plate, ~settled), ~settled
 
 
@@ -238,7 +251,7 @@ def _rows_of(covered: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndar
 
 def _plate_of_band(
     stack: np.ndarray, tiers: Sequence[np.ndarray], still: float, enough: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A horizontal band of the plate, see `background_plate`.
 
     Args:
@@ -249,7 +262,7 @@ def _plate_of_band(
             only for a moment is rather an outline drawn too tight.
 
     Returns:
-        plate (H, W, 3) uint8; settled (H, W) bool, where it was seen.
+        plate (H, W, 3) uint8; the same without shadows; settled (H, W) bool, where it was seen.
     """
     plate = np.zeros(stack.shape[1:], np.uint8)
     settled = np.zeros(stack.shape[1:3], bool)
@@ -266,11 +279,12 @@ def _plate_of_band(
         settled |= todo
     anybody = tiers[0]
     where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames do not tell
+    lit = plate.copy()
     if len(where):
         bright = _masked_median(stack, anybody, where, share=0.8)
-        pixels = plate.reshape(-1, 3)
+        pixels = lit.reshape(-1, 3)
         pixels[where] = without_shadow(pixels[where], bright, 3 * still)
-    return plate, settled
+    return plate, lit, settled
 
 
 def _enough(count: int | np.ndarray) -> np.ndarray:
@@ -293,6 +307,128 @@ def even(stack: np.ndarray, gains: np.ndarray) -> np.ndarray:
         table = np.clip(np.arange(256)[:, None] / gain + 0.5, 0, 255).astype(np.uint8)
         frame[...] = cv2.LUT(frame, table[:, None])
     return stack
+
+
+def without_captions(
+    plate: np.ndarray, settled: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The plate without writing that comes and goes, or changes.
+
+    Where letters stand for a part of the time, a pixel has two values, and its median is the letters', or a mixture.
+    The one that goes with what lies around the letters is the room's. What never changes stays.
+
+    Args:
+        plate: (H, W, 3) uint8.
+        settled: (H, W) bool, where the plate was seen.
+        two, low, high: from `_two_values`.
+
+    Returns:
+        (H, W, 3) uint8; and (H, W) bool, where there is such writing.
+    """
+    changing = high.max(axis=-1) > 0
+    _, parts = cv2.connectedComponents(two.astype(np.uint8), connectivity=8)
+    strong = two & ((high.astype(np.int16) - low).max(axis=-1) > _CAPTION)
+    written = np.isin(parts, np.unique(parts[strong])).astype(np.uint8) * two
+    # What is larger than letters is a door that opens, or light.
+    large = cv2.morphologyEx(written, cv2.MORPH_OPEN, _disc(_LETTERS * min(settled.shape)))
+    written[cv2.dilate(large, _disc(1)) > 0] = 0
+    if not written.any():
+        return plate, written > 0
+    # Letters that are always there lie between those that are not, and must not tell what the room looks like.
+    reach = _disc(_GAP * min(settled.shape))
+    lines = cv2.dilate(cv2.morphologyEx(written, cv2.MORPH_CLOSE, reach), _disc(3)) > 0
+    chosen = np.flatnonzero(lines & changing)
+    around = fill(plate, lines | ~settled).reshape(-1, 3)[chosen].astype(np.float32)
+    result, letters = plate.copy(), np.zeros(settled.shape, bool)
+    usual = np.linalg.norm(result.reshape(-1, 3)[chosen] - around, axis=1)
+    for values in (low.reshape(-1, 3)[chosen], high.reshape(-1, 3)[chosen]):
+        away = np.linalg.norm(values - around, axis=1)
+        better = away < 0.5 * usual
+        letters.reshape(-1)[chosen[better]] = True
+        result.reshape(-1, 3)[chosen[better]] = values[better]
+        usual = np.where(better, away, usual)
+    rest = _unchanging_letters(plate, letters, lines)
+    return fill(result, rest), letters | rest | (written > 0)
+
+
+def _unchanging_letters(plate: np.ndarray, letters: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """(H, W) bool, what is left of letters in which several captions agree: of the colour that was taken out of the
+    plate beside it, and part of one stroke with that."""
+    left = np.zeros(letters.shape, bool)
+    _, parts = cv2.connectedComponents(lines.astype(np.uint8))
+    for number in np.unique(parts[letters]):
+        line = parts == number
+        colour = np.median(plate[line & letters], axis=0)
+        alike = line & (np.linalg.norm(plate - colour, axis=-1) < _CAPTION)
+        _, strokes = cv2.connectedComponents((alike | (letters & line)).astype(np.uint8), connectivity=8)
+        left |= np.isin(strokes, np.unique(strokes[letters & line])) & line & ~letters
+    # Thicker than a stroke is what happens to be of the letters' colour.
+    thick = cv2.morphologyEx(left.astype(np.uint8), cv2.MORPH_OPEN, _disc(_STROKE * min(left.shape)))
+    _, parts = cv2.connectedComponents(left.astype(np.uint8), connectivity=8)
+    return left & ~np.isin(parts, np.unique(parts[thick > 0]))
+
+
+def _two_values(
+    stack: np.ndarray, covered: np.ndarray, settled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pixels have two values over time, and which these are.
+
+    Args:
+        stack: (S, H, W, 3) uint8.
+        covered: (S, H, W) bool, where people may be, or what they change.
+        settled: (H, W) bool, where the room was seen.
+
+    Returns:
+        (H, W) bool; the darker and the brighter value (H, W, 3) uint8 of all pixels that change, else 0.
+    """
+    two, ends = np.zeros(settled.size, bool), np.zeros((2, settled.size, 3), np.uint8)
+    some = slice(None, None, max(1, len(stack) // _GLANCES))
+    where = np.flatnonzero(settled & ((~covered[some]).sum(0) >= 5))
+    if len(where):
+        low, high = (
+            _masked_median(stack[some], covered[some], where, share).astype(np.int16) for share in (0.08, 0.92)
+        )
+        where = where[(high - low).max(axis=1) > _RIM]
+    for start in range(0, len(where), 16384):  # bounds the memory
+        part = where[start : start + 16384]
+        two[part], ends[:, part] = _halves(stack, covered, part)
+    return two.reshape(settled.shape), *ends.reshape(2, *settled.shape, 3)
+
+
+def _halves(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether pixels (M,) have two values, (M,) bool; and the darker and the brighter one, (2, M, 3)."""
+    values = stack.reshape(len(stack), -1, 3)[:, where].astype(np.float32)  # S, M, 3
+    free = ~covered.reshape(len(covered), -1)[:, where]
+    light = np.where(free, values.mean(axis=-1), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of pixels with one side only
+        middle = np.nanquantile(light, (0.05, 0.95), axis=0).mean(axis=0)
+        halves = [free & (light < middle), free & (light >= middle)]
+        sides = np.stack([np.nanmedian(np.where(half[..., None], values, np.nan), axis=0) for half in halves])
+        low, high = sides.mean(axis=-1)
+        spread = np.nanquantile(np.minimum(np.abs(light - low), np.abs(light - high)), 0.75, axis=0)
+    shares = halves[0].sum(axis=0) / np.maximum(free.sum(axis=0), 1)
+    two = (np.minimum(shares, 1 - shares) >= 0.05) & (high > low) & (spread < np.maximum(0.2 * (high - low), 4))
+    # Rims of letters of several captions have more values.
+    rims = np.stack([_masked_median(stack, covered, where, share) for share in (0.08, 0.92)])
+    return two, np.where(two[:, None], np.rint(np.nan_to_num(sides)), rims).astype(np.uint8)
+
+
+def _widened(covered: np.ndarray, reach: float) -> np.ndarray:
+    """Masks (S, H, W) bool, wider by about `reach` pixels."""
+    height, width = covered.shape[1:]
+    size = max(1, width // 4), max(1, height // 4)
+    result = np.empty_like(covered)
+    for wide, mask in zip(result, covered, strict=True):
+        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        around = cv2.dilate(small.astype(np.uint8), _disc(reach / 4))
+        wide[...] = cv2.resize(around, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    return result
+
+
+def _disc(radius: float) -> np.ndarray:
+    side = 2 * max(1, round(radius)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def without_shadow(middle: np.ndarray, bright: np.ndarray, noise: float) -> np.ndarray:

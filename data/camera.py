@@ -580,16 +580,12 @@ class Tracker:
         places = np.stack([key.place for key in self.keys])
         return displacement(np.linalg.inv(places) @ place, self.small)
 
-    def path(self, first: int = 0, last: int | None = None) -> Path:
-        """How the camera moved in frames `first` to `last` (excluded), a shot."""
-        shot = slice(first, last)
-        near, found, good = np.array(self.near[shot]), np.stack(self.found[shot]), np.array(self.good[shot])
-        used = np.unique(near)
-        keys = [self.keys[i] for i in used]
-        near = np.searchsorted(used, near)
-        places, joined = settle(keys, self.small, np.bincount(near[good], minlength=len(keys)))
+    def path(self) -> Path:
+        """How the camera moved."""
+        near, good = np.array(self.near), np.array(self.good)
+        places, joined = settle(self.keys, self.small, np.bincount(near[good], minlength=len(self.keys)))
         good &= joined[near]
-        return _steadied(normalised(places[near] @ found), good, self.size, self.small)
+        return _steadied(normalised(places[near] @ np.stack(self.found)), good, self.size, self.small)
 
 
 @dataclass
@@ -616,6 +612,46 @@ class Path:
     def still(self) -> bool:
         """Whether the frames stay as they are."""
         return self.moved == 0
+
+
+class Cameras:
+    """Follows the cameras of a video with cuts, each by a `Tracker` of its own.
+
+    Args:
+        size: (width, height) of the frames in pixels.
+        scenes: (N,) int, which scene each frame belongs to, from 0 on; those of one scene show one room. -1: none.
+    """
+
+    def __init__(self, size: tuple[int, int], scenes: np.ndarray) -> None:
+        self._size, self._scenes = size, scenes
+        self._last = {int(scene): i for i, scene in enumerate(scenes)}
+        self._trackers: dict[int, Tracker] = {}
+        self._paths: dict[int, Path] = {}
+        self._count = 0
+
+    def add(self, frame: np.ndarray, people: np.ndarray) -> None:
+        """Take up the next frame, see `Tracker.add`."""
+        scene = int(self._scenes[self._count])
+        if scene >= 0:
+            self._trackers.setdefault(scene, Tracker(self._size)).add(frame, people)
+            if self._last[scene] == self._count:
+                self._paths[scene] = self._trackers.pop(scene).path()
+        self._count += 1
+
+    def path(self) -> Path:
+        """How they moved, each relative to a frame of its own; reference and whether that is known are those of the
+        scene with most frames. Frames of no scene are not good."""
+        whole = standing(len(self._scenes))
+        whole.good[:] = False
+        for scene, path in self._paths.items():
+            frames = self._scenes == scene
+            whole.homographies[frames], whole.good[frames] = path.homographies, path.good
+            whole.moved = max(whole.moved, path.moved)
+        if self._paths:
+            longest = max(self._paths, key=lambda scene: len(self._paths[scene].good))
+            path = self._paths[longest]
+            whole.reference, whole.known = int(np.flatnonzero(self._scenes == longest)[path.reference]), path.known
+        return whole
 
 
 def standing(count: int, known: bool = True) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,10 +16,12 @@ import numpy as np
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
 from data.background import person_mask
-from data.camera import Tracker
-from data.frame_stats import FrameStats, picture_bounds
+from data.camera import Cameras
+from data.frame_stats import FrameStats
+from data.framing import Box
 from data.pose_files import Detection
 from data.progress import Bar
+from pose_detector.clothes import clothes
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import follow
@@ -82,7 +84,8 @@ def find_people(
     *,
     image_size: tuple[int, int] | None = None,
     most: int | None = None,
-) -> tuple[list[Detection], list[float], dict[int, np.ndarray]]:
+    crop: Box | None = None,
+) -> tuple[list[Detection], list[float], dict[int, np.ndarray], list[np.ndarray]]:
     """People in every frame of a video: decoding runs ahead of the detector, writing of pictures behind it.
 
     Args:
@@ -95,16 +98,20 @@ def find_people(
         stats: takes up the measurements of every frame.
         image_size: (width, height) at which they are written; None: the working frames.
         most: how many are written at most, about, see `kept_frames`; None: all.
+        crop: the picture between bars, see `video.read_frames`.
 
     Returns:
-        detections and times in seconds, per frame; some `GLIMPSES` of the frames by their number.
+        detections and times in seconds, per frame; some `GLIMPSES` of the frames by their number; what the
+        people of each frame wear, see `clothes.clothes`.
     """
     detections: list[Detection] = []
     times: list[float] = []
     glimpses: dict[int, np.ndarray] = {}
+    worn: list[np.ndarray] = []
+    looked_at: deque[np.ndarray] = deque()  # frames whose people are not known yet
 
     def batches() -> Generator[list[np.ndarray]]:
-        with Writer() as writer, closing(video.read_frames(path, image_size or size)) as frames:
+        with Writer() as writer, closing(video.read_frames(path, image_size or size, crop)) as frames:
 
             def look(index: int, time: float, picture: np.ndarray) -> np.ndarray:
                 times.append(time)
@@ -115,6 +122,7 @@ def find_people(
                     glimpses[index] = frame
                 if images is not None and kept_frames(index, total, most or total):
                     writer.write(images / image_name(index), picture)
+                looked_at.append(frame)
                 return frame
 
             while part := [look(*item) for item in islice(frames, batch)]:
@@ -127,8 +135,9 @@ def find_people(
     ):
         for found in results:
             detections += found
+            worn += [clothes(looked_at.popleft(), *people) for people in found[: len(looked_at)]]
             bar.update(len(found))
-    return detections, times, glimpses
+    return detections, times, glimpses, worn
 
 
 @dataclass
@@ -160,7 +169,9 @@ def look_closely(
     *,
     mask_size: tuple[int, int] | None = None,
     kept: np.ndarray | None = None,
-    tracker: Tracker | None = None,
+    crop: Box | None = None,
+    shots: Collection[int] = (),
+    cameras: Cameras | None = None,
 ) -> CloseUp:
     """Look at one person again, in the video's own pixels.
 
@@ -170,15 +181,18 @@ def look_closely(
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
         masks: folder to write the outlines to, 255 = the person; or None.
-        stats: takes up the measurements of every outline; it has those of every frame, and tells where black bars are.
+        stats: takes up the measurements of every outline; it has those of every frame.
         others: what the first look saw of other people (N, 18, 3).
         mask_size: (width, height) at which the outlines are written; None: as the working frames.
         kept: (N,) bool, the frames of which they are; None: all.
-        tracker: of the camera, takes up every frame; None: it is not followed.
+        crop: the picture between bars, see `video.read_frames`.
+        shots: numbers of the frames with which shots begin.
+        cameras: take up every frame; None: they are not followed.
     """
     info = video.probe(path)
-    shrink = min(1.0, LONGEST / max(info.width, info.height))
-    own = max(1, round(info.width * shrink)), max(1, round(info.height * shrink))
+    left, top, right, bottom = crop or (0, 0, info.width, info.height)
+    shrink = min(1.0, LONGEST / max(right - left, bottom - top))
+    own = max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink))
     scale = np.divide(own, size)  # pixels of what is looked at per pixel of the working frame
     count = len(first)
     result = CloseUp(
@@ -187,17 +201,15 @@ def look_closely(
         np.zeros(count, bool),
         np.zeros((len(others), count)),
     )
-    bounds = picture_bounds([] if stats is None else stats.bounds, size[::-1])
-    low, high = np.array(bounds[:2]) - 0.5, np.array(bounds[2:]) - 0.5
-    with Writer() as writer, closing(video.read_frames(path, own)) as frames:
+    with Writer() as writer, closing(video.read_frames(path, own, crop)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = Bar(pictures, total=count, unit="frame", desc="second look")
-        for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker)):
+        for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker, shots)):
             if look is not None:
                 result.found[i] = True
                 for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):
                     moved = scale_keypoints(points, 1 / scale)
-                    inside = ((moved[:, :2] > low) & (moved[:, :2] < high)).all(axis=1)
+                    inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < np.array(size) - 0.5)).all(axis=1)
                     known = inside & (points[:, 2] > 0)
                     target[i, known] = moved[known]
             outline = outline_in_frame(look, own, size)
@@ -206,8 +218,8 @@ def look_closely(
                 writer.write(masks / mask_name(i), outline if same else outline_in_frame(look, own, mask_size))
             if stats is not None:
                 stats.add_outline(frame, outline)
-            if tracker is not None:
-                tracker.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
+            if cameras is not None:
+                cameras.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
             for there, other in zip(result.outside, others, strict=True):
                 there[i] = _outside(other[i], outline)
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import camera, report, video
+from data import camera, framing, report, video
 from data.annotations import Annotations
 from data.detecting import LONGEST, Detect, outline_in_frame
 from data.frame_stats import FrameStats
@@ -32,6 +32,7 @@ class Glance:
 
     Attributes:
         info: of the video.
+        picture: where it lies between bars, pixels as displayed; they are left out of all that follows.
         times: (N,) seconds of the frames looked at.
         large: N of (H, W, 3) uint8 RGB, the video's own size, at most `detecting.LONGEST` long.
         frames: the same at working size.
@@ -43,6 +44,7 @@ class Glance:
     """
 
     info: video.VideoInfo
+    picture: framing.Box
     times: np.ndarray
     large: list[np.ndarray]
     frames: list[np.ndarray]
@@ -71,7 +73,7 @@ class Glance:
 
 def glance(
     path: Path,
-    size: tuple[int, int],
+    area: int,
     detector: Detect,
     batch: int,
     looker: Looker | None,
@@ -82,7 +84,7 @@ def glance(
 
     Args:
         path: the video.
-        size: (width, height) of the working frames in pixels.
+        area: of the working frames in pixels, about, see `video.working_size`.
         detector: the first look.
         batch: frames handed to it at once.
         looker: the second look; None: none.
@@ -92,10 +94,11 @@ def glance(
     Raises:
         InputError: the video cannot be used.
     """
-    info = video.probe(path)
-    shrink = min(1.0, LONGEST / max(info.width, info.height))
-    own = max(1, round(info.width * shrink)), max(1, round(info.height * shrink))
-    some = video.read_some(path, FRAMES, own)
+    info, picture = video.probe(path), framing.find_picture(path)[0]
+    width, height = picture[2] - picture[0], picture[3] - picture[1]
+    size, shrink = video.working_size(width, height, area), min(1.0, LONGEST / max(width, height))
+    own = max(1, round(width * shrink)), max(1, round(height * shrink))
+    some = video.read_some(path, FRAMES, own, picture)
     times, large = np.array([time for time, _ in some]), [frame for _, frame in some]
     frames = [video.resize(frame, size) for frame in large]
     people, first_seconds = _first_look(frames, detector, batch)
@@ -107,9 +110,9 @@ def glance(
     ]
     annotations = _annotations(path, info, times, dancer, size)
     lines = _advice(annotations, frames, outlines, others, info)
-    decode, follow = _reading(path, own, size)
+    decode, follow = _reading(path, picture, own, size)
     seconds = {"decode": decode, "camera": follow, "first": first_seconds, "second": second_seconds}
-    return Glance(info, times, large, frames, people, annotations, outlines, lines, seconds)
+    return Glance(info, picture, times, large, frames, people, annotations, outlines, lines, seconds)
 
 
 def follow_sparsely(
@@ -209,11 +212,11 @@ def _second_look(
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
-def _reading(path: Path, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
+def _reading(path: Path, picture: framing.Box, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
     """Seconds in which a frame is decoded, in one thread and those of the decoder, and in which the camera is followed
     from one to the next."""
     began, frames = 0.0, []
-    reading: Generator = video.read_frames(path, own)
+    reading: Generator = video.read_frames(path, own, picture)
     for *_, frame in islice(reading, TIMED):
         began = began or time.perf_counter()
         frames.append(frame)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.frame_stats import BOTTOM, FrameStats, picture_bounds
+from data.frame_stats import BOTTOM, FrameStats
 from pose_detector import skeleton
 
 LOWER_BODY = (8, 9, 10, 11, 12, 13)
@@ -27,11 +27,10 @@ def invented(keypoints: np.ndarray, stats: FrameStats, frame_size: tuple[int, in
         stats: of every frame, with outlines.
         frame_size: (width, height) of the working frame.
     """
-    bottom = picture_bounds(stats.bounds, frame_size[::-1])[3]
     touches = np.asarray(stats.contacts)[:, BOTTOM].any(axis=1)
     size = np.nan_to_num(skeleton.body_size(keypoints))
     seen = keypoints[..., 2] > 0
-    deep = seen[:, _HIPS] & (keypoints[:, _HIPS, 1] + _PELVIS * size[:, None] < bottom - 0.5)
+    deep = seen[:, _HIPS] & (keypoints[:, _HIPS, 1] + _PELVIS * size[:, None] < frame_size[1] - 0.5)
     return touches & ~deep.any(axis=1) & ~seen[:, _KNEES].any(axis=1)
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from data.annotations import Annotations
 from data.camera import Path
-from data.frame_stats import CELLS, SIDES, FrameStats, cuts, longest_shot, picture_bounds
+from data.frame_stats import CELLS, SIDES, FrameStats
 from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
 from pose_detector.series import interpolate
@@ -73,6 +73,7 @@ def summary(
     others: np.ndarray | None = None,
     path: Path | None = None,
     unseen: np.ndarray | None = None,
+    left_out: dict[str, np.ndarray] | None = None,
 ) -> list[str]:
     """What a user should know of a clip: a line with the share of good frames, then a line for each thing that is
     wrong, the most important first.
@@ -83,23 +84,27 @@ def summary(
         others: (N,) how many people beside the dancer there are in each frame; None: nobody.
         path: of the camera; None: it stands.
         unseen: (H, W) bool, where the background is made up; None without one.
+        left_out: by reason, the frames (N,) bool of a training video that do not show the room; None: a dance.
     """
-    n = annotations.total_frames
+    n, usable = annotations.total_frames, annotations.usable
     others = np.zeros(n, int) if others is None else others
     present = is_present(annotations)
     cut = cut_off(annotations, stats)
     whole = present & ~np.any(list(cut.values()), axis=0)
     people = int(others.max(initial=0)) + 1
     first = f"{annotations.source}: {n} frames, {'1 person' if people == 1 else f'{people} people'}"
-    if not present.all():
-        first += f", the dancer in {_percent(present.mean())} of the frames"
-    first += f", the whole body clear of the edges in {_percent(whole.mean())}"
+    if len(annotations.shots) > 1:
+        first += f", {len(annotations.shots)} shots"
+    if not present[usable].all():
+        first += f", the dancer in {_percent(present[usable].mean())} of the frames"
+    first += f", the whole body clear of the edges in {_percent(whole[usable].mean())}"
     found = [
-        *_cuts(annotations, stats),
+        *_left_out(annotations, left_out or {}),
+        *_cuts(annotations, left_out is None),
         *_absence(annotations, present),
         *_cut_off(annotations, present, cut),
         *_light_and_size(annotations, stats, present),
-        *_camera(path),
+        *_camera(path, usable),
         *_hidden(annotations, present, cut),
         *_company(annotations, others),
     ]
@@ -137,9 +142,8 @@ def cut_off(annotations: Annotations, stats: FrameStats) -> dict[str, np.ndarray
     for name, joints in _LIMBS.items():
         part[list(joints)] = name
     width, height = annotations.frame_size
-    left, top, right, bottom = picture_bounds(stats.bounds, (height, width))
     along = (np.arange(CELLS) + 0.5) / CELLS
-    x, y = left + along * (right - left), top + along * (bottom - top)
+    x, y = along * width, along * height
     for i, touched in enumerate(stats.contacts):
         if not touched.any():
             continue
@@ -148,8 +152,8 @@ def cut_off(annotations: Annotations, stats: FrameStats) -> dict[str, np.ndarray
             for begin, end in runs(cells):
                 middle = (begin + end) // 2
                 place = {
-                    "left": (left, y[middle]), "right": (right, y[middle]),
-                    "top": (x[middle], top), "bottom": (x[middle], bottom),
+                    "left": (0, y[middle]), "right": (width, y[middle]),
+                    "top": (x[middle], 0), "bottom": (x[middle], height),
                 }[side]  # fmt: skip
                 nearest = ""
                 # Where the picture ends above the hips, hands may be nearer than what is cut off.
@@ -170,21 +174,32 @@ def _missing_below(annotations: Annotations) -> dict[str, np.ndarray]:
     return {"feet": cut}
 
 
-def _cuts(annotations: Annotations, stats: FrameStats) -> Iterator[Finding]:
-    starts = cuts(stats.change, annotations.fps)
-    if len(starts):
-        begin, end = longest_shot(starts, annotations.total_frames)
+def _left_out(annotations: Annotations, reasons: dict[str, np.ndarray]) -> Iterator[Finding]:
+    told = [
+        f"{frames.sum()} {reason}{_when(annotations, frames)}" for reason, frames in reasons.items() if frames.any()
+    ]
+    if told:
+        flags = np.any(list(reasons.values()), axis=0)
+        advice = "if that is more than it should be, cut the video to one shot of one room"
+        name = "1 frame" if flags.sum() == 1 else f"{flags.sum()} frames"
+        yield Finding(f"{name} left out: {', '.join(told)}", advice, float(flags.mean()), urgent=True)
+
+
+def _cuts(annotations: Annotations, dance: bool) -> Iterator[Finding]:
+    starts = annotations.shots[1:]
+    if len(starts) and dance:
         moments = ", ".join(f"{annotations.times[i]:.1f}" for i in starts[:3]) + (", ..." if len(starts) > 3 else "")
-        span = _seconds(annotations, begin, end - 1)
         name = "1 cut" if len(starts) == 1 else f"{len(starts)} cuts"
-        share = 1 - (end - begin) / annotations.total_frames
-        yield Finding(f"{name} (at {moments} s)", f"keep one shot, the longest is {span}", share, urgent=True)
+        advice = "each shot is fitted to the room by itself, so the dancer jumps there; best is one shot"
+        yield Finding(f"{name} (at {moments} s)", advice, len(starts) / annotations.total_frames)
 
 
 def _absence(annotations: Annotations, present: np.ndarray) -> Iterator[Finding]:
-    if (~present).mean() > OFTEN:
-        text = f"the dancer not seen in {_percent((~present).mean())} of the frames{_when(annotations, ~present)}"
-        yield Finding(text, "cut the video to where they are", float((~present).mean()))
+    away = ~present & annotations.usable
+    share = float(away.sum() / annotations.usable.sum())
+    if share > OFTEN:
+        text = f"the dancer not seen in {_percent(share)} of the frames{_when(annotations, away)}"
+        yield Finding(text, "cut the video to where they are", share)
 
 
 def _cut_off(annotations: Annotations, present: np.ndarray, cut: dict[str, np.ndarray]) -> Iterator[Finding]:
@@ -207,7 +222,7 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
         light, size = brightness, 3.3 * np.nan_to_num(skeleton.body_size(annotations.keypoints))
     if len(light) == annotations.total_frames:
         # A person in black is not in the dark, nor is one before a black wall.
-        dark = present & (light > 0) & (light < _DARK) if outlined else brightness < _DARK
+        dark = present & (light > 0) & (light < _DARK) if outlined else annotations.usable & (brightness < _DARK)
         if dark.mean() > OFTEN:
             where = "the picture" if np.median(brightness[dark]) < _DARK else "the dancer, against a bright background,"
             text = f"{where} too dark in {_percent(dark.mean())} of the frames{_when(annotations, dark)}"
@@ -225,7 +240,7 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
             yield Finding(text, advice, float(small.mean()))
 
 
-def _camera(path: Path | None) -> Iterator[Finding]:
+def _camera(path: Path | None, usable: np.ndarray) -> Iterator[Finding]:
     if path is None or (path.still and path.known):
         return
     if not path.known:
@@ -233,10 +248,10 @@ def _camera(path: Path | None) -> Iterator[Finding]:
         yield Finding(text, "if it does, put it on a stand, or film where there is more to see", 0.0)
         return
     text = f"the camera moves by up to {_percent(path.moved)} of the picture"
-    if path.good.mean() > 1 - OFTEN:
+    share = float(1 - path.good[usable].mean())
+    if share < OFTEN:
         yield Finding(text, "that has been taken out", 0.0)
         return
-    share = float(1 - path.good.mean())
     text += f", and in {_percent(share)} of the frames it cannot be followed: {_percent(1 - share)} are used"
     yield Finding(text, "film from one place, turning the camera only, and not around the person", share)
 

@@ -9,9 +9,10 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 READ_AHEAD = 16  # frames decoded before they are asked for
 _AHEAD_MEMORY = 32e6  # bytes that these may take
+_SAMPLED = 200e6  # pixels decoded for a quick sample: a second of one core
 _TICKS = 90_000  # least time resolution of what is written, per second
 
 
@@ -147,7 +149,9 @@ def check_sound(path: Path | str) -> str | None:
     return sound.check(path)
 
 
-def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
+def read_frames(
+    path: Path | str, size: tuple[int, int] | None = None, crop: Sequence[int] | None = None
+) -> Iterator[tuple[int, float, np.ndarray]]:
     """Decode a video from its start, in a thread of its own and up to `READ_AHEAD` frames ahead.
 
     Frames that cannot be decoded are left out; a file cut short ends early, with a warning in the log. Interlaced
@@ -157,6 +161,8 @@ def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterat
     Args:
         path: the video.
         size: (width, height) in pixels of the frames wanted; None: as displayed.
+        crop: (left, top, right, bottom) of the part that is wanted, in pixels as displayed; None: all of it. `size` is
+            that of the part then.
 
     Yields:
         index from 0; time in seconds on the file's clock; frame (H, W, 3) uint8 RGB, upright.
@@ -164,7 +170,7 @@ def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterat
     Raises:
         InputError: as `probe`, on the first frame.
     """
-    with contextlib.closing(_frames(Path(path), size)) as frames:
+    with contextlib.closing(_frames(Path(path), size, crop)) as frames:
         first = next(frames)
         depth = int(min(READ_AHEAD, max(2, _AHEAD_MEMORY // first[2].nbytes)))
         yield first
@@ -172,7 +178,9 @@ def read_frames(path: Path | str, size: tuple[int, int] | None = None) -> Iterat
         yield from _ahead(frames, depth)
 
 
-def read_some(path: Path | str, count: int, size: tuple[int, int] | None = None) -> list[tuple[float, np.ndarray]]:
+def read_some(
+    path: Path | str, count: int, size: tuple[int, int] | None = None, crop: Sequence[int] | None = None
+) -> list[tuple[float, np.ndarray]]:
     """Some `count` frames, spread over a video, found by seeking: of a long one these are frames that can be decoded
     without others, so that it takes a second.
 
@@ -180,6 +188,7 @@ def read_some(path: Path | str, count: int, size: tuple[int, int] | None = None)
         path: the video.
         count: how many, about; at least two come where the video has them.
         size: (width, height) in pixels of the frames wanted; None: as displayed.
+        crop: the part that is wanted, see `read_frames`.
 
     Returns:
         time in seconds and frame (H, W, 3) uint8 RGB, upright, in order.
@@ -191,7 +200,7 @@ def read_some(path: Path | str, count: int, size: tuple[int, int] | None = None)
     found: dict[int, tuple[float, np.ndarray]] = {}
     with open_media(path) as container:
         stream = video_stream(container, path)
-        show = _Screen(stream, size)
+        show = _Screen(stream, size, crop)
         start = float((stream.start_time or 0) * stream.time_base)
         wanted = start + (np.arange(count) + 0.5) * info.duration / count
         for time in wanted:
@@ -202,8 +211,49 @@ def read_some(path: Path | str, count: int, size: tuple[int, int] | None = None)
                     found[frame.pts] = float(frame.pts * stream.time_base), show(frame)
     if len(found) < min(count / 2, 8):  # a short one: all of it is decoded
         step = max(1, round(info.duration * float(info.fps) / count))
-        return [(time, frame) for i, time, frame in read_frames(path, size) if i % step == step // 2 or step < 2]
+        return [(time, frame) for i, time, frame in read_frames(path, size, crop) if i % step == step // 2 or step < 2]
     return [found[time] for time in sorted(found)]
+
+
+def sample_frames(path: Path | str, count: int) -> list[np.ndarray]:
+    """Some frames (H, W, 3) uint8 RGB as displayed, spread over a video; fast, as most of it is skipped.
+
+    A frame is decoded from the last one before it that stands by itself. Where that is far, an earlier frame is taken:
+    at most `_SAMPLED` pixels are decoded in all. Moments that cannot be found are left out.
+
+    Raises:
+        InputError: as `probe`.
+    """
+    path, frames = Path(path), []
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        show = _Screen(stream, None)
+        start, end = _span(container, stream)
+        most = max(1, int(_SAMPLED / max(1, stream.width * stream.height) / count))  # frames decoded for each moment
+        keys = [entry.timestamp * float(stream.time_base) for entry in stream.index_entries if entry.is_keyframe]
+        decoder, now = None, -math.inf
+        for moment in np.linspace(start, end, count + 2)[1:-1]:
+            found = None
+            with contextlib.suppress(av.FFmpegError, ValueError):
+                if decoder is None or not keys or max((key for key in keys if key <= moment), default=moment) > now:
+                    container.seek(int(moment / stream.time_base), stream=stream)
+                    decoder = container.decode(stream)
+                for found in islice(decoder, most):
+                    now = found.time if found.time is not None else now
+                    if now >= moment:
+                        break
+            if found is not None:
+                frames.append(show(found))
+    # A file in which nothing can be found is read from its start.
+    return frames or [frame for *_, frame in islice(read_frames(path), count)]
+
+
+def _span(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
+    """Seconds at which a video begins and ends, by its head; one second where that tells nothing."""
+    start = float((stream.start_time or 0) * stream.time_base)
+    if stream.duration:
+        return start, start + float(stream.duration * stream.time_base)
+    return start, start + (container.duration / av.time_base if container.duration else 1.0)
 
 
 def working_size(width: int, height: int, area: int = 512 * 288) -> tuple[int, int]:
@@ -315,11 +365,13 @@ def write_video(
 # ---- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def _frames(path: Path, size: tuple[int, int] | None) -> Generator[tuple[int, float, np.ndarray]]:
+def _frames(
+    path: Path, size: tuple[int, int] | None, crop: Sequence[int] | None
+) -> Generator[tuple[int, float, np.ndarray]]:
     with open_media(path) as container:
         stream = video_stream(container, path)
         reader = FrameReader(container, stream)
-        show = _Screen(stream, size)
+        show = _Screen(stream, size, crop)
         index = 0
         try:
             for time, frame in _progressive(reader):
@@ -337,10 +389,11 @@ def _frames(path: Path, size: tuple[int, int] | None) -> Generator[tuple[int, fl
 
 
 class _Screen:
-    """Decoded frames to upright RGB pictures of one size: `size`, or the first frame's as displayed."""
+    """Decoded frames to upright RGB pictures of one size: `size`, or the first frame's as displayed; of all that is
+    displayed, or of the part `crop` (left, top, right, bottom)."""
 
-    def __init__(self, stream: av.VideoStream, size: tuple[int, int] | None) -> None:
-        self._stream, self._size = stream, size
+    def __init__(self, stream: av.VideoStream, size: tuple[int, int] | None, crop: Sequence[int] | None = None) -> None:
+        self._stream, self._size, self._crop = stream, size, crop
         self._to_rgb = colour.ToRgb()
         self._kind: tuple | None = None  # of the frames since the last change
         self._orientation = (0, False)
@@ -357,9 +410,19 @@ class _Screen:
                 self._own = _displayed_size(frame, self._stream.codec_context.sample_aspect_ratio or Fraction(1))
             self._kind = kind
         picture = _upright(self._to_rgb(frame), *self._orientation)
+        if self._crop is not None and tuple(self._crop) != (0, 0, *self._first):
+            return self._part(picture, *self._crop)
         if self._own == self._first:
             return resize(picture, self._size or self._first)
         return _fit(picture, self._own, self._first, self._size or self._first)
+
+    def _part(self, picture: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        if self._own != self._first:
+            picture = _fit(picture, self._own, self._first, self._first)
+        elif picture.shape[1::-1] != self._first:  # pixels that are no squares
+            picture = resize(picture, self._first)
+        part = picture[top:bottom, left:right]
+        return resize(part, self._size or part.shape[1::-1])
 
 
 def _progressive(frames: Iterable[tuple[float, av.VideoFrame]]) -> Iterator[tuple[float, av.VideoFrame]]:

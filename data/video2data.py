@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data import background, camera, laying, pictures, report, video
+from data import background, camera, framing, laying, pictures, report, shots, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
 from data.detecting import Detect, find_people, look_closely, precomputed, read_masks, where_people_are
 from data.files import atomic_path, replace_folder, staging
-from data.frame_stats import FrameStats, cuts, longest_shot
+from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
-from data.pose_files import poses_fingerprint, read_poses, write_poses
+from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from data.progress import Bar
 from main.config import Config, run_step
 from pose_detector.cleaning import clean
@@ -88,6 +88,8 @@ class Source:
     Attributes:
         path: the video.
         info: what it says of itself.
+        picture: where it lies between bars, pixels as displayed; all of the frame where there are none.
+        around: (H, W, 3) uint8 RGB, the frame with what lies around the picture; None: nothing.
         size: (width, height) in pixels of the frames that are looked at.
         frame_size: (width, height) of those that are kept, and whose pixels the result counts.
         given: folder of poses from elsewhere, or None.
@@ -98,12 +100,27 @@ class Source:
 
     path: Path
     info: video.VideoInfo
+    picture: framing.Box
+    around: np.ndarray | None
     size: tuple[int, int]
     frame_size: tuple[int, int]
     given: Path | None
     goal: Path
     digest: str
     settings: str
+
+    @property
+    def corner(self) -> np.ndarray:
+        """(2,) of the picture in the frame, in pixels of the frames that are looked at."""
+        left, top, right, bottom = self.picture
+        return np.array([left * self.size[0] / (right - left), top * self.size[1] / (bottom - top)])
+
+    @property
+    def whole(self) -> tuple[float, float]:
+        """(width, height) of the frame with its bars, in pixels of the frames that are looked at."""
+        left, top, right, bottom = self.picture
+        width, height = self.info.width / (right - left), self.info.height / (bottom - top)
+        return width * self.size[0], height * self.size[1]
 
 
 def prepare(config: Config, networks: Networks) -> None:
@@ -122,6 +139,9 @@ def prepare(config: Config, networks: Networks) -> None:
         print(f"already done: {source.goal} (--redo does it again)")
         return
     info = source.info
+    if source.around is not None:
+        left, top, right, bottom = source.picture
+        print(f"bars around the picture, which is {right - left}x{bottom - top}: they are left out")
     expected = max(1, round(info.duration * float(info.fps)))  # how many there are, only decoding tells
     print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, about {expected} frames")
     warning = None if training else video.check_sound(source.path)
@@ -134,19 +154,21 @@ def prepare(config: Config, networks: Networks) -> None:
         poses = stack.enter_context(staging(config.poses_dir)) if config.save_poses else None
         if source.given:
             print(f"first look: poses from {source.given}")
-            detector = precomputed(read_poses(source.given, info.frames, info.stored, source.size))
+            given = read_poses(source.given, info.frames, info.stored, source.whole)
+            detector = precomputed(shifted(given, -source.corner))
         else:
             print(f"first look: {weights[0].name} ({weights[1]})")
             detector = networks.load_first(weights[0])
         stats = FrameStats()
-        detections, times, glimpses = find_people(
+        detections, times, glimpses, worn = find_people(
             source.path, source.size, detector, config.pose_batch, images, expected, stats,
-            image_size=source.frame_size, most=config.most_frames,
+            image_size=source.frame_size, most=config.most_frames, crop=source.picture,
         )  # fmt: skip
         _check_count(source, len(detections), len(times))
         fps = float(info.fps)
         kept = kept_frames(np.arange(len(times)), expected, config.most_frames)
-        tracks = track(detections, fps)
+        starts = shots.find_shots(stats, fps)
+        tracks = track(detections, fps, starts, worn)
         place = _place(config)
         if config.dancer != "both":
             chosen = choose_of_two(tracks, config.person)
@@ -157,29 +179,36 @@ def prepare(config: Config, networks: Networks) -> None:
             chosen = choose_at(tracks, frame, place[1] * source.size[0], place[2] * source.size[1])
         seen = tracks[chosen].keypoints
         others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
-        first = background.hold(seen, round(_HOLD * fps))
-        tracker = camera.Tracker(source.size)
+        first = held(seen, starts, fps)
+        rooms = shots.rooms(stats, starts, first, source.size)
+        showing = shots.show_room(starts, rooms, (seen[..., 2] > 0).any(axis=1))
+        left_out = shots.left_out(stats, starts, showing, fps)
+        usable = ~np.any(list(left_out.values()), axis=0)
+        # What shows the room is seen by one camera, whatever lies between; of a dance each shot has its own.
+        cameras = camera.Cameras(
+            source.size, np.where(usable, 0, -1) if training else shots.numbers(starts, len(times))
+        )
         closer = None
         if second is not None:
             kind, file, reason = second
             print(f"second look: {kind}, {file.name} ({reason})")
             looker = networks.load_second(kind, file)
             closer = look_closely(
-                source.path, source.size, first, looker, masks, stats, others,
-                mask_size=source.frame_size, kept=kept if training else None, tracker=tracker,
+                source.path, source.size, first, looker, masks, stats, others, mask_size=source.frame_size,
+                kept=kept if training else None, crop=source.picture, shots=starts, cameras=cameras,
             )  # fmt: skip
             if _replaces(config, source):
                 closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
                 drop_guesses(closer.keypoints, closer.extra, stats, source.size)
                 seen = closer.keypoints
         else:
-            _watch_camera(source, tracker, [first, *others])
-        found = clean(seen, fps, people=len(tracks))
+            _watch_camera(source, cameras, [first, *others])
+        found = [clean(seen[part], fps, people=len(tracks)) for part in shots.parts(starts, len(times))]
         annotations = Annotations(
             frame_numbers=np.arange(len(times), dtype=np.int64),
             times=np.asarray(times, np.float64),
-            keypoints=found.keypoints.astype(np.float32),
-            filled=found.filled,
+            keypoints=np.concatenate([cleaned.keypoints for cleaned in found]).astype(np.float32),
+            filled=np.concatenate([cleaned.filled for cleaned in found]),
             fps=fps,
             frame_size=source.size,
             total_frames=len(times),
@@ -189,21 +218,25 @@ def prepare(config: Config, networks: Networks) -> None:
             settings=source.settings,
             extra=closer.extra if closer is not None and _replaces(config, source) else None,
             kept=kept if training else None,
+            picture=None if source.around is None else np.array(source.picture, np.int64),
+            shots=starts,
         )
         annotations.check()
         if config.preview:
             outlines = None if closer is None else read_masks(masks, annotations.frame_numbers, source.size)
             _write_preview(config, source, annotations, tracks, chosen, outlines)
         if poses is not None:
-            write_poses(poses, source.path.stem, detections, source.size, info.stored)
+            whole = shifted(detections, source.corner)
+            write_poses(poses, source.path.stem, whole, source.whole, info.stored)
             replace_folder(config.poses_dir, poses)
             print(f"written: {config.poses_dir}")
-        dancer = background.hold(annotations.keypoints, round(_HOLD * fps))
-        # Between shots the camera has not moved.
-        shot = longest_shot(cuts(stats.change, fps), len(times))
-        path = tracker.path(*shot)
-        annotations.camera[slice(*shot)] = path.homographies
-        annotations.room = look_around(glimpses, others, dancer, shot, annotations.camera)
+        dancer = held(annotations.keypoints, starts, fps)
+        path = cameras.path()
+        annotations.camera = path.homographies
+        room_frames = {i: frame for i, frame in glimpses.items() if usable[i]}
+        annotations.room = look_around(room_frames, others, dancer, annotations.camera)
+        if training:
+            keep_only(annotations, usable)
         # From here on all lengths are pixels of the frames that are kept.
         annotations = annotations.resized(source.frame_size)
         framed, scale = annotations, np.divide(source.frame_size, source.size)
@@ -211,11 +244,12 @@ def prepare(config: Config, networks: Networks) -> None:
         if training:
             everybody = scale_keypoints(dancer, scale), [scale_keypoints(keypoints, scale) for keypoints in others]
             if not path.still:
-                annotations, everybody = _steady(annotations, path, shot, everybody)
+                annotations, everybody = _steady(annotations, path, everybody)
             unseen = _publish(config, source, images, masks, annotations, *everybody)
         annotations.save(source.goal)
     company = report.bystanders(others, None if closer is None else closer.outside, len(times), fps)
-    for line in report.summary(framed, stats.resized(tuple(scale)), company, path, unseen):
+    left_out = left_out if training else None
+    for line in report.summary(framed, stats.resized(tuple(scale)), company, path, unseen, left_out):
         print(line)
     print(f"written: {source.goal}")
 
@@ -226,9 +260,11 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     path = config.train_video_path if training else config.test_video_path
     given = config.train_poses if training else config.test_poses
     info = video.probe(path)
-    size = frame_size = video.working_size(info.width, info.height, config.frame_area)
+    picture, around = framing.find_picture(path)
+    sides = picture[2] - picture[0], picture[3] - picture[1]
+    size = frame_size = video.working_size(*sides, config.frame_area)
     if training and config.quality != "draft":
-        frame_size = own_size(info)
+        frame_size = own_size(*sides)
     weights = second = None
     if given:
         origin = f"poses {given.name} {poses_fingerprint(given)}"
@@ -247,14 +283,14 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
         settings += f", kept {frame_size[0]}x{frame_size[1]}, about {config.most_frames}"
     settings += "" if _place(config) is None else f" at {_place(config)}"
     goal = config.train_annotations if training else config.test_annotations
-    return Source(path, info, size, frame_size, given, goal, fingerprint(path), settings), weights, second
+    source = Source(path, info, picture, around, size, frame_size, given, goal, fingerprint(path), settings)
+    return source, weights, second
 
 
-def own_size(info: video.VideoInfo) -> tuple[int, int]:
-    """(width, height) of the training frames at the video's own resolution, up to 4K, with even sides."""
-    shrink = min(1.0, LONGEST_SIDE / max(info.width, info.height))
-    width, height = (max(2, int(side * shrink) // 2 * 2) for side in (info.width, info.height))
-    return width, height
+def own_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the training frames at the picture's own resolution, up to 4K, with even sides."""
+    shrink = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
 def _place(config: Config) -> tuple[float, float, float] | None:
@@ -286,46 +322,66 @@ def _write_preview(
     outlines: Iterable[np.ndarray] | None,
 ) -> None:
     frames = Bar(
-        video.read_frames(source.path, source.size), total=len(annotations.times), unit="frame", desc="preview"
+        video.read_frames(source.path, source.size, source.picture),
+        total=len(annotations.times),
+        unit="frame",
+        desc="preview",
     )
     drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen, outlines)
     video.write_video(config.preview_video, drawn, source.info.fps, annotations.times, audio_from=source.path)
     print(f"written: {config.preview_video}")
 
 
-def _watch_camera(source: Source, tracker: camera.Tracker, people: Sequence[np.ndarray]) -> None:
+def held(keypoints: np.ndarray, starts: np.ndarray, fps: float) -> np.ndarray:
+    """Keypoints (N, 18, 3) with those that are missed for a moment where they are before or after, within each shot."""
+    return shots.in_each(starts, lambda part: background.hold(part, round(_HOLD * fps)), keypoints)
+
+
+def shifted(detections: Sequence[Detection], by: np.ndarray) -> list[Detection]:
+    """The same people, moved by (2,) pixels; what is missing stays at 0, 0."""
+    return [
+        (np.where(scores[..., None] > 0, points + by, 0).astype(np.float32), scores) for points, scores in detections
+    ]
+
+
+def keep_only(annotations: Annotations, usable: np.ndarray) -> None:
+    """Take out in place what was seen in frames that are not `usable` (N,) bool, and in the first ones of later shots:
+    pairs of successive frames are to be of one shot."""
+    annotations.usable = usable.copy()
+    annotations.usable[annotations.shots[1:]] = False
+    annotations.kept = annotations.kept & annotations.usable
+    for values in (annotations.keypoints, annotations.extra, annotations.filled):
+        values[~annotations.usable] = 0
+
+
+def _watch_camera(source: Source, cameras: camera.Cameras, people: Sequence[np.ndarray]) -> None:
     """Follow the camera of a video without a second look; people (N, 18, 3) are left out."""
-    frames = Bar(video.read_frames(source.path, source.size), total=len(people[0]), unit="frame", desc="camera")
+    frames = video.read_frames(source.path, source.size, source.picture)
+    frames = Bar(frames, total=len(people[0]), unit="frame", desc="camera")
     for (_, _, frame), *poses in zip(frames, *people, strict=False):
-        tracker.add(frame, where_people_are(poses, source.size))
+        cameras.add(frame, where_people_are(poses, source.size))
 
 
 def _steady(
-    annotations: Annotations,
-    path: camera.Path,
-    shot: tuple[int, int],
-    everybody: tuple[np.ndarray, list[np.ndarray]],
+    annotations: Annotations, path: camera.Path, everybody: tuple[np.ndarray, list[np.ndarray]]
 ) -> tuple[Annotations, tuple[np.ndarray, list[np.ndarray]]]:
-    """Annotations, and the keypoints of the dancer and of others, in the steady picture of a camera that moved in a
-    shot, from those in the frames. Frames that could not be registered have no keypoints."""
-    scaled = replace(path, homographies=annotations.camera[slice(*shot)])
+    """Annotations, and the keypoints of the dancer and of others, in the steady picture of a camera that moved, from
+    those in the frames. Frames that could not be registered have no keypoints."""
+    scaled = replace(path, homographies=annotations.camera)
     homographies, size, view = camera.canvas(scaled, annotations.frame_size)
-    of_all = np.repeat(homographies[path.reference][None], annotations.total_frames, 0)
-    of_all[slice(*shot)] = homographies
-    good = np.zeros(annotations.total_frames, bool)
-    good[slice(*shot)] = path.good
 
     def move(keypoints: np.ndarray) -> np.ndarray:
-        return np.where(good[:, None, None], camera.move_keypoints(keypoints, of_all), 0).astype(np.float32)
+        moved = camera.move_keypoints(keypoints, homographies)
+        return np.where(path.good[:, None, None], moved, 0).astype(np.float32)
 
     dancer, others = everybody
     steady = replace(
         annotations,
         keypoints=move(annotations.keypoints),
         extra=move(annotations.extra),
-        kept=annotations.kept & good,
+        kept=annotations.kept & path.good,
         frame_size=size,
-        camera=of_all,
+        camera=homographies,
         view=view,
     )
     return steady, (move(dancer), [move(other) for other in others])
@@ -355,9 +411,9 @@ def _publish(
     )
     if moved:
         laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
-        for i in annotations.frame_numbers[~annotations.kept]:
-            (images / image_name(i)).unlink(missing_ok=True)
-            (masks / mask_name(i)).unlink(missing_ok=True)
+    for i in annotations.frame_numbers[~annotations.kept]:
+        (images / image_name(i)).unlink(missing_ok=True)
+        (masks / mask_name(i)).unlink(missing_ok=True)
     # From here on the old result is replaced. Without annotations the step counts as not done, so that a kill
     # in between leaves no pictures of one video beside poses of another.
     source.goal.unlink(missing_ok=True)
@@ -365,6 +421,10 @@ def _publish(
     replace_folder(config.masks_dir, masks)
     with atomic_path(config.background_image) as temporary:
         pictures.write(temporary, plate)
+    config.frame_image.unlink(missing_ok=True)
+    if source.around is not None:
+        with atomic_path(config.frame_image) as temporary:
+            pictures.write(temporary, source.around)
     left, top, right, bottom = annotations.view
     return unseen[top:bottom, left:right]
 
@@ -376,28 +436,24 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
 
 
 def look_around(
-    glimpses: dict[int, np.ndarray],
-    others: Sequence[np.ndarray],
-    dancer: np.ndarray,
-    shot: tuple[int, int],
-    homographies: np.ndarray,
-) -> np.ndarray:
-    """The room without the people, as the camera mostly saw it; see `background.room_picture`.
+    glimpses: dict[int, np.ndarray], others: Sequence[np.ndarray], dancer: np.ndarray, homographies: np.ndarray
+) -> np.ndarray | None:
+    """The room without the people, as the camera mostly saw it; see `background.room_picture`. None without glimpses.
 
     Args:
         glimpses: frames (H, W, 3) by their number.
         others: for each of the other people their keypoints (N, 18, 3) in every frame.
         dancer: (N, 18, 3), of every frame.
-        shot: number of its first frame, and of the one after its last.
         homographies: (N, 3, 3) to the reference frame.
     """
+    if not glimpses:
+        return None
     frames, people = [], []
     for i, frame in glimpses.items():
-        if shot[0] <= i < shot[1]:
-            everybody = np.concatenate([crowd(others, i), dancer[i : i + 1]])
-            moved = not np.array_equal(homographies[i], np.eye(3))
-            frames.append(camera.lay(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
-            people.append(camera.move_keypoints(everybody, homographies[i]))
+        everybody = np.concatenate([crowd(others, i), dancer[i : i + 1]])
+        moved = not np.array_equal(homographies[i], np.eye(3))
+        frames.append(camera.lay(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
+        people.append(camera.move_keypoints(everybody, homographies[i]))
     return background.room_picture(frames, people)
 
 
@@ -412,6 +468,8 @@ def _is_done(config: Config, source: Source) -> bool:
         return False
     if config.mode == "test":
         return True
+    if source.around is not None and not config.frame_image.is_file():
+        return False
     return config.background_image.is_file() and all(
         (config.images_dir / image_name(i)).is_file() and (config.masks_dir / mask_name(i)).is_file()
         for i in old.frame_numbers[old.kept]

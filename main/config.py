@@ -244,6 +244,10 @@ class Config:
         return self.train_source_dir / "train_bg_img.png"
 
     @property
+    def frame_image(self) -> Path:  # what lies around the training video's picture, where it has bars
+        return self.train_source_dir / "train_frame.png"
+
+    @property
     def checkpoint_dir(self) -> Path:
         return self.person_dir / "output" / "model_dump"
 

@@ -130,7 +130,7 @@ def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, si
         clip, texture, files = small_clips(cfg, person, size, Path(folder))
         step, saved = _training_speed(cfg, device, clip)
         render_ = _rendering_speed(cfg, device, texture, person.annotations.resized(size).keypoints)
-        some = islice(video.read_frames(person.info.path, size), ENCODED)
+        some = islice(video.read_frames(person.info.path, size, person.picture), ENCODED)
         encode, encoded = _encoding_speed(cfg, [frame for *_, frame in some], Path(folder))
     return Speeds(step=step, render=render_, encode=encode, encoded=encoded, saved=saved, **files)
 

@@ -32,10 +32,8 @@ def main(config: Config) -> None:
     detector = networks.load_first(networks.first()[0])
     seen = {}
     for mode, path in paths.items():
-        info = video.probe(path)
-        size = video.working_size(info.width, info.height, config.frame_area)
         place = getattr(config, f"{mode}_dancer")
-        seen[mode] = glance(path, size, detector, config.pose_batch, looker, config.person, place)
+        seen[mode] = glance(path, config.frame_area, detector, config.pose_batch, looker, config.person, place)
         for line in seen[mode].lines:
             print(line)
         with atomic_path(config.look_dir / f"{mode}.jpg") as temporary:
@@ -49,10 +47,10 @@ def main(config: Config) -> None:
 
 def kept_size(config: Config, person: Glance) -> tuple[int, int]:
     """(width, height) of the training frames that step 1 keeps."""
-    info = person.info
+    left, top, right, bottom = person.picture
     if config.quality == "draft":
-        return video.working_size(info.width, info.height, config.frame_area)
-    return own_size(info)
+        return video.working_size(right - left, bottom - top, config.frame_area)
+    return own_size(right - left, bottom - top)
 
 
 def describe(seen: Glance) -> dict[str, object]:

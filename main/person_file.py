@@ -221,7 +221,7 @@ def _videos(annotations: Annotations, config: Config) -> tuple[Annotations, tupl
             continue
         kept = np.zeros(annotations.total_frames, bool)
         kept[rows[::step]] = True
-        marked = replace(annotations, kept=kept)
+        marked = replace(annotations, kept=kept, picture=None)  # bars stay with the video
         size = source_bank(marked, most_height=config.most_texture).size
         frames = _encode(_shown(marked, config.images_dir, size, False), crf, True)
         outlines = _encode(_shown(marked, config.masks_dir, size, True), crf, False)

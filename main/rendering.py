@@ -35,6 +35,7 @@ class Plan:
         persons: (N,) sizes of the person.
         sources: (len(SOURCES), N) indices of the clip's frames to copy from.
         shades: (N, K) indices of those to take shadows from, and their shares.
+        cuts: the frames that do not go on from the one before.
     """
 
     poses: np.ndarray
@@ -45,6 +46,7 @@ class Plan:
     persons: np.ndarray
     sources: np.ndarray
     shades: tuple[np.ndarray, np.ndarray]
+    cuts: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -109,6 +111,8 @@ def render(
     frames = range(len(plan)) if frames is None else frames
     before: tuple[Tensor, np.ndarray] | None = None  # window rendered last (3, h, w), and its corner
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
+        if t in plan.cuts:
+            before = None
         if (plan.poses[t, :, 2] > 0).sum() < 4:
             before = before and (before[0][:, :0], before[1])
             if t >= frames.start:

@@ -61,6 +61,7 @@ def main(cfg: Config) -> None:
     checkpoint.load_weights(generator, state["averaged"], path)
     prepare_generator(generator, device, dtype)
     clip, plan = load_planned(adopted, person, dance.keypoints)
+    plan.cuts = frozenset(dance.shots.tolist())
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")
 
     # Pictures of an earlier, longer dance must not end up in the video: the folder is made anew and then replaced.
@@ -96,7 +97,7 @@ class Framing:
         self.size = (right - left, bottom - top)
         self.path: np.ndarray | None = None
         if times is not None and not (person.camera == np.eye(3)).all():
-            self.path = np.linalg.inv(to_and_fro(person.camera, person.fps, times))
+            self.path = np.linalg.inv(to_and_fro(person.camera[person.usable], person.fps, times))
 
     def __call__(self, picture: np.ndarray, t: int) -> np.ndarray:
         """Frame `t` (H, W, 3) uint8, rendered onto the whole plate, as the result shows it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import pictures, provenance, video
+from data import framing, pictures, provenance, video
 from data.annotations import Annotations, check_same_video, image_name
 from data.progress import Bar
 from main.config import Config, run_step
@@ -29,8 +29,12 @@ def main(config: Config) -> None:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     show = provenance.mark if config.mark else lambda picture: picture
-    frames = (show(read_picture(path)) for path in Bar(paths, unit="frame", desc="result"))
+    frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
+    if dance.target_picture.any():
+        around, box = read_around(config.frame_image, dance.target_picture), dance.target_picture.tolist()
+        frames = (framing.lay_around(frame, around, box) for frame in frames)
     tags = provenance.tags(origin(config, dance))
+    frames = map(show, frames)
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf, metadata=tags)
     view = Annotations.load(config.train_annotations).view if config.train_annotations.is_file() else None
     beside = side_by_side(source, dance, paths, config.background_image, view)
@@ -63,6 +67,19 @@ def origin(config: Config, dance: Annotations) -> dict[str, str]:
     if config.partner:
         sources["second person file"] = provenance.sha256(config.partner)
     return sources | {"dance": provenance.sha256(config.test_video_path)}
+
+
+def read_around(path: Path, box: np.ndarray) -> np.ndarray:
+    """The frame (H, W, 3) uint8 RGB that lies around the training video's picture.
+
+    Raises:
+        InputError: it is missing, or has no place for a picture of left, top, right, bottom.
+    """
+    around = pictures.read(path)
+    if around is None or around.shape[1] < box[2] or around.shape[0] < box[3]:
+        remake = "python data/video2data.py --mode train --redo, then the steps after it"
+        raise InputError(f"{path} is missing, or of another training video; make it again with: {remake}")
+    return around
 
 
 def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:
@@ -115,13 +132,15 @@ def side_by_side(
     width, height = video.preview_size(*dance.frame_size)
     dance = dance.resized((width, height))
     info = video.probe(source)
+    left, top, right, bottom = dance.crop or (0, 0, info.width, info.height)
     room = np.zeros((height, width, 3), np.uint8)
     if background is not None and background.is_file():
         room = read_picture(background)
-        left, top, right, bottom = view if view is not None else (0, 0, *room.shape[1::-1])
-        room = video.resize(np.ascontiguousarray(room[top:bottom, left:right]), (width, height)) // 3
-    beside = (2 * max(1, round(height * info.width / info.height / 2)), height)
-    frames = video.read_frames(source, beside)
+        part = view if view is not None else (0, 0, *room.shape[1::-1])
+        room = np.ascontiguousarray(room[part[1] : part[3], part[0] : part[2]])
+        room = video.resize(room, (width, height)) // 3
+    beside = (2 * max(1, round(height * (right - left) / (bottom - top) / 2)), height)
+    frames = video.read_frames(source, beside, dance.crop)
     for keypoints, path in zip(dance.keypoints, paths, strict=True):
         _, _, frame = next(frames, (0, 0.0, None))
         if frame is None:  # another version of FFmpeg may decode less of a damaged file

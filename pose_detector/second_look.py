@@ -5,7 +5,7 @@ sees, and where it loses the person, or sees somebody else, the first look gives
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -21,20 +21,27 @@ ELSEWHERE = 0.8  # body sizes between what both looks see, from which on they se
 STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.05, 0.08, 0.35  # shares of the side, and radians, that move no crop
 
 
-def follow(frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker) -> Iterator[tuple[np.ndarray, Look | None]]:
+def follow(
+    frames: Iterable[np.ndarray], first: np.ndarray, looker: Looker, shots: Collection[int] = ()
+) -> Iterator[tuple[np.ndarray, Look | None]]:
     """Look at one person in every frame: from where the first look sees them on, and from there back as well.
 
     Args:
         frames: N frames (H, W, 3) uint8 RGB.
         first: (N, 18, 3) what the first look saw of the person, pixels of these frames; confidence 0 = missing.
         looker: The network.
+        shots: Numbers of the frames with which shots begin: nobody is followed from one into the next.
 
     Yields:
         Every frame, and what is seen in it; None where the person is not found. Frames wait until it is known, so they
         come late and, those that waited, as compressed as JPEG makes them.
     """
     crop, waiting, kept = None, deque(), 0
-    for frame, seen in zip(frames, first, strict=True):
+    for number, (frame, seen) in enumerate(zip(frames, first, strict=True)):
+        if number in shots:
+            yield from ((cv2.imdecode(data, cv2.IMREAD_COLOR), None) for data, _ in waiting)
+            crop, kept = None, 0
+            waiting.clear()
         look = None if crop is None else looker.look(frame, crop)
         if look is None or is_lost(look, seen):
             look = find(frame, seen, looker)

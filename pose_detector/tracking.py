@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from pose_detector.clothes import LEVELS, REGIONS, likeness
 from pose_detector.errors import InputError
 from pose_detector.skeleton import MIRROR, person_size
 
@@ -15,6 +16,10 @@ MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a key
 REUNION = 3.0  # seconds after which somebody who comes back within a body size is still the same person
 RETURN = 10.0  # and within half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
+# Likeness of clothes (`clothes.likeness`) from which on two who are never seen together are one person: in another
+# shot, and in the same one, where their place would tell if they had not been away for long. In nineteen clips it is
+# 0.93 and more within a clip, 0.63 and more in the light of three quarters; between clips 0.6, and at most 0.9.
+LIKE_ELSEWHERE, LIKE_HERE = 0.6, 0.9
 GHOST = 0.03  # people with less than this share of the main person's score are no people
 
 
@@ -97,33 +102,50 @@ def choose_of_two(tracks: Sequence[Track], number: int) -> int:
     return sorted(sorted(range(len(tracks)), key=lambda i: -tracks[i].score)[:2])[number]
 
 
-def track(detections: Sequence[Detection], fps: float) -> list[Track]:
+def track(
+    detections: Sequence[Detection],
+    fps: float,
+    shots: Sequence[int] = (0,),
+    worn: Sequence[np.ndarray] | None = None,
+) -> list[Track]:
     """Find out who is who over time.
 
     Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
     once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
-    that size vanished, within `REUNION` or `RETURN` seconds, is that person.
+    that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: who is
+    who in another shot, or after a longer absence, is told by their clothes, the largest and longest present first.
 
     Args:
         detections: For every frame keypoints (P, 18, 2) in pixels and scores (P, 18), 0 where missing.
         fps: Frames per second.
+        shots: Numbers of the frames with which shots begin.
+        worn: For every frame what the people in it wear, from `clothes.clothes`; None: unknown.
 
     Returns:
         People by the place of their first appearance, left to right. Brief ghosts are left out.
     """
     ended: list[_Path] = []
     active: list[_Path] = []
+    starts = {int(first) for first in shots}
     for frame, (keypoints, scores) in enumerate(detections):
+        if frame in starts:
+            ended, active = ended + active, []
         poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
         poses[poses[..., 2] <= 0] = 0
-        poses = poses[(poses[..., 2] > 0).any(axis=1)]
+        shown = (poses[..., 2] > 0).any(axis=1)
+        poses = poses[shown]
+        colours = np.zeros((len(poses), *_NOTHING.shape)) if worn is None else worn[frame][shown]
         time = frame / fps
         ended += [path for path in active if time - path.time > MEMORY]
         active = [path for path in active if time - path.time <= MEMORY]
-        active += _advance(active, poses, frame, time)
-    tracks = [_as_track(path, len(detections)) for path in _reunited(ended + active)]
+        active += _advance(active, poses, colours, frame, time)
+    paths = [path for part in _by_shot(ended + active, shots) for path in _reunited(part)]
+    tracks = [_as_track(path, len(detections)) for path in _recognised(paths, len(detections), shots)]
     least = GHOST * max((t.score for t in tracks), default=0)
     return sorted((t for t in tracks if t.score >= least), key=_first_place)
+
+
+_NOTHING = np.zeros((REGIONS, LEVELS**3))
 
 
 @dataclass
@@ -138,6 +160,7 @@ class _Path:
     size: float = 0.0
     time: float = 0.0  # when last seen
     trust: float = 0.0  # mean confidence of its poses
+    worn: np.ndarray = field(default_factory=_NOTHING.copy)  # sum of the histograms of its clothes
 
     def expected(self, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Places (18, 2) at `time`, and which of them are known (18,)."""
@@ -181,7 +204,7 @@ def _distance(pose: np.ndarray, places: np.ndarray, known: np.ndarray, size: flo
     return float(min(costs))
 
 
-def _advance(active: list[_Path], poses: np.ndarray, frame: int, time: float) -> list[_Path]:
+def _advance(active: list[_Path], poses: np.ndarray, worn: np.ndarray, frame: int, time: float) -> list[_Path]:
     """Gives the frame's poses to the active paths; returns new paths for those that fit none."""
     expected = [path.expected(time) for path in active]
     costs = np.full((len(active), len(poses)), np.inf)
@@ -195,11 +218,13 @@ def _advance(active: list[_Path], poses: np.ndarray, frame: int, time: float) ->
     matched = [(i, j) for i, j in zip(rows, columns, strict=True) if np.isfinite(costs[i, j])]
     for i, j in matched:
         active[i].add(poses[j], frame, time)
+        active[i].worn += worn[j]
     new = []
     for j in set(range(len(poses))) - {j for _, j in matched}:
         if not any(_takes_piece(active[i], poses[j], *expected[i], frame, time) for i, _ in matched):
             new.append(_Path(born=time))
             new[-1].add(poses[j], frame, time)
+            new[-1].worn += worn[j]
     return new
 
 
@@ -227,6 +252,7 @@ def _reunited(paths: list[_Path]) -> list[_Path]:
         while i in following:
             i = following[i]
             path.poses |= paths[i].poses
+            path.worn += paths[i].worn
         whole.append(path)
     return whole
 
@@ -241,6 +267,36 @@ def _reunion_cost(a: _Path, b: _Path) -> float:
         return np.inf
     cost = _distance(first, a.places, a.time - a.times <= MEMORY, a.size)
     return cost if cost < (1 if away <= REUNION else 0.5) else np.inf
+
+
+def _by_shot(paths: list[_Path], shots: Sequence[int]) -> list[list[_Path]]:
+    """The paths of each shot."""
+    parts: list[list[_Path]] = [[] for _ in shots]
+    for path in paths:
+        parts[int(np.searchsorted(shots, min(path.poses), "right")) - 1].append(path)
+    return parts
+
+
+def _recognised(paths: list[_Path], frames: int, shots: Sequence[int]) -> list[_Path]:
+    """Joins paths of people who wear the same and are never seen together; see `track`."""
+    tracks = [_as_track(path, frames) for path in paths]
+    people: list[tuple[_Path, np.ndarray, set[int]]] = []  # somebody, when they are present, in which shots
+    for i in sorted(range(len(paths)), key=lambda i: -tracks[i].score):
+        path, present = paths[i], tracks[i].present
+        shot = int(np.searchsorted(shots, min(path.poses), "right"))
+        best, most = None, 0.0
+        for k, (person, there, known) in enumerate(people):
+            like = likeness(path.worn, person.worn)
+            if like > max(most, LIKE_HERE if shot in known else LIKE_ELSEWHERE) and not (there & present).any():
+                best, most = k, like
+        if best is None:
+            people.append((path, present, {shot}))
+            continue
+        person, there, known = people[best]
+        person.poses |= path.poses
+        person.worn += path.worn
+        people[best] = person, there | present, known | {shot}
+    return [person for person, *_ in people]
 
 
 def _as_track(path: _Path, frames: int) -> Track:

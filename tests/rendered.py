@@ -11,8 +11,8 @@ from main.config import Config
 from output import img2video
 
 
-def step_5(workspace: Path, source: Path) -> tuple[Path, Path]:
-    """Run step 5 for a dance; the result and the comparison."""
+def step_5(workspace: Path, source: Path, target_picture: np.ndarray | None = None) -> tuple[Path, Path]:
+    """Run step 5 for a dance; the result and the comparison. `target_picture` as in `Annotations`."""
     config = Config(workspace=workspace, test_video=source)
     info = video.probe(source)
     times = np.array([t for _, t, _ in video.read_frames(source)])
@@ -28,6 +28,7 @@ def step_5(workspace: Path, source: Path) -> tuple[Path, Path]:
         source=source.name,
         rotation=info.rotation,
         fingerprint=fingerprint(source),
+        target_picture=target_picture,
     ).save(config.norm_test_annotations)
     config.vis_dir.mkdir(parents=True)
     for i in range(count):

@@ -30,7 +30,9 @@ def make(n=7, **changes):
 
 def test_round_trip(tmp_path):
     path = tmp_path / "new folder" / "a.npz"
-    want = make()
+    usable = np.arange(7) > 2
+    want = make(picture=np.array([4, 0, 100, 50]), shots=np.array([0, 3]), usable=usable)
+    assert want.crop == (4, 0, 100, 50) and make().crop is None
     want.save(path)
     got = Annotations.load(path)
     for field in fields(Annotations):
@@ -53,6 +55,11 @@ def test_round_trip(tmp_path):
         {"fps": 0.0},
         {"frame_size": (0, 288)},
         {"rotation": 45},
+        {"picture": np.array([10, 0, 5, 8])},
+        {"target_picture": np.array([0, 9, 5, 8])},
+        {"shots": np.array([1, 4])},
+        {"shots": np.array([0, 7])},
+        {"usable": np.ones(6, bool)},
     ],
     ids=lambda c: "-".join(c),
 )

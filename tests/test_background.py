@@ -232,3 +232,37 @@ def test_other_rooms_other_cameras_and_bare_walls_are_not():
     wall = [np.full((144, 256, 3), 180, np.uint8)] * 4
     assert not background.same_room(picture_of(wall), picture_of(wall)), "a wall tells nothing of the camera"
     assert not background.same_room(room, room[:, :50])
+
+
+def captioned(frames, words):
+    """The frames, each with one of the words on it, or none; all the words as long, in the same place."""
+    result = [frame.copy() for frame in frames]
+    for i, frame in enumerate(result):
+        word = words[i * len(words) // len(frames)]
+        cv2.putText(frame, word, (120, 132), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (250, 250, 250), 2, cv2.LINE_AA)
+    return result
+
+
+@pytest.mark.parametrize("words", [["ONE", "ONE", "", "ONE"], ["1 CAT", "", "2 DOG", ""]])
+def test_captions_that_change_do_not_stay(words):
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    without, _ = background.background_plate(frames, poses)
+    plate, _ = background.background_plate(captioned(frames, words), poses)
+    assert (np.abs(plate.astype(int) - without).max(axis=-1) > 30).sum() <= 6
+    assert np.abs(plate.astype(int) - without).mean() < 0.3
+
+
+def test_a_watermark_stays():
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    plate, _ = background.background_plate(captioned(frames, ["MARK"]), poses)
+    letters = captioned([room()], ["MARK"])[0] > 240
+    assert np.median(plate[letters]) > 240
+
+
+def test_a_plant_in_the_wind_and_a_door_stay_whole():
+    """What moves to and fro is no caption: each pixel keeps what it mostly shows."""
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    for i, frame in enumerate(frames):
+        frame[20:90, 200:240] = (220, 220, 210) if i < 40 else (60, 40, 30)
+    plate, _ = background.background_plate(frames, poses)
+    assert np.abs(plate[22:88, 202:238].astype(int) - (220, 220, 210)).max() <= 12

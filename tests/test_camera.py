@@ -102,10 +102,36 @@ def test_a_title_before_the_room_does_no_harm():
     for n, homography in enumerate(path):
         frame = view(wall(), homography) if n >= 8 else np.zeros((*SIZE[::-1], 3), np.uint8)
         tracker.add(frame, np.zeros(SIZE[::-1], np.uint8))
-    found, shot = tracker.path(), tracker.path(8)
+    found = tracker.path()
     assert found.known and not found.still
     assert found.good[12:].all() and not found.good[:8].any()
-    assert np.percentile(errors(shot, path[8:])[shot.good], 95) < 1
+    assert np.percentile(errors(found, path)[found.good], 95) < 1
+
+
+def test_what_lies_between_two_shots_of_a_room_is_no_part_of_it():
+    """As in a training video: a title card first, then the room, another scene, the room again from a little aside."""
+    path = hand(40)
+    scenes = np.where((np.arange(40) < 8) | ((np.arange(40) >= 20) & (np.arange(40) < 26)), -1, 0)
+    cameras = camera.Cameras(SIZE, scenes)
+    for scene, homography in zip(scenes, path, strict=True):
+        cameras.add(view(wall(scene), homography) if scene == 0 else view(wall(5), path[0]), people(0) * 0)
+    found = cameras.path()
+    assert (found.good == (scenes == 0)).all() and found.known and not found.still
+    assert scenes[found.reference] == 0 and (found.homographies[scenes < 0] == np.eye(3)).all()
+    assert np.percentile(errors(found, path)[found.good], 95) < 1.0
+
+
+def test_each_shot_of_a_dance_has_a_camera_of_its_own():
+    path = hand(40)
+    path[20:] = path[20]
+    cameras = camera.Cameras(SIZE, np.arange(40) // 20)
+    for n, homography in enumerate(path):
+        cameras.add(view(wall(n // 20), homography), people(0) * 0)
+    found = cameras.path()
+    assert found.good.all() and not found.still
+    assert (found.homographies[20:] == np.eye(3)).all(), "the second one stands"
+    first = camera.Path(found.homographies[:20], found.good[:20], found.reference)
+    assert found.reference < 20 and np.percentile(errors(first, path[:20]), 95) < 1.0
 
 
 def test_the_canvas_holds_all_frames():

@@ -73,7 +73,7 @@ def seen(tmp_path):
             people = np.stack([standing(40, 30), standing(110)])
             yield [(people[..., :2], people[..., 2])] * len(batch)
 
-    return glance(path, SIZE, detector, 8, StubLooker(lambda frame: standing(110)))
+    return glance(path, SIZE[0] * SIZE[1], detector, 8, StubLooker(lambda frame: standing(110)))
 
 
 def test_a_glance_tells_what_step_1_would(seen):

@@ -3,6 +3,7 @@
 from itertools import islice
 
 import av
+import cv2
 import numpy as np
 import pytest
 from clip_maker import beeps, moving_square, onsets, read_clip, read_sound
@@ -17,7 +18,7 @@ from pose_detector.errors import InputError
 @pytest.fixture
 def run(tmp_path):
     """Step 5 for a dance."""
-    return lambda source: step_5(tmp_path / "work", source)
+    return lambda source, target_picture=None: step_5(tmp_path / "work", source, target_picture)
 
 
 def test_sound_is_in_both_videos_and_said(tmp_path, run, capsys):
@@ -37,6 +38,20 @@ def test_sound_that_is_lost_is_not_announced(tmp_path, run, capsys):
             assert not container.streams.audio
     out = capsys.readouterr().out
     assert "without sound" in out and "with its sound" not in out
+
+
+def test_the_bars_of_the_training_video_are_laid_around(tmp_path, run):
+    path, frame = write_media(tmp_path / "a.mp4", moving_square(10)), tmp_path / "work" / "data/source/train_frame.png"
+    frame.parent.mkdir(parents=True)
+    cv2.imwrite(str(frame), np.full((100, 120, 3), 200, np.uint8))
+    shown = read_clip(run(path, np.array([12, 20, 108, 84]))[0])[0][5]
+    assert shown.shape == (100, 120, 3) and shown[24:80, 16:104].max() < 40
+    assert min(shown[:16].min(), shown[88:].min(), shown[:, :8].min(), shown[:, 112:].min()) > 180
+
+
+def test_bars_of_another_training_video_are_told(tmp_path, run):
+    with pytest.raises(InputError, match=r"train_frame\.png is missing"):
+        run(write_media(tmp_path / "a.mp4", moving_square(10)), np.array([12, 20, 108, 84]))
 
 
 def test_a_dance_cut_by_an_edit_list(tmp_path, run):

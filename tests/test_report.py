@@ -1,6 +1,7 @@
 """What step 1 says and shows of what it saw, on short clips whose truth is known."""
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -116,22 +117,6 @@ def test_head_cut_off():
     assert cut["head"].mean() > 0.9 and not cut["feet"].any()
 
 
-def test_black_bars_cut_off_as_well():
-    """The picture ends above the frame's edge."""
-    poses = people(torso=55)
-    rooms = [room() for _ in range(N)]
-    stats = FrameStats()
-    masks = [outline(pose) for pose in poses]
-    for mask, frame in zip(masks, rooms, strict=True):
-        frame[200:], mask[200:] = 0, 0
-        stats.add_frame(frame)
-    for mask, frame in zip(masks, rooms, strict=True):
-        stats.add_outline(frame, mask)
-    shown = poses.copy()
-    shown[shown[..., 1] > 199] = 0
-    assert any("feet cut off" in line and "in 100%" in line for line in report.summary(annotated(shown), stats))
-
-
 def test_from_the_hips_up():
     poses = people(torso=150, neck=(256, 130))
     stats, shown = film(poses)
@@ -171,9 +156,24 @@ def test_who_crouches_is_not_small():
     assert not any("small" in line for line in told(poses))
 
 
-def test_a_cut():
-    lines = told(people(), rooms=[room(0)] * 30 + [room(1)] * 20)
-    assert lines[1] == "- 1 cut (at 1.2 s): keep one shot, the longest is 0.0-1.2 s" and len(lines) == 2
+def test_the_shots_of_a_dance():
+    stats, shown = film(people())
+    annotations = replace(annotated(shown), shots=np.array([0, 30, 40]))
+    lines = report.summary(annotations, stats)
+    assert ", 3 shots, " in lines[0]
+    assert lines[1].startswith("- 2 cuts (at 1.2, 1.6 s): each shot is fitted") and len(lines) == 2
+
+
+def test_frames_that_are_left_out_of_training():
+    """A title, and a fade; what is wrong with them is not told."""
+    stats, shown = film(people())
+    title, fading = np.arange(N) < 20, np.arange(N) >= 45
+    shown[title | fading] = 0
+    annotations = replace(annotated(shown), shots=np.array([0, 20]), usable=~(title | fading))
+    lines = report.summary(annotations, stats, left_out={"of another scene": title, "fading": fading})
+    assert "the dancer in" not in lines[0] and lines[0].endswith("2 shots, the whole body clear of the edges in 100%")
+    told = "- 25 frames left out: 20 of another scene (0.0-0.8 s), 5 fading (1.8-2.0 s): if that is more"
+    assert lines[1].startswith(told) and len(lines) == 2
 
 
 def test_a_moving_camera():
@@ -214,8 +214,10 @@ def test_what_spoils_more_is_told_first():
     poses[20:40, :, 1] += 115
     unseen = np.zeros((288, 512), bool)
     unseen[:100] = True
-    lines = told(poses, rooms=[room(0)] * 48 + [room(1)] * 2, unseen=unseen)
-    order = ("1 cut", "too small", "feet cut off", "35% of the background never seen")
+    stats, shown = film(poses)
+    left_out = {"blank": np.arange(N) == 49}
+    lines = report.summary(annotated(shown), stats, unseen=unseen, left_out=left_out)
+    order = ("1 frame left out", "too small", "feet cut off", "35% of the background never seen")
     assert [next(name for name in order if name in line) for line in lines[1:]] == list(order)
 
 

@@ -113,6 +113,51 @@ def test_from_two_videos_to_the_result(config, weights, capsys):
     assert not [p for p in config.workspace.rglob(".*")], "temporary files are left"
 
 
+def pattern(size):
+    """Something to see: what a room is told by."""
+    rng = np.random.default_rng(3)
+    return cv2.resize(rng.integers(60, 140, (6, 10, 3), np.uint8), size, interpolation=cv2.INTER_CUBIC)
+
+
+def scene_with_title(count, size):
+    """A title card of a second, then somebody in a room full of things."""
+    frames, _ = scene(count, size)
+    room = pattern(size)
+    shown = [np.where((frame == (90, 100, 120)).all(-1, keepdims=True), room, frame) for frame in frames]
+    card = np.full_like(shown[0], (10, 20, 90))
+    card[size[1] // 3 : size[1] // 2, size[0] // 4 : -size[0] // 4] = 230
+    return [card] * 20, shown
+
+
+def test_a_title_card_and_bars(config, weights, capsys):
+    """Neither is in the plate or in training; the result has the bars."""
+    title, room = scene_with_title(40, (160, 96))
+    bars = [cv2.copyMakeBorder(frame, 24, 20, 0, 0, cv2.BORDER_CONSTANT) for frame in title + room]
+    write_clip(config.train_video, bars, fps=20, options={"crf": "10"})
+    prepare(config, weights, "train")
+    train = Annotations.load(config.train_annotations)
+    left, top, right, bottom = train.picture
+    assert (left, right) == (0, 160) and 24 <= top <= 27 and 117 <= bottom <= 120
+    assert train.shots.tolist() == [0, 20] and not train.usable[:20].any() and train.usable[21:].all()
+    assert not train.keypoints[:20].any() and (train.keypoints[25:, :, 2] > 0).all()
+    on_disk = {path.stem for path in config.images_dir.iterdir()}
+    assert on_disk == {image_name(i)[:-4] for i in range(21, 60)}, "no frame of the card, nor one beside it"
+    assert "20 of another scene (0.0-1.0 s)" in capsys.readouterr().out
+    plate = cv2.imread(str(config.background_image))[..., ::-1]
+    truth = cv2.resize(room[0][top - 24 : bottom - 24], plate.shape[1::-1])
+    difference = np.abs(plate.astype(int) - truth).max(axis=-1)
+    assert np.median(difference) <= 4 and difference[: plate.shape[0] // 6].mean() < 10
+
+    prepare(config, weights, "test")
+    annot_normalize.main(config)
+    render(config, Annotations.load(config.norm_test_annotations))
+    img2video.main(config)
+    frames, _ = read_clip(config.result_dir / "result.mp4")
+    assert frames[30].shape == (140, 160, 3)
+    assert frames[30][40:100].mean() == pytest.approx(170, abs=3)
+    assert frames[30][:22].max() < 12 and frames[30][-18:].max() < 12
+
+
 def test_done_once_is_not_done_again(config, weights, capsys):
     prepare(config, weights, "train")
     before = contents(config.workspace)

@@ -281,18 +281,34 @@ def test_stretches_hold_every_frame_once_and_are_not_short(count, parts):
     assert len(cut) == 1 or min(map(len, cut)) > 3 * rendering.WARM_UP
 
 
-def test_stretches_rendered_apart_fit_together(trained):
+def ready(trained):
+    """What it takes to render the clip's own poses: generator, clip, plan, device."""
     config, device = small(trained), torch.device("cpu")
     person = Annotations.load(config.train_annotations)
     clip = load_clip(person, config.images_dir, config.masks_dir, config.background_image)
     generator = checkpoint.make_generator(config)
     checkpoint.load_weights(generator, checkpoint.load(checkpoint.newest(config.checkpoint_dir))["averaged"], trained)
     rendering.prepare_generator(generator, device)
-    plan = rendering.make_plan(clip, clip.poses)
+    return generator, clip, rendering.make_plan(clip, clip.poses), device
+
+
+def test_stretches_rendered_apart_fit_together(trained):
+    generator, clip, plan, device = ready(trained)
     whole = list(rendering.render(generator, clip, plan, device))
     assert len(whole) == len(plan) and np.abs(whole[10].astype(int) - whole[13]).max() > 50
     for t, picture in zip(range(10, 14), rendering.render(generator, clip, plan, device, range(10, 14)), strict=True):
         assert np.abs(picture.astype(int) - whole[t]).max() <= 2
+
+
+def test_nothing_is_carried_over_a_cut(trained, monkeypatch):
+    generator, clip, plan, device = ready(trained)
+    through = next(rendering.render(generator, clip, plan, device, range(10, 11)))
+    plan.cuts = frozenset([0, 10])
+    cut = next(rendering.render(generator, clip, plan, device, range(10, 11)))
+    monkeypatch.setattr(rendering, "WARM_UP", 0)
+    plan.cuts = frozenset()
+    begun = next(rendering.render(generator, clip, plan, device, range(10, 11)))
+    assert (cut == begun).all() and (cut != through).any()
 
 
 def test_evaluation_of_a_result_against_itself_is_perfect_and_needs_a_truth(trained, tmp_path, capsys):

@@ -77,7 +77,7 @@ def test_guesses_outside_of_the_picture_are_dropped(clip, pose):
 
 def test_the_first_look_gives_every_frame_and_writes_it(clip, tmp_path):
     poses = [(np.full((1, 18, 2), i, np.float32), np.ones((1, 18), np.float32)) for i in range(6)]
-    detections, times, glimpses = find_people(clip, WORKING, precomputed(poses), 4, tmp_path, 6)
+    detections, times, glimpses, _ = find_people(clip, WORKING, precomputed(poses), 4, tmp_path, 6)
     assert [int(keypoints[0, 0, 0]) for keypoints, _ in detections] == list(range(6))
     np.testing.assert_allclose(times, np.arange(6) / 20, atol=1e-3)
     assert set(glimpses) == set(range(6)) and glimpses[0].shape == (96, 160, 3)

@@ -28,6 +28,7 @@ bad frames   A frame with too few joints still has its place from its neighbours
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,7 +42,7 @@ from data.retarget.scale import move_by_scale
 from data.retarget.sequence import PoseSequence
 from data.retarget.travel import travel_kept
 
-__all__ = ["PoseSequence", "Retargeting", "normalise"]
+__all__ = ["PoseSequence", "Retargeting", "joined", "normalise", "of_frames"]
 
 SAME_RATE = 0.02  # logarithm of the ratio of two frame rates, up to which they are of one camera
 
@@ -68,6 +69,27 @@ class Retargeting:
     centre: np.ndarray
     floor_range: tuple[float, float]
     centre_range: tuple[float, float]
+
+
+def of_frames(report: Retargeting, frames: slice) -> Retargeting:
+    """The report of some of the frames."""
+    return replace(report, **{name: getattr(report, name)[frames] for name in ("scale", "floor", "centre")})
+
+
+def joined(reports: Sequence[Retargeting]) -> Retargeting:
+    """One report of several that follow each other: the worst of what there is one of."""
+    if len(reports) == 1:
+        return reports[0]
+    anchors = list(ANCHORS)
+    return replace(
+        reports[0],
+        anchor=max((report.anchor for report in reports), key=anchors.index),
+        unchanged=all(report.unchanged for report in reports),
+        travel_gain=min(report.travel_gain for report in reports),
+        **{
+            name: np.concatenate([getattr(report, name) for report in reports]) for name in ("scale", "floor", "centre")
+        },
+    )
 
 
 def normalise(
