@@ -16,10 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import torch
 from tiny_pair import ROOT, STEPS, TINY, make
+
+from main.person_file import MANIFEST
 
 FRAMES = 40  # of each video of the pair
 OF_THIS_RUN = ("log.txt", "stats.jsonl", "steps", "progress.jsonl", "report.html")  # tell how long it took
@@ -34,7 +37,7 @@ def start(step: str, workspace: Path, pair: list[str]) -> subprocess.Popen:
 
 
 def outputs(workspace: Path) -> dict[str, str]:
-    """Digest of every file, by its path; of a checkpoint only what was learnt."""
+    """Digest of every file, by its path; of a checkpoint only what was learnt, of a person's file not when."""
     found = {}
     for path in sorted(p for p in workspace.rglob("*") if p.is_file() and not {p.name, p.parent.name} & {*OF_THIS_RUN}):
         digest = hashlib.sha256()
@@ -44,6 +47,10 @@ def outputs(workspace: Path) -> dict[str, str]:
                 for value in state[name].values():
                     digest.update(value.numpy().tobytes())
             digest.update(f"{state['step']} {state['epoch']} {state['epoch_step']}".encode())
+        elif path.suffix == ".person":
+            with zipfile.ZipFile(path) as archive:
+                for part in sorted({*archive.namelist()} - {MANIFEST}):
+                    digest.update(part.encode() + archive.read(part))
         else:
             digest.update(path.read_bytes())
         found[str(path.relative_to(workspace))] = digest.hexdigest()

@@ -252,9 +252,10 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     config = small(trained)
     monkeypatch.setattr(rendering, "WARM_UP", 0)  # short stretches
     monkeypatch.setattr(test, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
+    config.rendered_by.unlink(missing_ok=True)  # what is done would not be done again
     test.main(config)
     whole = {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")}
-    config.rendered_by.unlink()  # what is done would not be done again
+    config.rendered_by.unlink()
     real, written, limit = test.pictures.write, [], 4
 
     def write(path, picture, quality):
