@@ -12,6 +12,7 @@ ROOMS = {"pose_detector": 0, "data": 1, "main": 2, "output": 2}
 SCRIPTS = {
     "data.video2data",
     "data.annot_normalize",
+    "data.sample.render_readme",
     "data.sample.render_sample",
     "main.look",
     "main.studio",

@@ -5,8 +5,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from data.sample import render_sample
+from data.sample import render_readme, render_sample
 from data.sample.figure import Figure, build_figure, keypoints_3d, random_figure, restyle, skin_mesh
 from data.sample.looks import Look
 from data.sample.mesh import build, ellipsoid
@@ -355,3 +356,22 @@ def test_committed_clip_is_what_the_script_renders() -> None:
     error = np.square(frame.astype(float) - committed).mean()
     assert 10 * np.log10(255**2 / error) > 33
     assert np.ptp(keypoints[0, :, 1]) / 288 > 0.5
+
+
+@pytest.mark.parametrize(("x", "left"), [(20, 0), (100, 50), (190, 100)])
+def test_readme_shows_the_square_around_the_person(x, left):
+    keypoints = np.zeros((3, 18, 3), np.float32)
+    keypoints[:, 2:5] = (x - 10, 50, 1), (x, 50, 1), (x + 10, 50, 1)
+    assert render_readme.square(keypoints, 200, 100) == slice(left, left + 100)
+
+
+def test_readmes_moving_picture_has_every_frame_at_its_time(tmp_path):
+    frames = [np.full((16, 32, 3), 60 * i, np.uint8) for i in range(4)]
+    render_readme.save_moving(tmp_path / "moving.webp", frames, fps=12.5)
+    with Image.open(tmp_path / "moving.webp") as picture:
+        assert (picture.n_frames, picture.size, picture.info["loop"]) == (4, (32, 16), 0)
+        for i in range(4):
+            picture.seek(i)
+            picture.load()
+            assert picture.info["duration"] == 80
+            assert abs(np.asarray(picture.convert("RGB")).mean() - 60 * i) < 4
