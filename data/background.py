@@ -28,6 +28,10 @@ _CAPTION, _RIM = 40, 14  # grey levels between letters and the room behind them,
 _LETTERS = 0.05  # of the shorter side, half the height of a line of several captions over each other
 _STROKE = 0.012  # of the shorter side, half the width of the boldest strokes
 _GAP = 0.03  # of the shorter side, between the letters of a line
+_OFTEN = 0.1  # of the frames: what changes more often is no caption
+# Share of a line's pixels that look like the room beside it when the writing is gone: 0.77 of yoga's captions, 0.31 of
+# the sample's rug, on whose pattern the dancer's shadow falls.
+_PLAIN = 0.6
 _BESIDE = 0.03  # of the shorter side, how near to people what changes may be theirs: shadows, feet
 _HARDLY = 64  # of 255: what is less the dancer than that is background
 _SHIFT = 4
@@ -341,14 +345,21 @@ def without_captions(
     around = fill(plate, lines | ~settled).reshape(-1, 3)[chosen].astype(np.float32)
     result, letters = plate.copy(), np.zeros(settled.shape, bool)
     usual = np.linalg.norm(result.reshape(-1, 3)[chosen] - around, axis=1)
-    for values in (low.reshape(-1, 3)[chosen], high.reshape(-1, 3)[chosen]):
-        away = np.linalg.norm(values - around, axis=1)
-        better = away < 0.5 * usual
+    pieces = [values.reshape(-1, 3)[chosen] for values in (low, high)]
+    away = np.stack([np.linalg.norm(values - around, axis=1) for values in pieces])
+    # Without its writing a line looks like the room beside it; a pattern that a shadow falls on now and then does not.
+    plain = (np.minimum(usual, away.min(axis=0)) < _CAPTION / 2) & (written.reshape(-1)[chosen] > 0)
+    _, parts = cv2.connectedComponents(lines.astype(np.uint8))
+    numbers = parts.reshape(-1)[chosen]
+    share = np.bincount(numbers, plain, parts.max() + 1)
+    share /= np.maximum(np.bincount(numbers, written.reshape(-1)[chosen], parts.max() + 1), 1)
+    for values, distance in zip(pieces, away, strict=True):
+        better = (distance < 0.5 * usual) & (share[numbers] >= _PLAIN)
         letters.reshape(-1)[chosen[better]] = True
         result.reshape(-1, 3)[chosen[better]] = values[better]
-        usual = np.where(better, away, usual)
+        usual = np.where(better, distance, usual)
     rest = _unchanging_letters(plate, letters, lines)
-    return fill(result, rest), letters | rest | (written > 0)
+    return fill(result, rest), letters | rest | ((written > 0) & (share >= _PLAIN)[parts])
 
 
 def _unchanging_letters(plate: np.ndarray, letters: np.ndarray, lines: np.ndarray) -> np.ndarray:
@@ -409,9 +420,18 @@ def _halves(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) -> tuple[
         spread = np.nanquantile(np.minimum(np.abs(light - low), np.abs(light - high)), 0.75, axis=0)
     shares = halves[0].sum(axis=0) / np.maximum(free.sum(axis=0), 1)
     two = (np.minimum(shares, 1 - shares) >= 0.05) & (high > low) & (spread < np.maximum(0.2 * (high - low), 4))
+    # Writing stays for a while; the shadow of a dancer comes and goes.
+    two &= _changes(halves[1], free) <= np.maximum(4, _OFTEN * free.sum(axis=0))
     # Rims of letters of several captions have more values.
     rims = np.stack([_masked_median(stack, covered, where, share) for share in (0.08, 0.92)])
     return two, np.where(two[:, None], np.rint(np.nan_to_num(sides)), rims).astype(np.uint8)
+
+
+def _changes(state: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(M,) how often each state (S, M) bool changes from one sample in which it is known to the next such."""
+    rows = np.where(known, np.arange(len(known))[:, None], 0)
+    latest = np.take_along_axis(state, np.maximum.accumulate(rows, axis=0), axis=0)  # as last seen
+    return (latest[1:] != latest[:-1]).sum(axis=0)
 
 
 def _widened(covered: np.ndarray, reach: float) -> np.ndarray:

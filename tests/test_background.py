@@ -259,6 +259,19 @@ def test_a_watermark_stays():
     assert np.median(plate[letters]) > 240
 
 
+def test_a_pattern_that_a_shadow_falls_on_stays():
+    """Bright tiles under a passing shadow have two values, like letters that come and go."""
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    for i, frame in enumerate(frames):
+        for x in range(20, 230, 14):
+            frame[116:122, x : x + 6] = 235
+        if 20 <= i < 45:
+            for x in range(20, 230, 28):  # on some of the tiles, and on the floor around them
+                frame[112:126, x - 4 : x + 10] = frame[112:126, x - 4 : x + 10] // 10 * 6
+    plate, _ = background.background_plate(frames, poses)
+    assert plate[118:120, 22:230:14].min() > 120
+
+
 def test_a_plant_in_the_wind_and_a_door_stay_whole():
     """What moves to and fro is no caption: each pixel keeps what it mostly shows."""
     frames, poses = clip(stroll(60, 1.2, 0.3))
