@@ -259,17 +259,18 @@ def test_a_watermark_stays():
     assert np.median(plate[letters]) > 240
 
 
-def test_a_pattern_that_a_shadow_falls_on_stays():
-    """Bright tiles under a passing shadow have two values, like letters that come and go."""
-    frames, poses = clip(stroll(60, 1.2, 0.3))
-    for i, frame in enumerate(frames):
-        for x in range(20, 230, 14):
-            frame[116:122, x : x + 6] = 235
-        if 20 <= i < 45:
-            for x in range(20, 230, 28):  # on some of the tiles, and on the floor around them
-                frame[112:126, x - 4 : x + 10] = frame[112:126, x - 4 : x + 10] // 10 * 6
-    plate, _ = background.background_plate(frames, poses)
-    assert plate[118:120, 22:230:14].min() > 120
+@pytest.mark.parametrize(("gone", "removed"), [((112, 131, 141), True), ((150, 125, 95), False)])
+def test_a_pattern_that_a_shadow_falls_on_is_no_caption(gone, removed):
+    """Bright tiles have two values where a shadow comes and goes; only writing leaves the room around it behind."""
+    plate = np.full((120, 200, 3), (110, 130, 140), np.uint8)
+    low, high = np.zeros((2, *plate.shape), np.uint8)
+    two = np.zeros(plate.shape[:2], bool)
+    for x in range(30, 160, 10):
+        tile = np.s_[60:64, x : x + 4]
+        plate[tile], low[tile], high[tile], two[tile] = 235, gone, 235, True
+    result, written = background.without_captions(plate, np.ones_like(two), two, low, high)
+    assert np.array_equal(result[two], low[two] if removed else plate[two])
+    assert (written & two).any() == removed
 
 
 def test_a_plant_in_the_wind_and_a_door_stay_whole():
