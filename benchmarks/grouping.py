@@ -2,7 +2,7 @@
 
     python benchmarks/grouping.py
 
-Maps are drawn from known poses (tests/maps.py) with noise of 0.02. Times are medians on one thread.
+Maps are drawn from known poses (tests/helpers/maps.py) with noise of 0.02. Times are medians on one thread.
 """
 
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 
 from grouping_reference import group_reference
 from maps import draw_maps, scene

@@ -2,11 +2,10 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {"pose_detector": 0, "data": 1, "main": 2, "output": 2}
 # The roof: it may import anything, and only it may import another part of the roof that is no program, `main.config`.
 SCRIPTS = {

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path, PureWindowsPath
 
 import pytest
+from places import ROOT
 
 import run
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

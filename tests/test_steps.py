@@ -12,6 +12,7 @@ import pytest
 from clip_maker import beeps, read_clip, tag_rotation, write_clip
 from disc import GREEN, RED, Stub, scene
 from looks import StubLooker, StubNetworks
+from places import ROOT
 
 from data import annot_normalize, video2data
 from data.annotations import Annotations, image_name
@@ -19,8 +20,6 @@ from main.config import Config
 from output import img2video
 from pose_detector import skeleton
 from pose_detector.errors import InputError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pose_detector.cleaning.paths import best_course
 from pose_detector.cleaning.smoothing import noise
 from pose_detector.skeleton import KEYPOINTS, LIMBS, VISIBLE_LIMBS
 
-# Set by hand on dances with known truth (`tests/test_cleaning.py`, `benchmarks/jitter.py`): what a quick dance does
-# must pass, a wrong ankle of a few frames must not. Lengths are in body sizes (`skeleton.person_size`).
+# Set by hand on dances with known truth (`tests/pose_detector/test_cleaning.py`, `benchmarks/jitter.py`): what a quick
+# dance does must pass, a wrong ankle of a few frames must not. Lengths are in body sizes (`skeleton.person_size`).
 TOO_LONG = 1.5  # times the length that a limb hardly ever exceeds (its quantile 0.9)
 SHORTEST = 0.1  # of that length, for limbs that always point at the camera
 OUTAGE = 0.15  # seconds of frames that a jump costs ...

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.ndimage import correlate1d
 
 # Half the widths of the quadratics' windows, seconds: from a fast hand's to a standing body's. Set by hand, like all
-# numbers here, on rendered dances with noise of 1 to 4 pixels (`tests/test_cleaning.py`, `benchmarks/jitter.py`).
+# numbers here, on rendered dances with noise of 1 to 4 pixels (`tests/pose_detector/test_cleaning.py`,
+# `benchmarks/jitter.py`).
 WINDOWS = (0.08, 0.12, 0.18, 0.26, 0.36, 0.5)
 LASTING = 0.08  # seconds that a detector's noise lasts at most; over longer ones motion would be taken for noise
 

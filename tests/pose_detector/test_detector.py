@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from maps import PERSON
 
 from pose_detector import weights
 from pose_detector.detector import Detector, Letterbox, suppress, turn_back
@@ -15,15 +16,6 @@ from pose_detector.networks import HEATMAPS, Light, PoseNetwork
 from pose_detector.onnx_network import OnnxNetwork, input_shape, split_outputs
 from pose_detector.skeleton import MIRROR
 from pose_detector.training.augment import draw_maps
-
-PERSON = np.array(
-    [
-        [0.50, 0.15], [0.50, 0.25], [0.42, 0.25], [0.36, 0.38], [0.33, 0.50], [0.58, 0.25], [0.64, 0.38], [0.70, 0.48],
-        [0.45, 0.52], [0.44, 0.70], [0.43, 0.88], [0.55, 0.52], [0.57, 0.70], [0.60, 0.86],
-        [0.47, 0.12], [0.53, 0.12], [0.44, 0.14], [0.56, 0.14],
-    ]
-)  # fmt: skip
-"""(18, 2) of a person, as shares of the picture's height and width."""
 
 
 class Painter(PoseNetwork):

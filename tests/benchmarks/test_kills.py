@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 from person import workspace
-
-ROOT = Path(__file__).resolve().parent.parent
+from places import ROOT
 
 
 def test_a_killed_step_run_again_gives_what_an_undisturbed_one_gives(tmp_path):

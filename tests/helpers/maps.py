@@ -13,6 +13,14 @@ STANDING = np.array(
     ]
 )  # fmt: skip
 """(18, 2) a standing person seen from the front; the neck is the origin and the torso one unit long."""
+PERSON = np.array(
+    [
+        [0.50, 0.15], [0.50, 0.25], [0.42, 0.25], [0.36, 0.38], [0.33, 0.50], [0.58, 0.25], [0.64, 0.38], [0.70, 0.48],
+        [0.45, 0.52], [0.44, 0.70], [0.43, 0.88], [0.55, 0.52], [0.57, 0.70], [0.60, 0.86],
+        [0.47, 0.12], [0.53, 0.12], [0.44, 0.14], [0.56, 0.14],
+    ]
+)  # fmt: skip
+"""(18, 2) of a person, as shares of the picture's height and width."""
 
 
 def random_pose(rng: np.random.Generator, torso: float, neck: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from maps import PERSON
 
 from pose_detector.networks import HEATMAPS, STRIDE
 from pose_detector.pafprocess import group
@@ -22,7 +23,6 @@ from pose_detector.training.augment import (
     warp_keypoints,
     warp_maps,
 )
-from tests.test_detector import PERSON
 
 
 def person(width: float, height: float, x: float = 0, y: float = 0) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The labels of two teachers, and how step 1 is measured against them."""
 
-import benchmark_scripts  # noqa: F401
 import cv2
 import numpy as np
 import perception

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from chromium import errors, open_browser, resize, too_wide, wait_for
+from places import ROOT
 
 from data import video
 from main.jobs import Job
@@ -21,7 +22,6 @@ studio = pytest.importorskip("main.studio", exc_type=SystemExit)
 
 from pose_detector.errors import InputError  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 900  # seconds for what takes half a minute on a quiet computer
 
 

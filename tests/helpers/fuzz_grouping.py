@@ -1,4 +1,4 @@
-"""Calls the grouping with maps and settings as bad as can be: python tests/fuzz_grouping.py EXTENSION SECONDS [SEED]
+"""Calls the grouping with maps and settings as bad as can be: python fuzz_grouping.py EXTENSION SECONDS [SEED]
 
 EXTENSION is a build of pafprocess.cpp, with a sanitizer as a rule; `test_pafprocess.py` makes one.
 """
@@ -6,11 +6,10 @@ EXTENSION is a build of pafprocess.cpp, with a sanitizer as a rule; `test_pafpro
 import importlib.util
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NAME = "pose_detector.pafprocess._pafprocess"
 EXTREMES = np.array([np.nan, np.inf, -np.inf, 3.4e38, -3.4e38, 1e-45, -0.0, 0.1, 1.0], np.float32)
 

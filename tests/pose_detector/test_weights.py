@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from published import light_shapes, openpose_shapes
 
 from pose_detector import weights
 from pose_detector.errors import InputError
 from pose_detector.model_files import ModelFile
 from pose_detector.networks import Light, OpenPose
-from tests.test_networks import light_shapes, openpose_shapes
 
 
 def hzzone_names() -> list[str]:

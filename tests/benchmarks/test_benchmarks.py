@@ -1,13 +1,12 @@
 """Importing a benchmark has no effect and needs nothing that the library does not have."""
 
 import importlib
-from pathlib import Path
 
-import benchmark_scripts  # noqa: F401
 import pytest
+from places import ROOT
 
 SHARED = {"common", "judge", "mutations", "tiny_pair"}  # no programs
-NAMES = sorted(path.stem for path in (Path(__file__).resolve().parent.parent / "benchmarks").glob("*.py"))
+NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,5 @@
 """Clips are cut exactly, steps are not repeated, and what is printed is right."""
 
-import benchmark_scripts  # noqa: F401
 import gallery
 import numpy as np
 import pytest

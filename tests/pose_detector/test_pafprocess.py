@@ -7,13 +7,13 @@ import sys
 import sysconfig
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pybind11
 import pytest
 from grouping_reference import group_reference
 from maps import STANDING, draw_maps, random_pose, scene
+from places import ROOT
 
 from data.video import probe, read_frames
 from pose_detector.detector import Letterbox
@@ -22,7 +22,6 @@ from pose_detector.pafprocess import PAF_CHANNELS, group
 from pose_detector.skeleton import KEYPOINTS, LIMBS
 
 HEIGHT, WIDTH = 46, 82
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def noisy(maps, sigma, rng):
@@ -343,7 +342,7 @@ def sanitized(tmp_path_factory):
 def test_survives_hostile_maps_under_a_sanitizer(sanitized):
     built, preloaded = sanitized
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "fuzz_grouping.py"), str(built), "8"],
+        [sys.executable, str(ROOT / "tests" / "helpers" / "fuzz_grouping.py"), str(built), "8"],
         env={**os.environ, "LD_PRELOAD": preloaded, "ASAN_OPTIONS": "detect_leaks=0"},  # Python itself leaks
         capture_output=True,
         text=True,

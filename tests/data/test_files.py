@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from data import files, pictures
 from pose_detector.errors import InputError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def folder_of(path: Path, *names: str) -> Path:

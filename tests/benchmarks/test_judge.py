@@ -1,6 +1,5 @@
 """What the benchmarks on real clips share, with a stub in BlazePose's place."""
 
-import benchmark_scripts  # noqa: F401
 import judge as judging
 import numpy as np
 import pytest

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from maps import PERSON
 
 from pose_detector.networks import Light
 from pose_detector.skeleton import LIMBS
@@ -16,7 +17,6 @@ from pose_detector.training.light_examples import PHOTO_JOINTS, Examples, Photos
 from pose_detector.training.loop import update_average
 from pose_detector.training.train_light import Settings, initialise, learning_rate, loss_of, share_found, train
 from pose_detector.weights import load_network
-from tests.test_detector import PERSON
 
 
 def stick_person(rng: np.random.Generator) -> Picture:

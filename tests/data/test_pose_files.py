@@ -11,6 +11,7 @@ import pytest
 from clip_maker import tag_rotation, write_clip
 from looks import Somebody, StubNetworks
 from motion import dance, seen
+from places import ROOT
 
 from data import video2data
 from data.annotations import Annotations
@@ -19,7 +20,6 @@ from data.video import probe
 from main.config import Config
 from pose_detector.errors import InputError
 
-ROOT = Path(__file__).resolve().parent.parent
 VIDEO, SIZE = (640, 480), (320, 256)  # not quite of one shape, as working sizes are
 FRAMES = 9
 

@@ -21,6 +21,7 @@ from clip_maker import write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from person import SIZE, painted, small, workspace
+from places import ROOT
 from torch.utils.data import default_collate
 
 from data.annotations import Annotations
@@ -29,8 +30,6 @@ from main.config import Config
 from main.dataset import Clip, Pairs, load_clip, source_bank, split
 from main.distributed import Group
 from pose_detector.errors import InputError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")

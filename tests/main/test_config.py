@@ -5,16 +5,15 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from places import ROOT
 
 from main.config import Config, check, parse, run_step
 from pose_detector.errors import InputError
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("data/video2data.py", "data/annot_normalize.py", "main/train.py", "main/test.py", "output/img2video.py")
 
 

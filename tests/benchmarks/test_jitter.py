@@ -1,6 +1,5 @@
 """Jitter and errors of fast wrists on known movements."""
 
-import benchmark_scripts  # noqa: F401
 import numpy as np
 import pytest
 from jitter import jitter, wrist_errors
