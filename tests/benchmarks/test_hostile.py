@@ -9,6 +9,7 @@ from person import workspace
 from places import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_damaged_files_and_settings_end_well(tmp_path):
     command = [sys.executable, str(ROOT / "benchmarks" / "hostile.py"), "--count", "24", "--workers", "1"]

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import pytest
 from person import workspace
 from places import ROOT
 
 
+@pytest.mark.slow
 def test_a_killed_step_run_again_gives_what_an_undisturbed_one_gives(tmp_path):
     command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "2", "--steps", "train", "test"]
     command += ["--workspace", str(workspace(tmp_path / "work", count=8))]

@@ -209,6 +209,7 @@ def test_steps_that_made_it_are_refused(file, tmp_path):
         train.main(config)
 
 
+@pytest.mark.slow
 def test_three_persons_and_three_dances_cost_three_trainings_and_nine_renderings(tmp_path, monkeypatch):
     persons = [write_clip(tmp_path / f"p{i}.mp4", scene(14, (160, 96), seed=i)[0], fps=20) for i in range(3)]
     dances = [write_clip(tmp_path / f"d{i}.mp4", scene(8, (160, 96), seed=5 + i)[0], fps=20) for i in range(3)]

@@ -92,6 +92,7 @@ def test_pairs_are_never_painted_from_their_own_moment(people):
     assert (np.abs(numbers[pairs.sources] - numbers[pairs.queries][:, None, None]) > 1).all()
 
 
+@pytest.mark.slow
 def test_it_overfits_one_person(people, monkeypatch):
     clip = pretrain.read_person(people[0], np.random.default_rng(0))
     dim = clip.frames.copy()

@@ -112,6 +112,7 @@ def find(browser, selector):
     return browser.find_elements("css selector", selector)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="written for Debian's Chromium")
 def test_from_two_videos_to_a_result_that_plays(address, clips, tmp_path):
     with open_browser() as browser:

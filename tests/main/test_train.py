@@ -170,6 +170,7 @@ def test_an_earlier_run_is_kept_aside(tmp_path):
     assert checkpoint.newest(config.checkpoint_dir).name == "checkpoint-0001.pth"
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_path):
     config = small(workspace(tmp_path))
     config = replace(config, batch_size=2)  # of each
