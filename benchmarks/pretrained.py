@@ -27,10 +27,10 @@ import tyro
 from tqdm import tqdm
 
 from data.annotations import Annotations, atomic_path
-from main import train
 from main.config import Config
 from main.dataset import Clip, load_clip, source_bank
 from main.device import prepare_device
+from main.trainer import batches_of, build_trainer, make_data, start_pretrained, train_one_epoch, validate
 
 STARTS = {"scratch": (60, 60, 60), "pretrained": (200, 90, 0)}  # colour of the line, RGB
 PANEL = (420, 300)  # width, height in pixels
@@ -57,22 +57,22 @@ class Settings:
 
 def curve(clip: Clip, fps: float, cfg: Config, device: torch.device, settings: Settings) -> list[dict[str, float]]:
     """Train a person; quality after so many steps and minutes of a core, the look before the first one included."""
-    trainer = train.build_trainer(cfg, device)
-    train.start_pretrained(trainer)
-    pairs, checks = train.make_data(clip, fps, cfg)
+    trainer = build_trainer(cfg, device)
+    start_pretrained(trainer)
+    pairs, checks = make_data(clip, fps, cfg)
     rows, spent = [], 0.0
     bar = tqdm(total=settings.steps, desc=cfg.start, unit="step")
     while True:
-        scores, _ = train.validate(trainer, checks)
+        scores, _ = validate(trainer, checks)
         rows.append({"step": trainer.step, "minutes": spent / 60, **scores})
         tqdm.write(f"{cfg.start:11} {rows[-1]}")
         if trainer.step >= settings.steps:
             return rows
         began, goal = time.process_time(), min(trainer.step + settings.every, settings.steps)
         while trainer.step < goal:
-            with closing(train.batches_of(pairs, trainer)) as batches:
+            with closing(batches_of(pairs, trainer)) as batches:
                 some = islice(batches, goal - trainer.step)
-                train.train_one_epoch(trainer, some, bar, 1 << 30, math.inf)
+                train_one_epoch(trainer, some, bar, 1 << 30, math.inf)
             if trainer.step < goal:
                 trainer.epoch, trainer.epoch_step = trainer.epoch + 1, 0
         spent += time.process_time() - began

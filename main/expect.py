@@ -23,11 +23,13 @@ from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
 from data.glance import Glance
 from data.progress import Plan, in_words
-from main import checkpoint, train
+from main import checkpoint
+from main.batches import to_device
 from main.config import Config
 from main.dataset import Clip, load_clip, source_bank
 from main.device import network_type
 from main.rendering import WARM_UP, make_plan, prepare_generator, render
+from main.trainer import batches_of, build_trainer, make_data, train_step
 from pose_detector.errors import InputError
 
 # Seconds, measured on two cores with AMX by `benchmarks/steps.py` (sample pair, 750 and 625 frames of 512x288). They
@@ -137,14 +139,14 @@ def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, si
 
 def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[float, float]:
     """Seconds of a step, and bytes of a checkpoint."""
-    trainer = train.build_trainer(cfg, device)
+    trainer = build_trainer(cfg, device)
     if not cfg.epochs:
         return 0.0, 4.0 * sum(p.numel() for net in (trainer.generator, trainer.averaged) for p in net.parameters())
-    pairs, _ = train.make_data(clip, 1.0, replace(cfg, apart=1.0))
-    with closing(train.batches_of(pairs, trainer)) as batches:
+    pairs, _ = make_data(clip, 1.0, replace(cfg, apart=1.0))
+    with closing(batches_of(pairs, trainer)) as batches:
         times = []
         for batch in islice(batches, 3):
-            train.train_step(trainer, train.to_device(batch, device))["pixel"].item()
+            train_step(trainer, to_device(batch, device))["pixel"].item()
             times.append(time.perf_counter())
     # Weights, two moments of Adam, and the averaged weights.
     sizes = [sum(p.numel() for p in net.parameters()) for net in (trainer.generator, trainer.discriminator)]

@@ -30,11 +30,12 @@ from data.sample.renderer import Camera, downsample, from_linear, project, rende
 from data.sample.room import backdrop, random_room, shade_backdrop
 from main import checkpoint
 from main.appearance import person_sizes
+from main.batches import Batch
 from main.config import ROOT, Config
 from main.dataset import Clip, Pairs, even_exposure
 from main.device import prepare_device
 from main.matting import matte
-from main.train import Batch, Trainer, build_trainer, train_one_epoch, validate
+from main.trainer import Trainer, build_trainer, train_one_epoch, validate
 from pose_detector.errors import InputError
 from pose_detector.skeleton import MIRROR
 from pose_detector.training.render_people import parse_part

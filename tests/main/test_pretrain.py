@@ -9,6 +9,7 @@ import torch
 from person import painted, workspace
 
 from main import checkpoint, pretrain, test, train
+from main import trainer as trainers
 from main.config import Config
 from main.pretrain import APART, MOMENTS
 from pose_detector.errors import InputError
@@ -37,7 +38,7 @@ def weights(tmp_path, monkeypatch):
     """A file of small pretrained networks, in place of the one that is shipped."""
     path = tmp_path / "weights" / "pretrained.pth"
     torch.manual_seed(3)
-    trainer = train.build_trainer(Config(**SMALL), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(**SMALL), torch.device("cpu"))
     for network in (trainer.generator, trainer.discriminator):
         for value in network.parameters():
             value.data.normal_(0, 0.01)
@@ -106,15 +107,17 @@ def test_it_overfits_one_person(people, monkeypatch):
         precision="float32", **SMALL,
     )  # fmt: skip
     scores = []
-    monkeypatch.setattr(pretrain, "report", lambda trainer, checks: scores.append(train.validate(trainer, checks)[0]))
+    monkeypatch.setattr(
+        pretrain, "report", lambda trainer, checks: scores.append(trainers.validate(trainer, checks)[0])
+    )
     trainer = pretrain.pretrain(people, cfg, torch.device("cpu"), most_steps=90)
     assert trainer.step == 90
     assert scores[-1]["psnr"] > scores[0]["psnr"] + 1.5  # dB
 
 
 def test_step_3_starts_from_the_file(weights, tmp_path):
-    trainer = train.build_trainer(Config(**SMALL), torch.device("cpu"))
-    assert train.start_pretrained(trainer) is None
+    trainer = trainers.build_trainer(Config(**SMALL), torch.device("cpu"))
+    assert trainers.start_pretrained(trainer) is None
     state = checkpoint.load_pretrained(checkpoint.PRETRAINED)
     for name, network in (
         ("generator", trainer.generator), ("generator", trainer.averaged), ("discriminator", trainer.discriminator)
@@ -125,23 +128,23 @@ def test_step_3_starts_from_the_file(weights, tmp_path):
 
 
 def test_the_shipped_file_fits_the_default_settings():
-    trainer = train.build_trainer(Config(device="cpu", start="pretrained"), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(device="cpu", start="pretrained"), torch.device("cpu"))
     before = trainer.averaged.state_dict()["squeeze.weight"].clone()
-    assert train.start_pretrained(trainer) is None
+    assert trainers.start_pretrained(trainer) is None
     assert not torch.equal(trainer.averaged.state_dict()["squeeze.weight"], before)
     assert checkpoint.PRETRAINED.stat().st_size <= 4e6
 
 
 def test_other_settings_start_from_scratch_or_are_refused(weights):
     other = SMALL | {"channels": 24}
-    trainer = train.build_trainer(Config(**other), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(**other), torch.device("cpu"))
     before = {key: value.clone() for key, value in trainer.generator.state_dict().items()}
-    assert "does not fit" in train.start_pretrained(trainer)
+    assert "does not fit" in trainers.start_pretrained(trainer)
     assert all(torch.equal(value, before[key]) for key, value in trainer.generator.state_dict().items())
     for asked in ({"start": "pretrained"}, {"epochs": 0}):
         trainer.config = Config(**other, **asked)
         with pytest.raises(InputError, match="does not fit"):
-            train.start_pretrained(trainer)
+            trainers.start_pretrained(trainer)
 
 
 def test_no_epochs_gives_a_checkpoint_of_the_pretrained_generator(weights, tmp_path, capsys):
@@ -160,7 +163,7 @@ def test_no_epochs_gives_a_checkpoint_of_the_pretrained_generator(weights, tmp_p
 
 def test_training_stops_where_validation_no_longer_rises(weights, tmp_path, capsys, monkeypatch):
     marks = iter([0.5, 0.6, 0.55, 0.58, 0.7])
-    real = train.validate
+    real = trainers.validate
 
     def falling(trainer, checks):
         scores, rows = real(trainer, checks)
@@ -190,7 +193,7 @@ def test_a_wrong_file_is_refused_in_one_line(weights, kind):
         state = checkpoint.load_pretrained(checkpoint.PRETRAINED)
         next(iter(state["generator"].values())).fill_(float("nan"))
         checkpoint.save(state, weights)
-    trainer = train.build_trainer(Config(start="pretrained", **SMALL), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(start="pretrained", **SMALL), torch.device("cpu"))
     with pytest.raises(InputError, match="start scratch") as error:
-        train.start_pretrained(trainer)
+        trainers.start_pretrained(trainer)
     assert "\n" not in str(error.value) and str(weights) in str(error.value)

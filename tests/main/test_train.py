@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,12 @@ from torch.utils.data import default_collate
 
 from data.annotations import Annotations
 from main import checkpoint, evaluate, losses, rendering, test, train, window
+from main import trainer as trainers
+from main.batches import load_batches, load_together, to_device
 from main.config import Config
 from main.dataset import Clip, Pairs, load_clip, source_bank, split
 from main.distributed import Group
+from main.networks.labels import draw_skeleton
 from pose_detector.errors import InputError
 
 
@@ -59,7 +63,7 @@ def test_an_epoch_leaves_checkpoint_log_and_pictures(trained):
 def test_stopped_and_resumed_equals_never_stopped(trained, tmp_path, monkeypatch):
     config = small(workspace(tmp_path))
     steps = 0
-    real_step = train.train_step
+    real_step = trainers.train_step
 
     def interrupted(trainer, batch):
         nonlocal steps
@@ -68,10 +72,10 @@ def test_stopped_and_resumed_equals_never_stopped(trained, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return real_step(trainer, batch)
 
-    monkeypatch.setattr(train, "train_step", interrupted)
+    monkeypatch.setattr(trainers, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train.main(config)
-    monkeypatch.setattr(train, "train_step", real_step)
+    monkeypatch.setattr(trainers, "train_step", real_step)
     train.main(replace(config, continue_train=True))
 
     whole, resumed = (checkpoint.load(checkpoint.newest(c.checkpoint_dir)) for c in (small(trained), config))
@@ -98,9 +102,9 @@ def test_bfloat16_learns_the_same(tmp_path):
     batch = default_collate([make_pairs(2)[i] for i in range(4)])
     terms, gradients = {}, {}
     for precision in ("float32", "bfloat16"):
-        trainer = train.build_trainer(small(tmp_path, precision=precision, perceptual="pose"), torch.device("cpu"))
+        trainer = trainers.build_trainer(small(tmp_path, precision=precision, perceptual="pose"), torch.device("cpu"))
         trainer.step = 1  # two frames, one after the other
-        terms[precision] = train.train_step(trainer, train.to_device(batch, torch.device("cpu")))
+        terms[precision] = trainers.train_step(trainer, to_device(batch, torch.device("cpu")))
         parameters = [*trainer.generator.parameters(), *trainer.discriminator.parameters()]
         assert all(p.dtype == torch.float32 and p.grad is not None for p in parameters)
         gradients[precision] = torch.cat([p.grad.flatten() for p in parameters])
@@ -112,13 +116,13 @@ def test_bfloat16_learns_the_same(tmp_path):
 
 def test_the_judge_learns_from_its_own_loss_alone(tmp_path):
     """The generator's loss leaves no gradient in it, though it sees the real frames once for both."""
-    batch = train.to_device(default_collate([make_pairs(2)[i] for i in range(4)]), torch.device("cpu"))
-    trainer = train.build_trainer(small(tmp_path), torch.device("cpu"))
+    batch = to_device(default_collate([make_pairs(2)[i] for i in range(4)]), torch.device("cpu"))
+    trainer = trainers.build_trainer(small(tmp_path), torch.device("cpu"))
     judge = copy.deepcopy(trainer.discriminator)
-    rendering = train.render_first(trainer.generator, batch)
-    train.train_step(trainer, batch)
+    rendering = trainers.render_first(trainer.generator, batch)
+    trainers.train_step(trainer, batch)
     real_before, real = batch["pictures"].unbind(1)
-    skeleton = train.draw_skeleton(batch["keypoints"][:, 1], real.shape[-2:])
+    skeleton = draw_skeleton(batch["keypoints"][:, 1], real.shape[-2:])
     seen = (judge(torch.cat([skeleton, shown, real_before], 1)) for shown in (real, rendering.picture.detach()))
     losses.discriminator_loss(*seen).backward()
     for ours, theirs in zip(judge.parameters(), trainer.discriminator.parameters(), strict=True):
@@ -129,11 +133,11 @@ def test_the_judge_learns_from_its_own_loss_alone(tmp_path):
 def test_batches_come_in_order_however_many_threads_load_them(threads):
     pairs = make_pairs(2)
     items = np.arange(12).reshape(6, 2)
-    found = list(train.load_batches(pairs, items, threads))
+    found = list(load_batches(pairs, items, threads))
     assert len(found) == 6
     for row, batch in zip(items, found, strict=True):
         assert torch.equal(batch["pictures"][1], pairs[row[1]]["pictures"])
-    batches = train.load_batches(pairs, items, threads)
+    batches = load_batches(pairs, items, threads)
     next(batches)
     batches.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
@@ -142,7 +146,7 @@ def test_batches_come_in_order_however_many_threads_load_them(threads):
 def test_the_clip_is_matted_once_a_computer_and_mapped_by_the_others(tmp_path, monkeypatch):
     """Two processes, here two threads that wait for each other."""
     config = small(workspace(tmp_path, count=6))
-    monkeypatch.setattr(train.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     barrier, loads = threading.Barrier(2), []
     monkeypatch.setattr(Group, "wait", lambda self: barrier.wait(30))
 
@@ -153,7 +157,7 @@ def test_the_clip_is_matted_once_a_computer_and_mapped_by_the_others(tmp_path, m
         )
 
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda rank: train.load_together(Group(rank, 2, rank), load), (0, 1))
+        one, two = pool.map(lambda rank: load_together(Group(rank, 2, rank), load), (0, 1))
     assert len(loads) == 1
     for ours, theirs in zip(one.frames, two.frames, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -190,10 +194,10 @@ def test_two_processes_learn_what_one_learns_from_the_joint_batch(trained, tmp_p
 
 def test_more_processes_than_pairs_are_refused():
     pairs = make_pairs(2)
-    assert train.batch_size(pairs, Config(batch_size=4), Group(size=3)) == 4
-    assert train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) // 2)) == 2
+    assert trainers.batch_size(pairs, Config(batch_size=4), Group(size=3)) == 4
+    assert trainers.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) // 2)) == 2
     with pytest.raises(InputError, match="start fewer"):
-        train.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) + 1))
+        trainers.batch_size(pairs, Config(batch_size=4), Group(size=len(pairs) + 1))
 
 
 def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
@@ -210,22 +214,22 @@ def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
 )
 def test_rates_fall_with_the_epochs_or_the_minutes_whichever_end_first(step, minutes, factor):
     config = Config(epochs=10, max_minutes=10, channels=16, detail=4, perceptual="none")
-    trainer = train.build_trainer(config, torch.device("cpu"))
+    trainer = trainers.build_trainer(config, torch.device("cpu"))
     trainer.step, trainer.began = step, time.monotonic() - 60 * minutes
-    train.set_rates(trainer, steps_an_epoch=10)
+    trainers.set_rates(trainer, steps_an_epoch=10)
     rate = trainer.generator_optimizer.param_groups[0]["lr"]
     assert rate == pytest.approx(factor * config.learning_rate, rel=1e-2)
 
 
 def test_divergence_stops_and_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     config = small(workspace(tmp_path, count=6), epochs=2)
-    real_step = train.train_step
+    real_step = trainers.train_step
 
     def exploding(trainer, batch):
         terms = real_step(trainer, batch)
         return {**terms, "pixel": torch.tensor(float("nan"))} if trainer.epoch == 1 else terms
 
-    monkeypatch.setattr(train, "train_step", exploding)
+    monkeypatch.setattr(trainers, "train_step", exploding)
     with pytest.raises(InputError, match="diverged"):
         train.main(config)
     assert checkpoint.newest(config.checkpoint_dir).name == "checkpoint-0001.pth"
