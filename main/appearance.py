@@ -29,8 +29,9 @@ class Part:
 
     name: str
     layer: int  # 0: body, 1: arms
-    bones: tuple[tuple[float, ...], ...]  # that it moves with: half the thickness, torso lengths, and the keypoints at
-    # the two ends; of several at the second end the mean
+    # The bones that it moves with, limb by limb, last those of what carries the others: half the thickness, torso
+    # lengths, and the keypoints at the two ends; of several at the second end the mean.
+    limbs: tuple[tuple[tuple[float, ...], ...], ...]
     sources: tuple[Likeness, ...]  # each names one frame, the one most alike by it
 
 
@@ -39,7 +40,8 @@ TRUNK = (8, 11)
 OTHERS = 0.03
 LACKING = 0.2  # squared torso lengths by which a keypoint is off that the query has and a frame lacks
 _HEAD_BONE = (0.2, 1, *HEAD)
-_BODY = ((0.25, 1, *TRUNK), (0.1, 2, 5), (0.1, 8, 9), (0.07, 9, 10), (0.1, 11, 12), (0.07, 12, 13), _HEAD_BONE)
+_TRUNK = ((0.25, 1, *TRUNK), (0.1, 2, 5), _HEAD_BONE)
+_BODY = (((0.1, 8, 9), (0.07, 9, 10)), ((0.1, 11, 12), (0.07, 12, 13)), _TRUNK)
 _WHOLE = Likeness((1,), dict.fromkeys(range(18), 1.0) | dict.fromkeys((3, 4, 6, 7), 0.3))
 _UPPER = Likeness((1,), dict.fromkeys(HEAD, 0.3) | {2: 1.0, 5: 1.0, 8: 0.5, 11: 0.5})
 _LOWER = Likeness(TRUNK, dict.fromkeys((8, 11, 9, 10, 12, 13), 1.0))
@@ -47,8 +49,8 @@ _RIGHT, _LEFT = Likeness((2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}), Likeness((5,),
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
     Part("body", 0, _BODY, (_WHOLE, _WHOLE, _LOWER, _UPPER)),
-    Part("right arm", 1, ((0.06, 2, 3), (0.06, 3, 4)), (_RIGHT, _RIGHT)),
-    Part("left arm", 1, ((0.06, 5, 6), (0.06, 6, 7)), (_LEFT, _LEFT)),
+    Part("right arm", 1, (((0.06, 2, 3), (0.06, 3, 4)),), (_RIGHT, _RIGHT)),
+    Part("left arm", 1, (((0.06, 5, 6), (0.06, 6, 7)),), (_LEFT, _LEFT)),
 )
 SOURCES = tuple(part for part in PARTS for _ in part.sources)  # which part each source belongs to
 LAYERS = 2
@@ -293,7 +295,7 @@ def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.n
 def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
     """Which (n,) of the poses (n, 18, 3) show the keypoints that place a part."""
     seen = poses[..., 2] > 0
-    bones = np.stack([seen[:, ends].all(1) for _, *ends in part.bones], 1)
+    bones = np.stack([seen[:, ends].all(1) for limb in part.limbs for _, *ends in limb], 1)
     return bones.all(1) if part.layer else bones.any(1)
 
 

@@ -36,6 +36,7 @@ DOUBT = 0.05  # belief that counts as much as the chance that nobody is there
 COVERED = 0.01  # belief in what an arm hides
 DECISIVE = 8  # steepness of the vote where sources disagree; where they agree on a soft rim, it stays soft
 LEAD = 1.5  # votes of the first source: two halves are never equal
+CLAIM = 3  # what a limb holds by a third or more is its own; so neighbouring sheets overlap
 GAP = 0.2  # torso lengths: half the thickness of arms and of what is cut away with them
 SHOWN = {"body": BODY, "right arm": RIGHT_ARM, "left arm": LEFT_ARM}
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
@@ -86,7 +87,7 @@ def paint_part(
     votes, squares, seen, known, beliefs = (np.full(shape, value, np.float32) for value in (0, 0, 0, 0, DOUBT))
     colours = np.zeros((*shape, 4), np.uint8)
     for rank, (bones, picture, corner, _, shows) in reversed(list(enumerate(cuts))):  # the first lies above all
-        field, belief = bend(bones, box)
+        field, belief, claim = bend(bones, box, cv2.extractChannel(picture, 3), corner)
         if shows is not None:
             arms = cv2.remap(cv2.inRange(shows, RIGHT_ARM, LEFT_ARM), field, None, cv2.INTER_LINEAR)
             clear = 1 - arms * np.float32(1 / 255)
@@ -94,7 +95,7 @@ def paint_part(
             belief *= np.maximum(clear, COVERED)
         moved = cv2.remap(picture, field - np.float32(corner), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
         moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
-        cover = moved[..., 3] * np.float32(1 / 255)
+        cover = moved[..., 3] * claim * np.float32(1 / 255)
         opacity = cover * np.clip(2 * belief, COVERED, 1)
         rest = known * (1 - opacity)
         colours, known = cv2.blendLinear(moved, colours, opacity, rest), opacity + rest
@@ -158,6 +159,7 @@ class Bones:
         here, there: (B, 2, 2) both ends, pixels.
         girth: (B,) half the thickness of what surrounds them, pixels of the pose; in the source `girth * ratio`.
         matrix, offset: (B, 2, 2) and (B, 2): pixel of the source = matrix @ pixel of the pose + offset.
+        limb: (B,) which limb of the part each belongs to; the last one carries the others.
         ratio: size of the person in the source frame, in sizes of the person here.
     """
 
@@ -166,6 +168,7 @@ class Bones:
     girth: np.ndarray
     matrix: np.ndarray
     offset: np.ndarray
+    limb: np.ndarray
     ratio: float
 
 
@@ -175,7 +178,7 @@ def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray,
     both = (pose[:, 2] > 0) & (source[:, 2] > 0)
     ratio = source_person / person
     rows = []
-    for girth, first, *rest in part.bones:
+    for limb, (girth, first, *rest) in ((k, bone) for k, bones in enumerate(part.limbs) for bone in bones):
         ends = [j for j in rest if both[j]]
         head = tuple(rest) == HEAD
         if not both[first] or not ends or (len(ends) < len(rest) and not head):
@@ -188,8 +191,8 @@ def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray,
             stretch, anchor = ratio, 1
         across, source_across = (np.array([-v[1], v[0]]) for v in (along, source_along))
         matrix = stretch * np.outer(source_along, along) + ratio * np.outer(source_across, across)
-        rows.append((here, there, girth * person, matrix, there[anchor] - matrix @ here[anchor]))
-    return Bones(*(np.array(column) for column in zip(*rows, strict=True)), ratio)
+        rows.append((here, there, girth * person, matrix, there[anchor] - matrix @ here[anchor], limb))
+    return Bones(*(np.array(column, np.float32) for column in zip(*rows, strict=True)), ratio)
 
 
 def _direction(bone: np.ndarray) -> tuple[np.ndarray, float]:
@@ -203,39 +206,82 @@ def hold(points: np.ndarray, bones: np.ndarray, girth: np.ndarray) -> np.ndarray
     """How much each of the bones (B, 2, 2) holds points (n, 2): shares (n, B), by distance beyond their girth (B,)."""
     start, step = bones[:, 0], bones[:, 1] - bones[:, 0]
     offset = points[:, None] - start
-    t = np.clip((offset * step).sum(-1) / np.maximum((step**2).sum(-1), 1e-6), 0, 1)
-    distance = np.linalg.norm(offset - t[..., None] * step, axis=-1)
+    t = np.clip(np.einsum("nbi,bi->nb", offset, step) / np.maximum((step**2).sum(-1), 1e-6), 0, 1)
+    away = offset - t[..., None] * step
+    distance = np.hypot(away[..., 0], away[..., 1])
     beyond = np.maximum(distance - girth, 0) + 0.2 * distance + 0.1 * girth
-    weight = (beyond / beyond.min(1, keepdims=True)) ** -SHARPNESS
+    weight = (beyond.min(1, keepdims=True) / beyond) ** SHARPNESS
     return weight / weight.sum(1, keepdims=True)
 
 
-def bend(bones: Bones, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+def bend(
+    bones: Bones, box: tuple[int, int, int, int], matte: np.ndarray, corner: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the pixels of a box (left, top, right, bottom) come from.
+
+    Every limb moves a sheet of its own, which ends where the source shows another limb. So legs that cross in the pose
+    lie over one another, whole, however they stand in the source. Of several sheets the one that shows most of the
+    person counts, of equal ones the first.
+
+    Args:
+        bones: of the part.
+        box: in the pose.
+        matte: (a, b) uint8, where the source shows the part.
+        corner: x, y of the matte in the source.
 
     Returns:
         (h, w, 2) float32 x, y in the source; (h, w) float32 in (0, 1], how far the map can be believed: 1 where it
-        moves and turns only, less where it pulls or folds.
+        moves and turns only, less where it pulls or folds; (h, w) float32 in [0, 1], how far what the source shows
+        there is of the limb that the sheet belongs to.
     """
     left, top, right, bottom = box
     columns, rows = (max(2, -(-side // STEP) + 1) for side in (right - left, bottom - top))
     x, y = np.meshgrid(left + STEP * np.arange(columns), top + STEP * np.arange(rows))
-    points = np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
-    shares = hold(points, bones.here, bones.girth)
+    points = np.stack([x, y], -1).reshape(-1, 2).astype(np.float32)
     each = np.einsum("bij,nj->nbi", bones.matrix, points) + bones.offset
-    moved = np.einsum("nb,nbi->ni", shares, each).reshape(rows, columns, 2)
-    down, along = np.gradient(moved, STEP * bones.ratio, axis=(0, 1))
-    # Squared distance of the map's derivative from the nearest rotation.
-    turn = np.hypot(along[..., 0] + down[..., 1], along[..., 1] - down[..., 0])
-    strain = (along**2 + down**2).sum(-1) + 2 - 2 * turn
-    belief = np.exp(-strain / (2 * STRAIN))
-    grid = np.dstack([moved, belief]).astype(np.float32)
-    # Pixel (i, j) of the box lies at (i / STEP, j / STEP) of the grid.
+    shares = hold(points, bones.here, bones.girth)
+    limbs, grids = np.unique(bones.limb).tolist(), []
+    for limb in limbs:
+        own = bones.limb == limb
+        weight = shares if limb == limbs[-1] else shares * (own | (bones.limb == limbs[-1]))
+        moved = np.einsum("nb,nbi->ni", weight / weight.sum(1, keepdims=True), each)
+        claim = CLAIM * hold(moved, bones.there, bones.girth * bones.ratio)[:, own].sum(1)
+        moved, claim = moved.reshape(rows, columns, 2), claim.reshape(rows, columns)
+        grids.append(np.dstack([moved, _belief(moved, bones.ratio), claim]).astype(np.float32))
+    # Pixel (i, j) of the box lies at (i / STEP, j / STEP) of a grid.
     u, v = np.meshgrid(
         np.arange(right - left, dtype=np.float32) / STEP, np.arange(bottom - top, dtype=np.float32) / STEP
     )
-    full = cv2.remap(grid, u, v, cv2.INTER_LINEAR)
-    return np.ascontiguousarray(full[..., :2]), np.ascontiguousarray(full[..., 2])
+    if len(grids) > 1:  # one below the other
+        v += rows * _shown_most(grids, u, v, matte, corner)
+    full = cv2.remap(np.vstack(grids), u, v, cv2.INTER_LINEAR)
+    return np.ascontiguousarray(full[..., :2]), cv2.extractChannel(full, 2), cv2.min(cv2.extractChannel(full, 3), 1)
+
+
+def _shown_most(
+    grids: list[np.ndarray], u: np.ndarray, v: np.ndarray, matte: np.ndarray, corner: tuple[int, int]
+) -> np.ndarray:
+    """Which of the sheets shows most of the person at each pixel (h, w), decided for every second one; the last one
+    where none does. The rest as in :func:`bend`."""
+    some = u[::2, ::2].copy(), v[::2, ::2].copy()
+    most, which = (np.full(some[0].shape, value, np.float32) for value in (1e-3, len(grids) - 1))
+    for k, grid in enumerate(grids):
+        field = cv2.remap(grid[..., :2] - np.float32(corner), *some, cv2.INTER_LINEAR)
+        claim = cv2.min(cv2.remap(grid[..., 3], *some, cv2.INTER_LINEAR), 1)
+        shown = cv2.multiply(cv2.remap(matte, field, None, cv2.INTER_LINEAR), claim, dtype=cv2.CV_32F)
+        more = cv2.compare(shown, most, cv2.CMP_GT)
+        cv2.copyTo(shown, more, most)
+        which[more > 0] = k
+    return which.repeat(2, 0).repeat(2, 1)[: len(u), : u.shape[1]]
+
+
+def _belief(moved: np.ndarray, ratio: float) -> np.ndarray:
+    """(a, b) in (0, 1] how near a map's derivative is to a rotation; the map (a, b, 2) has values every STEP pixels."""
+    down, along = np.gradient(moved, STEP * ratio, axis=(0, 1))
+    # Squared distance from the nearest rotation.
+    turn = np.hypot(along[..., 0] + down[..., 1], along[..., 1] - down[..., 0])
+    strain = (along**2 + down**2).sum(-1) + 2 - 2 * turn
+    return np.exp(-strain / (2 * STRAIN))
 
 
 def _target_box(

@@ -1,5 +1,7 @@
 """Texture moved onto a pose."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -133,10 +135,11 @@ def test_equal_poses_give_the_identity_and_shifted_ones_the_shift(seed):
     source = pose + np.array([*shift, 0])
     for part in appearance.PARTS:
         bones = painting.place_bones(part, pose, 40.0, source, 40.0)
-        field, held = painting.bend(bones, (10, 20, 90, 110))
+        everywhere = np.full((400, 400), 255, np.uint8), (-150, -150)
+        field, held, claim = painting.bend(bones, (10, 20, 90, 110), *everywhere)
         x, y = np.meshgrid(np.arange(10, 90), np.arange(20, 110))
         np.testing.assert_allclose(field, np.stack([x, y], -1) + shift, atol=1e-2)
-        assert held.min() > 0.99
+        assert held.min() > 0.99 and claim.min() > 0.4
 
 
 def test_turning_is_believed_and_folding_is_not():
@@ -147,7 +150,12 @@ def test_turning_is_believed_and_folding_is_not():
     folded[4, :2] = (22, 56)  # back on itself
     arm = appearance.PARTS[1]
     believed, doubted = (
-        painting.bend(painting.place_bones(arm, pose, 40.0, source, 40.0), (0, 20, 120, 100))[1]
+        painting.bend(
+            painting.place_bones(arm, pose, 40.0, source, 40.0),
+            (0, 20, 120, 100),
+            np.full((200, 200), 255, np.uint8),
+            (0, 0),
+        )[1]
         for source in (turned, folded)
     )
     assert believed.min() > 0.99
@@ -194,3 +202,22 @@ def test_a_white_rim_stays_white():
     picture[:, 6:] = 200, 200, 200, 60
     rim = painting.without_wall(picture)[:, 6:8]
     assert rim[..., :3].min() >= 254 and (rim[..., 3] == 60).all()
+
+
+def test_legs_that_cross_are_painted_whole_from_legs_that_stand_apart():
+    pose, poses, frame = np.zeros((18, 3), np.float32), [], np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    pose[[1, 2, 5, 8, 11]] = [(80, 20, 1), (70, 20, 1), (90, 20, 1), (72, 60, 1), (88, 60, 1)]
+    for knees, ankles in (((60, 100), (50, 110)), ((84, 76), (96, 64))):  # apart, crossed
+        pose[[9, 12], :2], pose[[10, 13], :2] = [(k, 85) for k in knees], [(a, 110) for a in ankles]
+        pose[[9, 12, 10, 13], 2] = 1
+        poses.append(pose.copy())
+    apart, crossed = poses
+    for leg, colour in (((8, 9, 10), (255, 0, 0, 255)), ((11, 12, 13), (0, 0, 255, 255))):
+        cv2.polylines(frame, [np.rint(apart[list(leg), :2]).astype(np.int32)], False, colour, 9)
+    cv2.rectangle(frame, (70, 20), (90, 62), (0, 255, 0, 255), -1)
+    body = paint(crossed, 0, frame[None], apart[None])[0]
+    for leg in ((8, 9, 10), (11, 12, 13)):
+        for a, b in pairwise(leg):
+            for t in np.linspace(0.1, 0.9, 9):
+                x, y = np.rint(crossed[a, :2] + t * (crossed[b, :2] - crossed[a, :2])).astype(int)
+                assert body[3, y, x] > 200, (leg, t)
