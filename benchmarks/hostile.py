@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 from data import pictures, video
 from data.annotations import Annotations, fingerprint, image_name
-from main import checkpoint, dataset, losses, pretrain, rendering  # noqa: F401  imported once for all processes
+from main import checkpoint, dataset, losses, rendering, trainer  # noqa: F401  imported once for all processes
 from pose_detector import blazepose, detector, model_files, person_network, second_look, weights  # noqa: F401
 
 FRAMES = 12  # of each video

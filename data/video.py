@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 READ_AHEAD = 16  # frames decoded before they are asked for
 _AHEAD_MEMORY = 32e6  # bytes that these may take
 _SAMPLED = 200e6  # pixels decoded for a quick sample: a second of one core
+LONGEST_SIDE = 3840  # pixels of the frames that are kept: 4K
 _TICKS = 90_000  # least time resolution of what is written, per second
 
 
@@ -254,6 +255,12 @@ def _span(container: av.container.InputContainer, stream: av.VideoStream) -> tup
     if stream.duration:
         return start, start + float(stream.duration * stream.time_base)
     return start, start + (container.duration / av.time_base if container.duration else 1.0)
+
+
+def own_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the training frames at the picture's own resolution, up to 4K, with even sides."""
+    shrink = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
 def working_size(width: int, height: int, area: int = 512 * 288) -> tuple[int, int]:

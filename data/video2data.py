@@ -11,21 +11,20 @@ import numpy as np
 
 from data import background, camera, framing, laying, pictures, report, shots, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
-from data.detecting import Detect, find_people, look_closely, precomputed, read_masks, where_people_are
+from data.detecting import find_people, look_closely, precomputed, read_masks, where_people_are
 from data.files import atomic_path, replace_folder, staging
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
 from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from data.progress import Bar
 from main.config import Config, run_step
+from main.perception import Networks
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
-from pose_detector.look import Looker
 from pose_detector.second_look import join
 from pose_detector.tracking import Track, choose, choose_at, choose_of_two, track
 
-LONGEST_SIDE = 3840  # pixels of the frames that are kept: 4K
 _HOLD = 1.0  # seconds for which a person missed by the detector is taken to be still there
 
 
@@ -34,51 +33,6 @@ def main(config: Config) -> None:
     if config.person_file and config.mode == "train":
         raise InputError(f"{config.person_file} holds what this step would make; go on with --mode test")
     prepare(config, Networks(config))
-
-
-class Networks:
-    """The networks that the settings name. Torch takes seconds to import, which complaints about the video need not
-    wait for."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-
-    def first(self) -> tuple[Path, str]:
-        """Weights of the first look, and why these."""
-        from pose_detector.weights import resolve
-
-        return resolve(self.config.pose_weights, offline=self.config.offline)
-
-    def load_first(self, weights: Path) -> Detect:
-        """The first look itself."""
-        from main.device import prepare_device
-        from pose_detector.detector import Detector
-
-        config = self.config
-        device = prepare_device(config.device, config.threads)
-        options = {"flip": config.pose_flip, "scales": config.pose_scales, "turns": config.pose_turns}
-        return Detector.load(str(weights), device=device, **options).stream
-
-    def second(self) -> tuple[str, Path, str]:
-        """Kind and weights of the second look, and why these."""
-        from pose_detector.model_files import resolve_second_look
-
-        config = self.config
-        # Whoever wants the first look's keypoints still needs the outline.
-        name = "bundled" if config.second_look == "none" else config.second_look
-        return resolve_second_look(name, config.second_look_model, offline=config.offline)
-
-    def load_second(self, kind: str, weights: Path) -> Looker:
-        """The second look itself."""
-        if kind == "blazepose":
-            from pose_detector.blazepose import BlazePose
-
-            return BlazePose(weights, self.config.threads or 2)
-        from main.device import network_type, prepare_device
-        from pose_detector.person_network import Bundled, load
-
-        device = prepare_device(self.config.device, self.config.threads)
-        return Bundled(load(weights), device, network_type(device, self.config.precision))
 
 
 @dataclass
@@ -264,7 +218,7 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     sides = picture[2] - picture[0], picture[3] - picture[1]
     size = frame_size = video.working_size(*sides, config.frame_area)
     if training and config.quality != "draft":
-        frame_size = own_size(*sides)
+        frame_size = video.own_size(*sides)
     weights = second = None
     if given:
         origin = f"poses {given.name} {poses_fingerprint(given)}"
@@ -285,12 +239,6 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     goal = config.train_annotations if training else config.test_annotations
     source = Source(path, info, picture, around, size, frame_size, given, goal, fingerprint(path), settings)
     return source, weights, second
-
-
-def own_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of the training frames at the picture's own resolution, up to 4K, with even sides."""
-    shrink = min(1.0, LONGEST_SIDE / max(width, height))
-    return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
 def _place(config: Config) -> tuple[float, float, float] | None:

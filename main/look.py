@@ -15,8 +15,8 @@ from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
 from data.glance import Glance, glance, poster
 from data.progress import write_plan
-from data.video2data import Networks, own_size
 from main.config import Config, run_step
+from main.perception import Networks
 from pose_detector.errors import InputError
 
 
@@ -50,7 +50,7 @@ def kept_size(config: Config, person: Glance) -> tuple[int, int]:
     left, top, right, bottom = person.picture
     if config.quality == "draft":
         return video.working_size(right - left, bottom - top, config.frame_area)
-    return own_size(right - left, bottom - top)
+    return video.own_size(right - left, bottom - top)
 
 
 def describe(seen: Glance) -> dict[str, object]:

@@ -38,7 +38,7 @@ from main.matting import matte
 from main.trainer import Trainer, build_trainer, train_one_epoch, validate
 from pose_detector.errors import InputError
 from pose_detector.skeleton import MIRROR
-from pose_detector.training.render_people import parse_part
+from pose_detector.training.loop import parse_part
 
 MOMENTS = 12  # of a dance that a clip shows, each by two successive frames
 APART = 10  # frame numbers from one moment to the next; so a moment is never painted from itself

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pose_detector.errors import InputError
+
 
 @dataclass(kw_only=True)
 class LoopSettings:
@@ -98,3 +100,14 @@ def one_cycle(share: float, rise: float) -> float:
     cosine down to a hundredth."""
     share = min(share, 1.0)
     return min(share / rise, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def parse_part(text: str) -> tuple[int, int]:
+    """'1/4' -> (1, 4). Raises InputError for anything that is not a share."""
+    try:
+        share, shares = (int(number) for number in text.split("/"))
+    except ValueError:
+        share, shares = -1, 0
+    if not 0 <= share < shares:
+        raise InputError(f"--part {text} is not a share of the work; write 0/2 for the first of two")
+    return share, shares

@@ -33,6 +33,7 @@ from data.sample.renderer import (
     visibility,
 )
 from pose_detector.errors import InputError
+from pose_detector.training.loop import parse_part
 
 FIGURES_PER_FILE = 50
 FIGURES_PER_BODY = 3
@@ -116,17 +117,6 @@ def render_people(path: Path, seed: int) -> None:
         content |= {f"rgba{i}": rgba, f"keypoints{i}": keypoints}
     with atomic_path(path) as temporary:
         np.savez(temporary, **content)
-
-
-def parse_part(text: str) -> tuple[int, int]:
-    """'1/4' -> (1, 4). Raises InputError for anything that is not a share."""
-    try:
-        share, shares = (int(number) for number in text.split("/"))
-    except ValueError:
-        share, shares = -1, 0
-    if not 0 <= share < shares:
-        raise InputError(f"--part {text} is not a share of the work; write 0/2 for the first of two")
-    return share, shares
 
 
 def main(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from data.sample.renderer import Camera, Light, pattern_mix, render_figure
 from data.sample.room import render_frame
 from pose_detector.errors import InputError
 from pose_detector.training import render_people
+from pose_detector.training.loop import parse_part
 
 CAMERA = Camera((0.0, 1.0, 4.0), pitch=0.0, yaw=0.0, focal=200.0, width=128, height=128)
 BODY = Body(bust=0.03)
@@ -265,7 +266,7 @@ def test_files_are_written_once(tmp_path: Path, monkeypatch) -> None:
 @pytest.mark.parametrize("part", ["2/2", "x", "1", "-1/2", "0/0"])
 def test_a_wrong_share_is_an_error(part: str) -> None:
     with pytest.raises(InputError, match="share"):
-        render_people.parse_part(part)
+        parse_part(part)
 
 
 def test_the_sample_is_as_before() -> None:

@@ -47,7 +47,7 @@ class Somebody(StubLooker):
 
 
 class StubNetworks:
-    """What `video2data.Networks` offers, for a detector and a looker that are there already."""
+    """What `main.perception.Networks` offers, for a detector and a looker that are there already."""
 
     def __init__(self, weights, detector=None, looker=None, kind="bundled"):
         self.weights, self.detector, self.looker, self.kind = weights, detector, looker, kind
