@@ -161,26 +161,10 @@ def background_plate(
     if shown is not None:
         beyond = np.stack([resize(part, size) < 255 for part in shown])
 
-    # Who crouches is as thick as before: sizes are taken from the upright poses around.
-    own = body_size(dancer)
-    own = np.where(np.isnan(own), 0, own)
-    sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
-
-    def outlines(margin: float) -> np.ndarray:
-        covered = np.zeros((len(dancer), *size[::-1]), bool)
-        for i, (pose, thick) in enumerate(zip(dancer, sizes, strict=True)):
-            if masks is not None and masks[i].any():
-                reach = 2 * max(1, round(margin * thick)) + 1
-                around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-                covered[i] = cv2.dilate(masks[i], around) > _HARDLY
-            else:
-                covered[i] = person_mask(pose, size, 0.9 + 2 * margin, thick)
-        return covered | beyond
-
-    alone = outlines(0.2)
+    alone, closer, closest = (_outlines(dancer, masks, size, margin) | beyond for margin in (0.2, 0.1, 0.04))
     crowded = others is not None and any(len(people) for people in others)
     anybody = alone | _crowd(others, size) if crowded else alone
-    tiers = [anybody, *([alone] if crowded else []), outlines(0.1), outlines(0.04)]
+    tiers = [anybody, *([alone] if crowded else []), closer, closest]
     gains = exposures(held.few, held.few_of(alone))
     still = _stillness(even(held.few, gains), held.few_of(anybody))
     away = _widened(anybody, _BESIDE * min(anybody.shape[1:]))
@@ -199,6 +183,26 @@ def background_plate(
     plate, written = without_captions(plate, settled, two, low, high)
     plate = np.where(written[..., None], plate, lit)  # letters are no light
     return fill(plate, ~settled), ~settled
+
+
+def _outlines(
+    dancer: np.ndarray, masks: Sequence[np.ndarray] | None, size: tuple[int, int], margin: float
+) -> np.ndarray:
+    """(S, H, W) bool, where the dancer may be in frames of `size`: outlines, or figures around keypoints (S, 18, 3),
+    wider by `margin` body sizes."""
+    # Who crouches is as thick as before: sizes are taken from the upright poses around.
+    own = body_size(dancer)
+    own = np.where(np.isnan(own), 0, own)
+    sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
+    covered = np.zeros((len(dancer), *size[::-1]), bool)
+    for i, (pose, thick) in enumerate(zip(dancer, sizes, strict=True)):
+        if masks is not None and masks[i].any():
+            reach = 2 * max(1, round(margin * thick)) + 1
+            around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+            covered[i] = cv2.dilate(masks[i], around) > _HARDLY
+        else:
+            covered[i] = person_mask(pose, size, 0.9 + 2 * margin, thick)
+    return covered
 
 
 class _Samples:

@@ -157,6 +157,16 @@ class CloseUp:
     found: np.ndarray
     outside: np.ndarray
 
+    @classmethod
+    def of(cls, count: int, others: int) -> CloseUp:
+        """Of so many frames and other people, with nobody found yet."""
+        return cls(
+            np.zeros((count, 18, 3), np.float32),
+            np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
+            np.zeros(count, bool),
+            np.zeros((others, count)),
+        )
+
 
 def look_closely(
     path: Path,
@@ -190,28 +200,18 @@ def look_closely(
         cameras: take up every frame; None: they are not followed.
     """
     info = video.probe(path)
-    left, top, right, bottom = crop or (0, 0, info.width, info.height)
-    shrink = min(1.0, LONGEST / max(right - left, bottom - top))
-    own = max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink))
+    own = closer_size(crop or (0, 0, info.width, info.height))
     scale = np.divide(own, size)  # pixels of what is looked at per pixel of the working frame
     count = len(first)
-    result = CloseUp(
-        np.zeros((count, 18, 3), np.float32),
-        np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
-        np.zeros(count, bool),
-        np.zeros((len(others), count)),
-    )
+    result = CloseUp.of(count, len(others))
     with Writer() as writer, closing(video.read_frames(path, own, crop)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = Bar(pictures, total=count, unit="frame", desc="second look")
         for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker, shots)):
             if look is not None:
                 result.found[i] = True
-                for points, target in ((look.keypoints, result.keypoints), (look.extra, result.extra)):
-                    moved = scale_keypoints(points, 1 / scale)
-                    inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < np.array(size) - 0.5)).all(axis=1)
-                    known = inside & (points[:, 2] > 0)
-                    target[i, known] = moved[known]
+                result.keypoints[i] = _points_in_frame(look.keypoints, scale, size)
+                result.extra[i] = _points_in_frame(look.extra, scale, size)
             outline = outline_in_frame(look, own, size)
             if masks is not None and (kept is None or kept[i]):
                 same = mask_size is None or mask_size == size
@@ -223,6 +223,20 @@ def look_closely(
             for there, other in zip(result.outside, others, strict=True):
                 there[i] = _outside(other[i], outline)
     return result
+
+
+def closer_size(box: Box) -> tuple[int, int]:
+    """(width, height) in pixels at which the part `box` of a video is looked at closely: its own, up to `LONGEST`."""
+    left, top, right, bottom = box
+    shrink = min(1.0, LONGEST / max(right - left, bottom - top))
+    return max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink))
+
+
+def _points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Points (K, 3) as looked at, `scale` times as large, in pixels of a frame of `size`; 0 where they lie outside."""
+    moved = scale_keypoints(points, 1 / scale)
+    inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < np.array(size) - 0.5)).all(axis=1)
+    return np.where((inside & (points[:, 2] > 0))[:, None], moved, 0)
 
 
 def where_people_are(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:

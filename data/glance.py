@@ -13,7 +13,7 @@ import numpy as np
 
 from data import camera, framing, report, video
 from data.annotations import Annotations
-from data.detecting import LONGEST, Detect, outline_in_frame
+from data.detecting import Detect, closer_size, outline_in_frame
 from data.frame_stats import FrameStats
 from pose_detector import skeleton
 from pose_detector.crop import Crop
@@ -96,8 +96,7 @@ def glance(
     """
     info, picture = video.probe(path), framing.find_picture(path)[0]
     width, height = picture[2] - picture[0], picture[3] - picture[1]
-    size, shrink = video.working_size(width, height, area), min(1.0, LONGEST / max(width, height))
-    own = max(1, round(width * shrink)), max(1, round(height * shrink))
+    size, own = video.working_size(width, height, area), closer_size(picture)
     some = video.read_some(path, FRAMES, own, picture)
     times, large = np.array([time for time, _ in some]), [frame for _, frame in some]
     frames = [video.resize(frame, size) for frame in large]

@@ -345,27 +345,51 @@ def write_video(
         output.metadata.update(metadata or {})
         stream = output.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
         track = sound.Track(output, prepared) if prepared is not None else None
-        count, now = 0, 0
-        step = round(scale / rate)
-        for frame in frames:
-            height, width = frame.shape[:2]
-            if count == 0:
-                _configure(stream, width, height, Fraction(1, scale), form)
-            if ticks is not None and count >= len(ticks):
-                raise ValueError(f"{len(ticks)} times, but more frames")
-            now = int(ticks[count]) if ticks is not None else count * step
-            picture = colour.to_yuv(frame, form)
-            picture.pts, picture.time_base = now, Fraction(1, scale)
-            output.mux(stream.encode(picture))
-            if track:
-                track.copy_until(now / scale)
-            count += 1
+        return _encode(output, stream, track, frames, form, ticks, scale, round(scale / rate))
+
+
+def _encode(
+    output: av.container.OutputContainer,
+    stream: av.VideoStream,
+    track: sound.Track | None,
+    frames: Iterable[np.ndarray],
+    form: str,
+    ticks: np.ndarray | None,
+    scale: int,
+    step: int,
+) -> int:
+    """Write the frames of `write_video` and the sound beside them; tells how many there were.
+
+    Args:
+        output: the file.
+        stream: its video, not configured yet.
+        track: its sound; None: silent.
+        frames: see there.
+        form: pixel format.
+        ticks: (N,) times of the frames in units of 1 / `scale` seconds; None: one each `step`.
+        scale: units of time a second.
+        step: mean time of a frame in these.
+    """
+    count, now = 0, 0
+    for frame in frames:
+        height, width = frame.shape[:2]
         if count == 0:
-            raise ValueError("no frames to write")
-        output.mux(stream.encode(None))
+            _configure(stream, width, height, Fraction(1, scale), form)
+        if ticks is not None and count >= len(ticks):
+            raise ValueError(f"{len(ticks)} times, but more frames")
+        now = int(ticks[count]) if ticks is not None else count * step
+        picture = colour.to_yuv(frame, form)
+        picture.pts, picture.time_base = now, Fraction(1, scale)
+        output.mux(stream.encode(picture))
         if track:
-            # The last frame is shown for the mean time of a frame.
-            track.copy_until((now + step) / scale)
+            track.copy_until(now / scale)
+        count += 1
+    if count == 0:
+        raise ValueError("no frames to write")
+    output.mux(stream.encode(None))
+    if track:
+        # The last frame is shown for the mean time of a frame.
+        track.copy_until((now + step) / scale)
     return count
 
 

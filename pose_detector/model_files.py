@@ -132,19 +132,15 @@ def resolve_second_look(
 
     # A folder for each version, so that two versions of this project can share a cache.
     folder = (cache or cache_folder()) / f"mediapipe-pose-{_MEDIAPIPE}"
-    reason = f"kept in {folder}"
+    reason, told = f"kept in {folder}", {"stall": timeout, "announce": announce}
     if name != "auto":
         _import_litert()
         otherwise = "take the bundled network (second_look bundled)"
-        path = download(
-            published[name], folder, offline, otherwise, first_byte=timeout, stall=timeout, announce=announce
-        )
+        path = download(published[name], folder, offline, otherwise, first_byte=timeout, **told)
         return SecondLook("blazepose", path, reason)
     try:
         _import_litert()
-        path = download(
-            published["blazepose"], folder, offline, first_byte=auto_timeout, stall=timeout, announce=announce
-        )
+        path = download(published["blazepose"], folder, offline, first_byte=auto_timeout, **told)
         return SecondLook("blazepose", path, reason)
     except InputError as error:
         return SecondLook("bundled", _present(bundled), f"the bundled network, as blazepose is not at hand: {error}")
