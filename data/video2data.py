@@ -11,7 +11,7 @@ import numpy as np
 
 from data import background, camera, framing, laying, pictures, report, shots, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
-from data.detecting import find_people, look_closely, precomputed, read_masks, where_people_are
+from data.detecting import CloseUp, Detect, find_people, look_closely, precomputed, read_masks, where_people_are
 from data.files import atomic_path, replace_folder, staging
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
@@ -77,6 +77,43 @@ class Source:
         return width * self.size[0], height * self.size[1]
 
 
+@dataclass
+class Watched:
+    """What the first look saw of a video.
+
+    Attributes:
+        detections: who is in each frame.
+        times: (N,) seconds of the frames.
+        glimpses: some frames (H, W, 3) by their number.
+        stats: measurements of every frame.
+        starts: numbers of the frames with which shots begin.
+        tracks: the people over time.
+        chosen: which of them is the dancer.
+        first: (N, 18, 3) the dancer's keypoints, those that are missed for a moment where they are before or after.
+        left_out: for each reason (N,) bool, the frames that do not show the room.
+    """
+
+    detections: list[Detection]
+    times: list[float]
+    glimpses: dict[int, np.ndarray]
+    stats: FrameStats
+    starts: np.ndarray
+    tracks: list[Track]
+    chosen: int
+    first: np.ndarray
+    left_out: dict[str, np.ndarray]
+
+    @property
+    def others(self) -> list[np.ndarray]:
+        """(N, 18, 3) of each of the other people."""
+        return [track.keypoints for i, track in enumerate(self.tracks) if i != self.chosen]
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(N,) bool, the frames that show the room."""
+        return ~np.any(list(self.left_out.values()), axis=0)
+
+
 def prepare(config: Config, networks: Networks) -> None:
     """Annotate the video of `config.mode`, unless that is done already.
 
@@ -92,120 +129,159 @@ def prepare(config: Config, networks: Networks) -> None:
     if not config.redo and _is_done(config, source):
         print(f"already done: {source.goal} (--redo does it again)")
         return
-    info = source.info
-    if source.around is not None:
-        left, top, right, bottom = source.picture
-        print(f"bars around the picture, which is {right - left}x{bottom - top}: they are left out")
-    expected = max(1, round(info.duration * float(info.fps)))  # how many there are, only decoding tells
-    print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, about {expected} frames")
-    warning = None if training else video.check_sound(source.path)
-    if warning:
-        print(warning)
+    expected = max(1, round(source.info.duration * float(source.info.fps)))  # how many there are, only decoding tells
+    _announce(source, expected, training)
     with ExitStack() as stack:
         images = stack.enter_context(staging(config.images_dir)) if training else None
         # Those of a dance are only for the preview.
         masks = stack.enter_context(staging(config.masks_dir)) if training or config.preview else None
         poses = stack.enter_context(staging(config.poses_dir)) if config.save_poses else None
-        if source.given:
-            print(f"first look: poses from {source.given}")
-            given = read_poses(source.given, info.frames, info.stored, source.whole)
-            detector = precomputed(shifted(given, -source.corner))
-        else:
-            print(f"first look: {weights[0].name} ({weights[1]})")
-            detector = networks.load_first(weights[0])
-        stats = FrameStats()
-        detections, times, glimpses, worn = find_people(
-            source.path, source.size, detector, config.pose_batch, images, expected, stats,
-            image_size=source.frame_size, most=config.most_frames, crop=source.picture,
-        )  # fmt: skip
-        _check_count(source, len(detections), len(times))
-        fps = float(info.fps)
-        kept = kept_frames(np.arange(len(times)), expected, config.most_frames)
-        starts = shots.find_shots(stats, fps)
-        tracks = track(detections, fps, starts, worn)
-        place = _place(config)
-        if config.dancer != "both":
-            chosen = choose_of_two(tracks, config.person)
-        elif place is None:
-            chosen = choose(tracks, config.person)
-        else:
-            frame = int(np.abs(np.subtract(times, place[0])).argmin())
-            chosen = choose_at(tracks, frame, place[1] * source.size[0], place[2] * source.size[1])
-        seen = tracks[chosen].keypoints
-        others = [track.keypoints for i, track in enumerate(tracks) if i != chosen]
-        first = held(seen, starts, fps)
-        rooms = shots.rooms(stats, starts, first, source.size)
-        showing = shots.show_room(starts, rooms, (seen[..., 2] > 0).any(axis=1))
-        left_out = shots.left_out(stats, starts, showing, fps)
-        usable = ~np.any(list(left_out.values()), axis=0)
+        watched = _watch(config, source, _detector(source, networks, weights), images, expected)
+        count = len(watched.times)
+        kept = kept_frames(np.arange(count), expected, config.most_frames) if training else None
         # What shows the room is seen by one camera, whatever lies between; of a dance each shot has its own.
-        cameras = camera.Cameras(
-            source.size, np.where(usable, 0, -1) if training else shots.numbers(starts, len(times))
-        )
-        closer = None
-        if second is not None:
-            kind, file, reason = second
-            print(f"second look: {kind}, {file.name} ({reason})")
-            looker = networks.load_second(kind, file)
-            closer = look_closely(
-                source.path, source.size, first, looker, masks, stats, others, mask_size=source.frame_size,
-                kept=kept if training else None, crop=source.picture, shots=starts, cameras=cameras,
-            )  # fmt: skip
-            if _replaces(config, source):
-                closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
-                drop_guesses(closer.keypoints, closer.extra, stats, source.size)
-                seen = closer.keypoints
-        else:
-            _watch_camera(source, cameras, [first, *others])
-        found = [clean(seen[part], fps, people=len(tracks)) for part in shots.parts(starts, len(times))]
-        annotations = Annotations(
-            frame_numbers=np.arange(len(times), dtype=np.int64),
-            times=np.asarray(times, np.float64),
-            keypoints=np.concatenate([cleaned.keypoints for cleaned in found]).astype(np.float32),
-            filled=np.concatenate([cleaned.filled for cleaned in found]),
-            fps=fps,
-            frame_size=source.size,
-            total_frames=len(times),
-            source=source.path.name,
-            rotation=info.rotation,
-            fingerprint=source.digest,
-            settings=source.settings,
-            extra=closer.extra if closer is not None and _replaces(config, source) else None,
-            kept=kept if training else None,
-            picture=None if source.around is None else np.array(source.picture, np.int64),
-            shots=starts,
-        )
-        annotations.check()
+        same = np.where(watched.usable, 0, -1) if training else shots.numbers(watched.starts, count)
+        cameras = camera.Cameras(source.size, same)
+        keypoints, closer = _look_again(config, source, networks, second, watched, masks, kept, cameras)
+        extra = closer.extra if closer is not None and _replaces(config, source) else None
+        annotations = _annotate(source, watched, keypoints, extra, kept)
         if config.preview:
             outlines = None if closer is None else read_masks(masks, annotations.frame_numbers, source.size)
-            _write_preview(config, source, annotations, tracks, chosen, outlines)
+            _write_preview(config, source, annotations, watched.tracks, watched.chosen, outlines)
         if poses is not None:
-            whole = shifted(detections, source.corner)
-            write_poses(poses, source.path.stem, whole, source.whole, info.stored)
+            whole = shifted(watched.detections, source.corner)
+            write_poses(poses, source.path.stem, whole, source.whole, source.info.stored)
             replace_folder(config.poses_dir, poses)
             print(f"written: {config.poses_dir}")
-        dancer = held(annotations.keypoints, starts, fps)
         path = cameras.path()
         annotations.camera = path.homographies
-        room_frames = {i: frame for i, frame in glimpses.items() if usable[i]}
-        annotations.room = look_around(room_frames, others, dancer, annotations.camera)
+        dancer = held(annotations.keypoints, watched.starts, annotations.fps)
+        usable = watched.usable
+        room_frames = {i: frame for i, frame in watched.glimpses.items() if usable[i]}
+        annotations.room = look_around(room_frames, watched.others, dancer, annotations.camera)
         if training:
             keep_only(annotations, usable)
         # From here on all lengths are pixels of the frames that are kept.
-        annotations = annotations.resized(source.frame_size)
-        framed, scale = annotations, np.divide(source.frame_size, source.size)
-        unseen = None
+        framed, unseen = annotations.resized(source.frame_size), None
+        annotations = framed
         if training:
-            everybody = scale_keypoints(dancer, scale), [scale_keypoints(keypoints, scale) for keypoints in others]
-            if not path.still:
-                annotations, everybody = _steady(annotations, path, everybody)
-            unseen = _publish(config, source, images, masks, annotations, *everybody)
+            annotations, unseen = _publish(config, source, images, masks, framed, path, dancer, watched.others)
         annotations.save(source.goal)
-    company = report.bystanders(others, None if closer is None else closer.outside, len(times), fps)
-    left_out = left_out if training else None
-    for line in report.summary(framed, stats.resized(tuple(scale)), company, path, unseen, left_out):
+    company = report.bystanders(watched.others, None if closer is None else closer.outside, count, annotations.fps)
+    stats = watched.stats.resized(tuple(np.divide(source.frame_size, source.size)))
+    for line in report.summary(framed, stats, company, path, unseen, watched.left_out if training else None):
         print(line)
     print(f"written: {source.goal}")
+
+
+def _announce(source: Source, expected: int, training: bool) -> None:
+    """Say what video it is, and what is wrong with its sound."""
+    info = source.info
+    if source.around is not None:
+        left, top, right, bottom = source.picture
+        print(f"bars around the picture, which is {right - left}x{bottom - top}: they are left out")
+    print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, about {expected} frames")
+    warning = None if training else video.check_sound(source.path)
+    if warning:
+        print(warning)
+
+
+def _detector(source: Source, networks: Networks, weights: tuple[Path, str] | None) -> Detect:
+    """The first look: a network, or the poses that are given."""
+    if source.given:
+        print(f"first look: poses from {source.given}")
+        given = read_poses(source.given, source.info.frames, source.info.stored, source.whole)
+        return precomputed(shifted(given, -source.corner))
+    print(f"first look: {weights[0].name} ({weights[1]})")
+    return networks.load_first(weights[0])
+
+
+def _watch(config: Config, source: Source, detector: Detect, images: Path | None, expected: int) -> Watched:
+    """The first look at every frame: who is who over time, the dancer, shots, and the frames that show the room."""
+    stats = FrameStats()
+    detections, times, glimpses, worn = find_people(
+        source.path, source.size, detector, config.pose_batch, images, expected, stats,
+        image_size=source.frame_size, most=config.most_frames, crop=source.picture,
+    )  # fmt: skip
+    _check_count(source, len(detections), len(times))
+    fps = float(source.info.fps)
+    starts = shots.find_shots(stats, fps)
+    tracks = track(detections, fps, starts, worn)
+    chosen = _dancer(config, source, tracks, times)
+    seen = tracks[chosen].keypoints
+    first = held(seen, starts, fps)
+    rooms = shots.rooms(stats, starts, first, source.size)
+    showing = shots.show_room(starts, rooms, (seen[..., 2] > 0).any(axis=1))
+    left_out = shots.left_out(stats, starts, showing, fps)
+    return Watched(detections, times, glimpses, stats, starts, tracks, chosen, first, left_out)
+
+
+def _dancer(config: Config, source: Source, tracks: Sequence[Track], times: Sequence[float]) -> int:
+    """Which of the people the settings mean."""
+    place = _place(config)
+    if config.dancer != "both":
+        return choose_of_two(tracks, config.person)
+    if place is None:
+        return choose(tracks, config.person)
+    frame = int(np.abs(np.subtract(times, place[0])).argmin())
+    return choose_at(tracks, frame, place[1] * source.size[0], place[2] * source.size[1])
+
+
+def _look_again(
+    config: Config,
+    source: Source,
+    networks: Networks,
+    second: tuple[str, Path, str] | None,
+    watched: Watched,
+    masks: Path | None,
+    kept: np.ndarray | None,
+    cameras: camera.Cameras,
+) -> tuple[np.ndarray, CloseUp | None]:
+    """The dancer's keypoints (N, 18, 3) after the second look, and what that saw; the camera is followed beside it."""
+    seen, others = watched.tracks[watched.chosen].keypoints, watched.others
+    if second is None:
+        _watch_camera(source, cameras, [watched.first, *others])
+        return seen, None
+    kind, file, reason = second
+    print(f"second look: {kind}, {file.name} ({reason})")
+    looker = networks.load_second(kind, file)
+    closer = look_closely(
+        source.path, source.size, watched.first, looker, masks, watched.stats, others, mask_size=source.frame_size,
+        kept=kept, crop=source.picture, shots=watched.starts, cameras=cameras,
+    )  # fmt: skip
+    if not _replaces(config, source):
+        return seen, closer
+    closer.keypoints = join(closer.keypoints, seen, looker.first_look_trust)
+    drop_guesses(closer.keypoints, closer.extra, watched.stats, source.size)
+    return closer.keypoints, closer
+
+
+def _annotate(
+    source: Source, watched: Watched, keypoints: np.ndarray, extra: np.ndarray | None, kept: np.ndarray | None
+) -> Annotations:
+    """Annotations of the working frames, from keypoints that are cleaned within each shot."""
+    count, fps = len(watched.times), float(source.info.fps)
+    parts = shots.parts(watched.starts, count)
+    found = [clean(keypoints[part], fps, people=len(watched.tracks)) for part in parts]
+    annotations = Annotations(
+        frame_numbers=np.arange(count, dtype=np.int64),
+        times=np.asarray(watched.times, np.float64),
+        keypoints=np.concatenate([cleaned.keypoints for cleaned in found]).astype(np.float32),
+        filled=np.concatenate([cleaned.filled for cleaned in found]),
+        fps=fps,
+        frame_size=source.size,
+        total_frames=count,
+        source=source.path.name,
+        rotation=source.info.rotation,
+        fingerprint=source.digest,
+        settings=source.settings,
+        extra=extra,
+        kept=kept,
+        picture=None if source.around is None else np.array(source.picture, np.int64),
+        shots=watched.starts,
+    )
+    annotations.check()
+    return annotations
 
 
 def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str] | None, tuple[str, Path, str] | None]:
@@ -341,24 +417,30 @@ def _publish(
     images: Path,
     masks: Path,
     annotations: Annotations,
+    path: camera.Path,
     dancer: np.ndarray,
     others: Sequence[np.ndarray],
-) -> np.ndarray:
-    """Make the plate from frames that are kept, and put pictures, outlines and plate in the place of old ones; tells
-    where the plate is made up (H, W) bool. Keypoints are in pixels of the plate."""
-    kept, size = np.flatnonzero(annotations.kept), annotations.frame_size
-    sample = kept[background.sample_indices(len(kept), size)]
-    frames, outlines, shown = (pictures.read(images / image_name(i)) for i in sample), read_masks(masks, sample), None
-    moved = not np.array_equal(annotations.camera, np.broadcast_to(np.eye(3), annotations.camera.shape))
-    if moved:
-        frames = laying.laid(images, sample, annotations.camera, size)
-        outlines = laying.laid(masks, sample, annotations.camera, size, outlines=True)
-        shown = (camera.shown(annotations.camera[i], source.frame_size, size) for i in sample)
-    plate, unseen = background.background_plate(
-        frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
-    )
-    if moved:
-        laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
+) -> tuple[Annotations, np.ndarray]:
+    """Put pictures, outlines and plate in the place of old ones.
+
+    Args:
+        config: where they go.
+        source: the video.
+        images: folder of the pictures of frames that are kept.
+        masks: folder of their outlines.
+        annotations: in pixels of the frames that are kept.
+        path: the camera's.
+        dancer: (N, 18, 3) keypoints in pixels of the frames that are looked at.
+        others: the same of each of the other people.
+
+    Returns:
+        annotations in pixels of the plate; where the plate is made up (H, W) bool, in the reference frame.
+    """
+    scale = np.divide(source.frame_size, source.size)
+    everybody = scale_keypoints(dancer, scale), [scale_keypoints(keypoints, scale) for keypoints in others]
+    if not path.still:
+        annotations, everybody = _steady(annotations, path, everybody)
+    plate, unseen = _make_plate(source, images, masks, annotations, *everybody)
     for i in annotations.frame_numbers[~annotations.kept]:
         (images / image_name(i)).unlink(missing_ok=True)
         (masks / mask_name(i)).unlink(missing_ok=True)
@@ -374,7 +456,33 @@ def _publish(
         with atomic_path(config.frame_image) as temporary:
             pictures.write(temporary, source.around)
     left, top, right, bottom = annotations.view
-    return unseen[top:bottom, left:right]
+    return annotations, unseen[top:bottom, left:right]
+
+
+def _make_plate(
+    source: Source,
+    images: Path,
+    masks: Path,
+    annotations: Annotations,
+    dancer: np.ndarray,
+    others: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The plate (H, W, 3) from frames that are kept, and where it is made up (H, W) bool; pictures and outlines of a
+    camera that moved are laid onto it. Keypoints are in pixels of the plate."""
+    kept, size = np.flatnonzero(annotations.kept), annotations.frame_size
+    sample = kept[background.sample_indices(len(kept), size)]
+    frames, outlines, shown = (pictures.read(images / image_name(i)) for i in sample), read_masks(masks, sample), None
+    moved = not np.array_equal(annotations.camera, np.broadcast_to(np.eye(3), annotations.camera.shape))
+    if moved:
+        frames = laying.laid(images, sample, annotations.camera, size)
+        outlines = laying.laid(masks, sample, annotations.camera, size, outlines=True)
+        shown = (camera.shown(annotations.camera[i], source.frame_size, size) for i in sample)
+    plate, unseen = background.background_plate(
+        frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
+    )
+    if moved:
+        laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
+    return plate, unseen
 
 
 def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
