@@ -102,10 +102,6 @@ class Labels:
         """The outline of a row as it lies in the frame, shown at (width, height): (height, width) uint8."""
         return outline_in_frame(self.outlines[row], Crop(*self.crops[row]), self.frame_size, size)
 
-    def keypoints_at(self, size: tuple[int, int]) -> np.ndarray:
-        """(N, 18, 3) in pixels of frames shown at (width, height)."""
-        return scale_keypoints(self.keypoints, np.divide(size, self.frame_size))
-
 
 def agreement(heavy: np.ndarray, thunder: np.ndarray, torso: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:
     """Labels of two teachers: the mean where they agree.
