@@ -255,6 +255,7 @@ class Studio:
                 job.save()
             elif job.state == "running" and self._process is not None:
                 job.state = "stopped"
+                job.save()
                 _interrupt_all(self._process)
 
     def enough(self, job: Job) -> bool:
