@@ -78,7 +78,7 @@ def test_it_renders_what_its_workspace_renders(trained, tmp_path, monkeypatch):
     ours, theirs = (np.stack([cv2.imread(str(c.vis_dir / name)) for name in names]) for c in (here, there))
     shown = cv2.absdiff(ours, np.stack([cv2.imread(str(here.background_image))] * len(names)))
     assert shown.max() > 60, "nobody is rendered"
-    # 45.8 dB; stored frames are JPEG once more, which now and then turns a vote of the painting, and weights are rounded.
+    # 45.8 dB; frames are JPEG once more, which now and then turns a vote of the painting, and weights are rounded.
     assert psnr(ours, theirs) > 44
 
 
