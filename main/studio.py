@@ -23,7 +23,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported; n
 try:
     import gradio as gr
 except ImportError:
-    sys.exit("error: the page needs Gradio: pip install -e .[web], or ./run.sh --web, which does that")
+    gr = None  # `main` says so
 
 from data.progress import in_words
 from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
@@ -356,6 +356,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--no_browser", action="store_true", help="do not open it")
     options, settings = parser.parse_known_args(argv)
+    if gr is None:
+        reason = "the page needs Gradio: pip install -e .[web], or ./run.sh --web, which does that"
+        print(f"error: {reason}", file=sys.stderr)
+        sys.exit(2)
     folder = (options.workspace / "output" / "studio").absolute()
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
     studio = Studio(folder)

@@ -16,11 +16,9 @@ from chromium import errors, open_browser, resize, too_wide, wait_for
 from places import ROOT
 
 from data import video
+from main import studio
 from main.jobs import Job
-
-studio = pytest.importorskip("main.studio", exc_type=SystemExit)
-
-from pose_detector.errors import InputError  # noqa: E402
+from pose_detector.errors import InputError
 
 LONGEST = 900  # seconds for what takes half a minute on a quiet computer
 
