@@ -21,7 +21,7 @@ from data.annotations import Annotations
 from data.detecting import JPEG_QUALITY
 from main import checkpoint
 from main.config import Config, run_step
-from main.device import network_type, prepare_device
+from main.device import forward_type, network_type, prepare_device
 from main.networks.generator import REFERENCES, Generator
 from main.rendering import prepare_generator, render, scene_of
 from main.test import load_planned, render_pictures
@@ -37,7 +37,11 @@ def gigaflops(generator: Generator, size: tuple[int, int], device: torch.device)
     plate = torch.zeros(1, 3, height, width, device=device)
     keypoints = torch.ones(1, 18, 3, device=device)
     references = torch.zeros(1, REFERENCES, 4, height, width, device=device)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    with (
+        torch.inference_mode(),
+        forward_type(device, generator.out.weight.dtype),
+        FlopCounterMode(display=False) as counter,
+    ):
         generator(keypoints, references, plate, plate)
     return counter.get_total_flops() / 1e9
 
