@@ -16,9 +16,9 @@ import numpy as np
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
 from data.background import person_mask
+from data.bars import Box
 from data.camera import Cameras
 from data.frame_stats import FrameStats
-from data.framing import Box
 from data.pose_files import Detection
 from data.progress import Bar
 from pose_detector.clothes import clothes

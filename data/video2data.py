@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import background, camera, framing, laying, pictures, report, shots, video
+from data import background, bars, camera, pictures, report, shots, stabilise, video
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
 from data.detecting import CloseUp, Detect, find_people, look_closely, precomputed, read_masks, where_people_are
 from data.files import atomic_path, replace_folder, staging
@@ -54,7 +54,7 @@ class Source:
 
     path: Path
     info: video.VideoInfo
-    picture: framing.Box
+    picture: bars.Box
     around: np.ndarray | None
     size: tuple[int, int]
     frame_size: tuple[int, int]
@@ -290,7 +290,7 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
     path = config.train_video_path if training else config.test_video_path
     given = config.train_poses if training else config.test_poses
     info = video.probe(path)
-    picture, around = framing.find_picture(path)
+    picture, around = bars.find_picture(path)
     sides = picture[2] - picture[0], picture[3] - picture[1]
     size = frame_size = video.working_size(*sides, config.frame_area)
     if training and config.quality != "draft":
@@ -474,14 +474,14 @@ def _make_plate(
     frames, outlines, shown = (pictures.read(images / image_name(i)) for i in sample), read_masks(masks, sample), None
     moved = not np.array_equal(annotations.camera, np.broadcast_to(np.eye(3), annotations.camera.shape))
     if moved:
-        frames = laying.laid(images, sample, annotations.camera, size)
-        outlines = laying.laid(masks, sample, annotations.camera, size, outlines=True)
+        frames = stabilise.read_warped(images, sample, annotations.camera, size)
+        outlines = stabilise.read_warped(masks, sample, annotations.camera, size, outlines=True)
         shown = (camera.shown(annotations.camera[i], source.frame_size, size) for i in sample)
     plate, unseen = background.background_plate(
         frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
     )
     if moved:
-        laying.lay_all(images, masks, kept, annotations.camera, source.frame_size, plate)
+        stabilise.warp_files(images, masks, kept, annotations.camera, source.frame_size, plate)
     return plate, unseen
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data import framing, video
+from data import bars, video
 from data.annotations import Annotations, image_name
 from main import metrics
 from main.config import Config, run_step
@@ -142,7 +142,7 @@ def main(cfg: Config) -> None:
     nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.in_view().keypoints[kept])]]
     results: dict[str, Scores] = {"result": {}, "nearest training frame": {}, "background": {}}
     sure, again = [], []
-    real_frames = video.read_frames(cfg.truth, dance.frame_size, framing.find_picture(cfg.truth)[0])
+    real_frames = video.read_frames(cfg.truth, dance.frame_size, bars.find_picture(cfg.truth)[0])
     truth = zip(dance.frame_numbers, dance.keypoints, nearest, real_frames, strict=False)
     for number, pose, source, (_, _, real) in tqdm(truth, total=dance.total_frames, unit="frame", desc="comparing"):
         ours = read_picture(cfg.vis_dir / image_name(number), dance.frame_size, "python main/test.py")

@@ -13,8 +13,8 @@ from pathlib import Path
 from data import pictures, video
 from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
-from data.glance import Glance, glance, poster
 from data.progress import write_plan
+from data.quick_look import QuickLook, poster, quick_look
 from main.config import Config, run_step
 from main.perception import Networks
 from pose_detector.errors import InputError
@@ -33,7 +33,7 @@ def main(config: Config) -> None:
     seen = {}
     for mode, path in paths.items():
         place = getattr(config, f"{mode}_dancer")
-        seen[mode] = glance(path, config.frame_area, detector, config.pose_batch, looker, config.person, place)
+        seen[mode] = quick_look(path, config.frame_area, detector, config.pose_batch, looker, config.person, place)
         for line in seen[mode].lines:
             print(line)
         with atomic_path(config.look_dir / f"{mode}.jpg") as temporary:
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
         temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def kept_size(config: Config, person: Glance) -> tuple[int, int]:
+def kept_size(config: Config, person: QuickLook) -> tuple[int, int]:
     """(width, height) of the training frames that step 1 keeps."""
     left, top, right, bottom = person.picture
     if config.quality == "draft":
@@ -53,7 +53,7 @@ def kept_size(config: Config, person: Glance) -> tuple[int, int]:
     return video.own_size(right - left, bottom - top)
 
 
-def describe(seen: Glance) -> dict[str, object]:
+def describe(seen: QuickLook) -> dict[str, object]:
     """What a page shows of a video: advice, and where everybody is in the picture, in shares of its sides."""
     height, width = seen.frames[0].shape[:2]
     people = []
@@ -69,22 +69,22 @@ def describe(seen: Glance) -> dict[str, object]:
     }
 
 
-def expect_all(config: Config, person: Glance, dance: Glance) -> dict[str, object]:
+def expect_all(config: Config, person: QuickLook, dance: QuickLook) -> dict[str, object]:
     """Measure this machine, print what all steps will take, and begin the journal with it.
 
     Raises:
         InputError: the disk is too small.
     """
-    from main import expect
+    from main import estimate
     from main.device import prepare_device
 
     size = kept_size(config, person)
-    speeds = expect.measure(config, prepare_device(config.device, config.threads), person, dance, size)
-    timing = expect.plan(config, person, dance, size, speeds, minutes_trained(config))
+    speeds = estimate.measure(config, prepare_device(config.device, config.threads), person, dance, size)
+    timing = estimate.plan(config, person, dance, size, speeds, minutes_trained(config))
     timing = [(step, name, 0.0 if is_done(config, step) else seconds) for step, name, seconds in timing]
-    bytes_ = expect.disk(config, person, dance, speeds)
+    bytes_ = estimate.disk(config, person, dance, speeds)
     print("\nwhat each step will take here, and write")
-    for line in expect.table(timing, bytes_):
+    for line in estimate.table(timing, bytes_):
         print(line)
     if config.epochs and config.patience:
         print("training ends earlier where it no longer gets better")

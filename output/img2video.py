@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import framing, pictures, provenance, video
+from data import bars, pictures, provenance, video
 from data.annotations import Annotations, check_same_video, image_name
 from data.progress import Bar
 from main.config import Config, run_step
@@ -32,7 +32,7 @@ def main(config: Config) -> None:
     frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
     if dance.target_picture.any():
         around, box = read_around(config.frame_image, dance.target_picture), dance.target_picture.tolist()
-        frames = (framing.lay_around(frame, around, box) for frame in frames)
+        frames = (bars.put_back(frame, around, box) for frame in frames)
     tags = provenance.tags(origin(config, dance))
     frames = map(show, frames)
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf, metadata=tags)

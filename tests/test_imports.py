@@ -34,7 +34,7 @@ CONFIG = "main.config"
 ROOF_LIBRARIES = {
     "pose_detector.training.light_figures",
     "main.checkpoint",
-    "main.expect",
+    "main.estimate",
     "main.perception",
     "main.person_file",
     "main.trainer",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import camera, laying, pictures
+from data import camera, pictures, stabilise
 from data.annotations import Annotations, image_name, mask_name
 from main.test import Framing
 
@@ -184,7 +184,7 @@ def test_laid_frames_show_the_plate_where_they_show_nothing(tmp_path):
     for n in range(6):
         pictures.write(tmp_path / image_name(n), np.uint8(np.clip(view(wall(), path[n]) * 0.9, 0, 255)), 98)
         pictures.write(tmp_path / mask_name(n), people(100))
-    laying.lay_all(tmp_path, tmp_path, range(6), homographies, SIZE, plate)
+    stabilise.warp_files(tmp_path, tmp_path, range(6), homographies, SIZE, plate)
     for n in range(6):
         frame, mask = pictures.read(tmp_path / image_name(n)), pictures.read(tmp_path / mask_name(n), grey=True)
         assert frame.shape[1::-1] == mask.shape[1::-1] == size

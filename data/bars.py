@@ -1,7 +1,7 @@
 """Bars around the picture: black ones, and blurred ones, which show the picture itself, enlarged.
 
 They are found once, from a sample of the frames, and cut off wherever the video is read. What lies around the picture
-is kept, and laid around the result.
+is kept, and put back around the result.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def find_picture(path: Path) -> tuple[Box, np.ndarray | None]:
     return box, around
 
 
-def lay_around(picture: np.ndarray, around: np.ndarray, box: Box) -> np.ndarray:
+def put_back(picture: np.ndarray, around: np.ndarray, box: Box) -> np.ndarray:
     """The frame (H, W, 3) of `find_picture` with a picture (h, w, 3) of any size in its place."""
     left, top, right, bottom = box
     frame = around.copy()

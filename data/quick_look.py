@@ -1,4 +1,4 @@
-"""A glance at a video, before hours are spent on it: step 1 on some frames of it, in seconds."""
+"""A quick look at a video, before hours are spent on it: step 1 on some frames of it, in seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import camera, framing, report, video
+from data import bars, camera, report, video
 from data.annotations import Annotations
 from data.detecting import Detect, closer_size, outline_in_frame
 from data.frame_stats import FrameStats
@@ -27,7 +27,7 @@ LEAST = 0.3  # of the best score in a frame: furniture that the network takes fo
 
 
 @dataclass
-class Glance:
+class QuickLook:
     """What was seen.
 
     Attributes:
@@ -44,7 +44,7 @@ class Glance:
     """
 
     info: video.VideoInfo
-    picture: framing.Box
+    picture: bars.Box
     times: np.ndarray
     large: list[np.ndarray]
     frames: list[np.ndarray]
@@ -71,7 +71,7 @@ class Glance:
         return max(range(len(seen)), key=seen.__getitem__)
 
 
-def glance(
+def quick_look(
     path: Path,
     area: int,
     detector: Detect,
@@ -79,7 +79,7 @@ def glance(
     looker: Looker | None,
     person: int | None = None,
     place: tuple[float, float, float] | None = None,
-) -> Glance:
+) -> QuickLook:
     """Look at some frames of a video.
 
     Args:
@@ -94,7 +94,7 @@ def glance(
     Raises:
         InputError: the video cannot be used.
     """
-    info, picture = video.probe(path), framing.find_picture(path)[0]
+    info, picture = video.probe(path), bars.find_picture(path)[0]
     width, height = picture[2] - picture[0], picture[3] - picture[1]
     size, own = video.working_size(width, height, area), closer_size(picture)
     some = video.read_some(path, FRAMES, own, picture)
@@ -111,7 +111,7 @@ def glance(
     lines = _advice(annotations, frames, outlines, others, info)
     decode, follow = _reading(path, picture, own, size)
     seconds = {"decode": decode, "camera": follow, "first": first_seconds, "second": second_seconds}
-    return Glance(info, picture, times, large, frames, people, annotations, outlines, lines, seconds)
+    return QuickLook(info, picture, times, large, frames, people, annotations, outlines, lines, seconds)
 
 
 def follow_sparsely(
@@ -211,7 +211,7 @@ def _second_look(
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
-def _reading(path: Path, picture: framing.Box, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
+def _reading(path: Path, picture: bars.Box, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
     """Seconds in which a frame is decoded, in one thread and those of the decoder, and in which the camera is followed
     from one to the next."""
     began, frames = 0.0, []
@@ -279,7 +279,7 @@ def _company(others: np.ndarray, outline: np.ndarray) -> int:
     return count
 
 
-def poster(seen: Glance) -> np.ndarray:
+def poster(seen: QuickLook) -> np.ndarray:
     """The frame that shows most, with everybody's skeleton, the dancer's outline and what lies outside it dimmed."""
     i = seen.best
     canvas, outline = seen.frames[i].copy(), np.uint8(seen.outlines[i] > 127)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from clip_maker import moving_square, write_clip
 
-from data import framing, video
+from data import bars, video
 from data.video import read_frames, sample_frames
 
 SIZE = (320, 180)
@@ -49,7 +49,7 @@ def on_copy(frame, size, blur=8, zoom=1.0, dim=0.7):
 
 def check(frames, wanted):
     """The box is the wanted one, or up to three pixels smaller at sides with bars, and its own sides are even."""
-    found = framing.picture_of(compressed(frames))
+    found = bars.picture_of(compressed(frames))
     whole = (0, 0, *frames[0].shape[1::-1])
     for i, (ours, truth) in enumerate(zip(found, wanted, strict=True)):
         inwards = (ours - truth) * (1 if i < 2 else -1)
@@ -109,17 +109,17 @@ def white(i):
 
 @pytest.mark.parametrize("make", [room, stage, smooth_walls, night, white])
 def test_what_is_no_bar(make):
-    assert framing.picture_of(compressed([make(i) for i in range(COUNT)])) == (0, 0, 320, 180)
+    assert bars.picture_of(compressed([make(i) for i in range(COUNT)])) == (0, 0, 320, 180)
 
 
 def test_nothing_but_black():
-    assert framing.picture_of([np.zeros((90, 160, 3), np.uint8)] * 3) == (0, 0, 160, 90)
+    assert bars.picture_of([np.zeros((90, 160, 3), np.uint8)] * 3) == (0, 0, 160, 90)
 
 
 def test_the_picture_is_read_and_laid_back(tmp_path):
     frames = [between(room(i), 40, 0, 60, 0) for i in range(12)]
     path = write_clip(tmp_path / "a.mp4", frames, options={"crf": "8"})
-    box, around = framing.find_picture(path)
+    box, around = bars.find_picture(path)
     check(frames, (40, 0, 360, 180))
     assert box[0] >= 40 and box[2] <= 360 and around.shape == frames[0].shape
     whole = list(read_frames(path))
@@ -127,7 +127,7 @@ def test_the_picture_is_read_and_laid_back(tmp_path):
     assert [time for _, time, _ in part] == [time for _, time, _ in whole]
     for (*_, cropped), (*_, frame) in zip(part, whole, strict=True):
         assert np.array_equal(cropped, frame[box[1] : box[3], box[0] : box[2]])
-        again = framing.lay_around(cropped, around, box)
+        again = bars.put_back(cropped, around, box)
         assert np.abs(again.astype(int) - frame).max() <= 12, "a bar is the same in all frames"
     small = next(read_frames(path, (96, 64), box))[2]
     assert np.abs(small.astype(int) - video.resize(part[0][2], (96, 64))).max() <= 1
@@ -135,7 +135,7 @@ def test_the_picture_is_read_and_laid_back(tmp_path):
 
 def test_a_video_without_bars(tmp_path):
     path = write_clip(tmp_path / "a.mp4", [room(i) for i in range(6)])
-    assert framing.find_picture(path) == ((0, 0, 320, 180), None)
+    assert bars.find_picture(path) == ((0, 0, 320, 180), None)
 
 
 @pytest.mark.parametrize("interval", [1, 5, 250])

@@ -18,7 +18,7 @@ _STEP = 72  # pixels of the shorter side among which brightness is compared
 _MOST_GAIN = 1.6
 
 
-def laid(
+def read_warped(
     folder: Path, numbers: Sequence[int], homographies: np.ndarray, size: tuple[int, int], outlines: bool = False
 ) -> Iterator[np.ndarray]:
     """Frames, or outlines, of these numbers from the folder that step 1 wrote them to, laid into a picture of
@@ -28,7 +28,7 @@ def laid(
         yield camera.lay(pictures.read(folder / name, grey=outlines), homographies[number], size)
 
 
-def lay_all(
+def warp_files(
     images: Path,
     masks: Path,
     numbers: Sequence[int],
@@ -57,7 +57,7 @@ def lay_all(
 
     with ThreadPoolExecutor(2) as pool:
         jobs = pool.map(work, numbers)
-        for _ in tqdm(jobs, total=len(numbers), unit="frame", desc="laying frames", mininterval=0.5):
+        for _ in tqdm(jobs, total=len(numbers), unit="frame", desc="stabilise", mininterval=0.5):
             pass
 
 

@@ -21,8 +21,8 @@ from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
 from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
-from data.glance import Glance
 from data.progress import Plan, in_words
+from data.quick_look import QuickLook
 from main import checkpoint
 from main.batches import to_device
 from main.config import Config
@@ -74,8 +74,10 @@ class Speeds:
     saved: float
 
 
-def small_clips(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) -> tuple[Clip, Clip, dict[str, float]]:
-    """The frames of a glance as clips to train on and to render from: too small to be good, but as slow as the whole.
+def small_clips(
+    cfg: Config, seen: QuickLook, size: tuple[int, int], folder: Path
+) -> tuple[Clip, Clip, dict[str, float]]:
+    """The frames of a quick look as clips to train on and to render from: too few to learn well, but as slow as all.
 
     Args:
         cfg: the settings.
@@ -118,7 +120,7 @@ def small_clips(cfg: Config, seen: Glance, size: tuple[int, int], folder: Path) 
     return clips[0], clips[1], files
 
 
-def measure(cfg: Config, device: torch.device, person: Glance, dance: Glance, size: tuple[int, int]) -> Speeds:
+def measure(cfg: Config, device: torch.device, person: QuickLook, dance: QuickLook, size: tuple[int, int]) -> Speeds:
     """Read, train, render and encode a little. The networks are those of the settings, untrained.
 
     Args:
@@ -180,7 +182,7 @@ def _encoding_speed(cfg: Config, frames: list[np.ndarray], folder: Path) -> tupl
 
 
 def plan(
-    cfg: Config, person: Glance, dance: Glance, size: tuple[int, int], speeds: Speeds, trained: float = 0.0
+    cfg: Config, person: QuickLook, dance: QuickLook, size: tuple[int, int], speeds: Speeds, trained: float = 0.0
 ) -> Plan:
     """Seconds of every part of every step, in order; see `data.progress`.
 
@@ -227,12 +229,12 @@ def plan(
     ]
 
 
-def frames_kept(cfg: Config, person: Glance) -> int:
+def frames_kept(cfg: Config, person: QuickLook) -> int:
     """How many training frames step 1 keeps."""
     return int(kept_frames(np.arange(person.count), person.count, cfg.most_frames).sum())
 
 
-def disk(cfg: Config, person: Glance, dance: Glance, speeds: Speeds) -> dict[str, float]:
+def disk(cfg: Config, person: QuickLook, dance: QuickLook, speeds: Speeds) -> dict[str, float]:
     """Bytes that each step writes."""
     n, m = frames_kept(cfg, person), dance.count
     epochs = min(cfg.epochs + 1, cfg.keep_checkpoints + 1)

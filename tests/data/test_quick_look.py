@@ -8,12 +8,12 @@ import pytest
 from clip_maker import write_clip
 from looks import StubLooker
 
-from data import glance as glances
+from data import quick_look as module
 from data import video
-from data.glance import follow_sparsely, glance, poster
-from main import expect, look, studio
+from data.quick_look import follow_sparsely, poster, quick_look
+from main import estimate, look, studio
 from main.config import Config
-from main.expect import Speeds, disk, table
+from main.estimate import Speeds, disk, table
 from pose_detector.errors import InputError
 from pose_detector.tracking import Track, choose_at
 
@@ -65,7 +65,7 @@ def test_step_1_follows_the_one_who_was_clicked_on():
 
 @pytest.fixture
 def seen(tmp_path):
-    """A glance at a clip with two people, the larger one at the right."""
+    """A quick look at a clip with two people, the larger one at the right."""
     path = write_clip(tmp_path / "two people.mp4", [np.full((96, 160, 3), 120, np.uint8)] * 50)
 
     def detector(batches):
@@ -73,10 +73,10 @@ def seen(tmp_path):
             people = np.stack([standing(40, 30), standing(110)])
             yield [(people[..., :2], people[..., 2])] * len(batch)
 
-    return glance(path, SIZE[0] * SIZE[1], detector, 8, StubLooker(lambda frame: standing(110)))
+    return quick_look(path, SIZE[0] * SIZE[1], detector, 8, StubLooker(lambda frame: standing(110)))
 
 
-def test_a_glance_tells_what_step_1_would(seen):
+def test_a_quick_look_tells_what_step_1_would(seen):
     assert seen.count == 50 and 20 <= len(seen.frames) <= 26
     assert seen.lines[0].startswith(f"two people.mp4: {len(seen.frames)} of about 50 frames, 2 people")
     assert any("2 people" in line for line in seen.lines[1:])
@@ -103,16 +103,16 @@ SPEEDS = Speeds(
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
     config = Config(max_minutes=2, second_look="bundled")
     seen.seconds.update(decode=0.001, camera=0.0, first=0.02, second=0.01)
-    plan = expect.plan(config, seen, seen, SIZE, SPEEDS)
+    plan = estimate.plan(config, seen, seen, SIZE, SPEEDS)
     seconds = {(step, name): value for step, name, value in plan}
     assert seconds["1 train", "first look"] == pytest.approx(50 * 0.021)
     assert seconds["3", "training"] == 120
-    short = {name: value for _, name, value in expect.plan(replace(config, epochs=2), seen, seen, SIZE, SPEEDS)}
+    short = {name: value for _, name, value in estimate.plan(replace(config, epochs=2), seen, seen, SIZE, SPEEDS)}
     assert 2 * 12 * 0.3 < short["training"] < 20
-    assert {name: value for _, name, value in expect.plan(replace(config, epochs=0), seen, seen, SIZE, SPEEDS)}[
+    assert {name: value for _, name, value in estimate.plan(replace(config, epochs=0), seen, seen, SIZE, SPEEDS)}[
         "training"
     ] == 0
-    trained = {name: value for _, name, value in expect.plan(config, seen, seen, SIZE, SPEEDS, trained=1.5)}
+    trained = {name: value for _, name, value in estimate.plan(config, seen, seen, SIZE, SPEEDS, trained=1.5)}
     assert trained["training"] == pytest.approx(30)
     assert 50 * 0.05 <= seconds["4", "rendering"] <= 60 * 0.05
     bytes_ = disk(config, seen, seen, SPEEDS)
@@ -124,19 +124,19 @@ def test_minutes_and_disk_are_those_of_the_whole_video(seen):
 def test_a_clip_without_anybody_is_refused(seen, tmp_path):
     seen.dancer[:] = 0
     with pytest.raises(InputError, match="no person"):
-        expect.small_clips(Config(), seen, SIZE, tmp_path)
+        estimate.small_clips(Config(), seen, SIZE, tmp_path)
 
 
 def test_measuring_trains_renders_and_encodes(seen):
     """On the untrained networks of the settings; what matters is that every figure is there."""
     torch = pytest.importorskip("torch")
     config = Config(channels=16, stacks=1, detail=8, crop=64, batch_size=1, perceptual="none")
-    speeds = expect.measure(config, torch.device("cpu"), seen, seen, SIZE)
+    speeds = estimate.measure(config, torch.device("cpu"), seen, seen, SIZE)
     assert all(value > 0 for value in vars(speeds).values())
 
 
 def test_the_timer_of_looks_leaves_out_the_first():
-    timed = glances._Timed(StubLooker(lambda frame: standing(80)))
+    timed = module._Timed(StubLooker(lambda frame: standing(80)))
     frame = np.zeros((96, 160, 3), np.uint8)
     crop = timed.first_crop(standing(80))
     for _ in range(3):
