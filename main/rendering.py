@@ -9,6 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 from data.video import resize
@@ -68,6 +69,7 @@ def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = No
         most_height: pixels that the person is high at most when generated; None: as in the bank.
     """
     poses = scale_keypoints(poses, bank.scale)
+    poses[..., 2] = np.where(poses[..., 2] > 0, median_filter(poses[..., 2], (9, 1), mode="nearest"), 0)  # no flicker
     ratio, small, few = 1.0, poses, bank.size
     if most_height is not None:
         few = window.generated_size(bank.poses, bank.size, most_height)

@@ -101,6 +101,21 @@ def test_arms_and_body_are_told_apart():
     assert shows[22, 80] == shows[60, 80] == shows[110, 73] == appearance.BODY
 
 
+def test_an_arm_behind_the_body_is_not_cut_out_of_it():
+    pose, frame, plate = coloured(False)
+    rgba = with_mattes([frame], pose[None], plate)
+    pose[[3, 4], 2] = appearance.HIDDEN / 2
+    shows = appearance.cut_up(rgba, pose[None], appearance.person_sizes(pose[None])).shows[0]
+    assert not (shows == appearance.RIGHT_ARM).any() and (shows == appearance.LEFT_ARM).any()
+
+
+def test_a_frame_that_hides_the_arm_is_taken_unwillingly():
+    _, poses, _ = clip()
+    pair = poses[[4, 4]].copy()
+    pair[0, 4, 2] = appearance.HIDDEN / 2
+    assert costs_of("right arm", poses[4:5], pair)[0, 0] > costs_of("right arm", poses[4:5], pair)[0, 1] + 0.05
+
+
 def test_what_is_worn_beyond_the_bones_is_the_body():
     pose, frame, plate = coloured(False)
     cv2.fillPoly(frame, [np.array([(66, 80), (94, 80), (112, 112), (48, 112)])], (20, 20, 220))  # a wide skirt
