@@ -111,22 +111,15 @@ def find_people(
     looked_at: deque[np.ndarray] = deque()  # frames whose people are not known yet
 
     def batches() -> Generator[list[np.ndarray]]:
-        with Writer() as writer, closing(video.read_frames(path, image_size or size, crop)) as frames:
-
-            def look(index: int, time: float, picture: np.ndarray) -> np.ndarray:
-                times.append(time)
-                frame = video.resize(picture, size)
-                if stats is not None:
-                    stats.add_frame(frame)
-                if index % max(1, total // GLIMPSES) == 0:
-                    glimpses[index] = frame
-                if images is not None and kept_frames(index, total, most or total):
-                    writer.write(images / image_name(index), picture)
-                looked_at.append(frame)
-                return frame
-
-            while part := [look(*item) for item in islice(frames, batch)]:
-                yield part
+        with (
+            closing(video.read_frames(path, image_size or size, crop)) as pictures,
+            closing(_working_frames(pictures, size, stats, images, total, most)) as frames,
+        ):
+            while part := list(islice(frames, batch)):
+                times.extend(time for _, time, _ in part)
+                glimpses.update((i, frame) for i, _, frame in part if i % max(1, total // GLIMPSES) == 0)
+                looked_at.extend(frame for *_, frame in part)
+                yield [frame for *_, frame in part]
 
     with (
         Bar(total=total, unit="frame", desc="first look") as bar,
@@ -138,6 +131,25 @@ def find_people(
             worn += [clothes(looked_at.popleft(), *people) for people in found[: len(looked_at)]]
             bar.update(len(found))
     return detections, times, glimpses, worn
+
+
+def _working_frames(
+    frames: Iterable[tuple[int, float, np.ndarray]],
+    size: tuple[int, int],
+    stats: FrameStats | None,
+    images: Path | None,
+    total: int,
+    most: int | None,
+) -> Generator[tuple[int, float, np.ndarray]]:
+    """The same index and time, and the frame at working size; measured, and written as it came. See `find_people`."""
+    with Writer() as writer:
+        for index, time, picture in frames:
+            frame = video.resize(picture, size)
+            if stats is not None:
+                stats.add_frame(frame)
+            if images is not None and kept_frames(index, total, most or total):
+                writer.write(images / image_name(index), picture)
+            yield index, time, frame
 
 
 @dataclass
