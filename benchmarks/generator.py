@@ -22,9 +22,9 @@ from data.detecting import JPEG_QUALITY
 from main import checkpoint
 from main.config import Config, run_step
 from main.device import forward_type, network_type, prepare_device
+from main.frame_files import load_planned, render_pictures
 from main.networks.generator import REFERENCES, Generator
 from main.rendering import prepare_generator, render, scene_of
-from main.test import load_planned, render_pictures
 from pose_detector.errors import InputError
 
 FRAMES = 200

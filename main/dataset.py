@@ -24,7 +24,7 @@ from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.series import spread
 
-_MADE_BY = "python data/video2data.py --mode train --redo"
+MADE_BY = "python data/video2data.py --mode train --redo"
 
 
 @dataclass
@@ -143,7 +143,7 @@ def load_clip(
     """
     bank = bank or source_bank(annotations)
     rows, poses, sizes, size = bank.rows, bank.poses, bank.sizes, bank.size
-    room = read_picture(plate_path, annotations.frame_size)
+    room = pictures.load(plate_path, MADE_BY, annotations.frame_size)
     plate = resize(room, size)
     # Somewhat larger than the window that is generated: it is that of another frame when pairs are cut.
     part = tuple(side + window.MULTIPLE for side in window.window_size(poses, size))
@@ -153,9 +153,9 @@ def load_clip(
 
     def keep(i: int) -> None:
         number, origin = annotations.frame_numbers[rows[i]], origins[i]
-        picture = resize(read_picture(images_dir / image_name(number), annotations.frame_size, or_less=True), size)
-        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True, or_less=True)
-        outline = resize(outline, size)
+        picture = pictures.load(images_dir / image_name(number), MADE_BY, annotations.frame_size, or_less=True)
+        outline = pictures.load(masks_dir / mask_name(number), MADE_BY, annotations.frame_size, True, or_less=True)
+        picture, outline = resize(picture, size), resize(outline, size)
         picture = even_exposure(picture, plate)
         view, empty, outline = (window.cut(p, origin, part) for p in (picture, plate, outline))
         cover = matte(view, empty, outline, sizes[i])
@@ -308,24 +308,3 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     noisy[:, :2] += rng.normal(0, 0.015 * person, (18, 2)) * (pose[:, 2:] > 0)
     noisy[rng.random(18) < 0.01] = 0
     return noisy
-
-
-def read_picture(
-    path: Path,
-    size: tuple[int, int],
-    made_by: str = _MADE_BY,
-    grey: bool = False,
-    or_less: bool = False,
-) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; InputError if it is missing or not of ``size`` (width, height). With
-    ``or_less``, a smaller one of that shape will do: a person's file stores no more pixels than step 4 needs."""
-    picture = pictures.read(path, grey)
-    if picture is None:
-        raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
-    width, height = picture.shape[1::-1]
-    less = or_less and width < size[0] and abs(width * size[1] - height * size[0]) <= max(size)  # both sides rounded
-    if (width, height) != tuple(size) and not less:
-        raise InputError(
-            f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
-        )
-    return picture

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from data import video
+from data import pictures, video
 from data.annotations import Annotations, image_name, mask_name
 from data.detecting import Writer
 from data.files import atomic_path, recover, replace_folder, staging
@@ -40,7 +40,7 @@ from data.progress import Bar
 from data.provenance import program_version, sha256
 from main import checkpoint
 from main.config import Config
-from main.dataset import read_picture, source_bank, source_rows
+from main.dataset import MADE_BY, source_bank, source_rows
 from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS, load_arrays
 
@@ -236,7 +236,7 @@ def _shown(annotations: Annotations, folder: Path, size: tuple[int, int], grey: 
     name, what = (mask_name, "outlines") if grey else (image_name, "frames")
     numbers = annotations.frame_numbers[annotations.kept]
     for number in Bar(numbers, unit="frame", desc=f"person's file, {what}"):
-        picture = read_picture(folder / name(number), annotations.frame_size, grey=grey, or_less=True)
+        picture = pictures.load(folder / name(number), MADE_BY, annotations.frame_size, grey, or_less=True)
         picture = video.resize(picture, size)
         yield np.dstack([picture] * 3) if grey else picture
 
@@ -289,7 +289,7 @@ def _lay_out(person: Person, config: Config) -> None:
     if annotations.fingerprint != person.manifest["fingerprint"]:
         raise ValueError("keypoints of another video")
     config.background_image.write_bytes(person.parts["plate.png"])
-    read_picture(config.background_image, annotations.frame_size)
+    pictures.load(config.background_image, MADE_BY, annotations.frame_size)
     width, height = person.manifest["size"]
     numbers = annotations.frame_numbers[annotations.kept]
     if len(numbers) * width * height > MOST_SHOWN:
@@ -301,7 +301,7 @@ def _lay_out(person: Person, config: Config) -> None:
             writer.write(config.images_dir / image_name(number), frame)
         for number, frame in _decode(person.parts["outlines.mp4"], numbers, (width, height), config):
             writer.write(config.masks_dir / mask_name(number), np.ascontiguousarray(frame[..., 1]))
-    read_picture(config.images_dir / image_name(numbers[0]), annotations.frame_size, or_less=True)
+    pictures.load(config.images_dir / image_name(numbers[0]), MADE_BY, annotations.frame_size, or_less=True)
     weights = _read_weights(person.parts["generator.npz"], config)
     settings = checkpoint.adopt(Config(), {"config": person.manifest["settings"]})
     path = checkpoint.path_of(config.checkpoint_dir, 0)

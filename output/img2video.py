@@ -16,6 +16,7 @@ from pose_detector import skeleton
 from pose_detector.errors import InputError
 
 _RENDER = "python main/test.py"
+_REMAKE = "python data/video2data.py --mode train --redo, then the steps after it"
 
 
 def main(config: Config) -> None:
@@ -29,7 +30,7 @@ def main(config: Config) -> None:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     show = provenance.mark if config.mark else lambda picture: picture
-    frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
+    frames = (pictures.load(path, _RENDER) for path in Bar(paths, unit="frame", desc="result"))
     if dance.target_picture.any():
         around, box = read_around(config.frame_image, dance.target_picture), dance.target_picture.tolist()
         frames = (bars.put_back(frame, around, box) for frame in frames)
@@ -49,7 +50,7 @@ def main(config: Config) -> None:
     else:
         sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
-    page = report.write(config, (show(read_picture(path)) for path in paths), dance)
+    page = report.write(config, (show(pictures.load(path, _RENDER)) for path in paths), dance)
     print(f"written: {page}")
     print(f"written: {comparison}")
     print(f"written: {result}")
@@ -77,8 +78,7 @@ def read_around(path: Path, box: np.ndarray) -> np.ndarray:
     """
     around = pictures.read(path)
     if around is None or around.shape[1] < box[2] or around.shape[0] < box[3]:
-        remake = "python data/video2data.py --mode train --redo, then the steps after it"
-        raise InputError(f"{path} is missing, or of another training video; make it again with: {remake}")
+        raise InputError(f"{path} is missing, or of another training video; make it again with: {_REMAKE}")
     return around
 
 
@@ -96,18 +96,6 @@ def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:
             f"render them with: {_RENDER}"
         )
     return paths
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    picture = pictures.read(path)
-    if picture is None:
-        raise InputError(f"{path} is damaged; render it again with: {_RENDER}")
-    return picture
 
 
 def side_by_side(
@@ -135,7 +123,7 @@ def side_by_side(
     left, top, right, bottom = dance.crop or (0, 0, info.width, info.height)
     room = np.zeros((height, width, 3), np.uint8)
     if background is not None and background.is_file():
-        room = read_picture(background)
+        room = pictures.load(background, _REMAKE)
         part = view if view is not None else (0, 0, *room.shape[1::-1])
         room = np.ascontiguousarray(room[part[1] : part[3], part[0] : part[2]])
         room = video.resize(room, (width, height)) // 3
@@ -145,7 +133,7 @@ def side_by_side(
         _, _, frame = next(frames, (0, 0.0, None))
         if frame is None:  # another version of FFmpeg may decode less of a damaged file
             raise InputError(f"{source} has fewer frames than step 1 found; do all steps again from that one on")
-        result = video.resize(read_picture(path), (width, height))
+        result = video.resize(pictures.load(path, _RENDER), (width, height))
         yield np.hstack([frame, skeleton.draw(room, keypoints), result])
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from motion import dance, seen
 
-from data.sample.render_sample import FPS as SAMPLE_FPS
-from data.sample.render_sample import clips
+from data.sample.motion import FPS as SAMPLE_FPS
+from data.sample.pair import clips
 from data.sample.renderer import project
 from pose_detector.cleaning import clean
 from pose_detector.cleaning.gaps import fill_gaps
