@@ -42,7 +42,7 @@ def find_picture(path: Path) -> tuple[Box, np.ndarray | None]:
         left, top, right, bottom in pixels as displayed, sides even where there are bars; the frame (H, W, 3) uint8 RGB
         with what lies around the picture, black inside it, or None where there is nothing around.
     """
-    frames = video.sample_frames(path, SAMPLE)
+    frames = [frame for _, frame in video.sample_frames(path, SAMPLE)]
     box = picture_of(frames)
     height, width = frames[0].shape[:2]
     if box == (0, 0, width, height):

@@ -97,7 +97,7 @@ def quick_look(
     info, picture = video.probe(path), bars.find_picture(path)[0]
     width, height = picture[2] - picture[0], picture[3] - picture[1]
     size, own = video.working_size(width, height, area), closer_size(picture)
-    some = video.read_some(path, FRAMES, own, picture)
+    some = video.sample_frames(path, FRAMES, own, picture)
     times, large = np.array([time for time, _ in some]), [frame for _, frame in some]
     frames = [video.resize(frame, size) for frame in large]
     people, first_seconds = _first_look(frames, detector, batch)
