@@ -20,7 +20,8 @@ from data import pictures
 from data.annotations import Annotations
 from data.detecting import JPEG_QUALITY
 from main import checkpoint
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.device import forward_type, network_type, prepare_device
 from main.frame_files import load_planned, render_pictures
 from main.networks.generator import REFERENCES, Generator

@@ -22,7 +22,7 @@ from data import pictures
 from data.annotations import Annotations, image_name
 from data.video import probe, read_frames
 from main import metrics
-from main.config import parse
+from main.cli import parse
 from pose_detector.skeleton import bounding_box
 
 COMPARED = 60  # frames, evenly spread

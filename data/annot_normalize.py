@@ -16,7 +16,8 @@ from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, Retargeting, joined, normalise, of_frames
 from data.shots import in_each, parts
 from data.video import preview_size, read_frames, resize, write_video
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 

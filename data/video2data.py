@@ -17,7 +17,8 @@ from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
 from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from data.progress import Bar
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.perception import Networks
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from data import bars, pictures, video
 from data.annotations import Annotations, image_name
 from main import metrics
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.dataset import MADE_BY
 from main.device import prepare_device
 from main.networks.perceptual import declare_missing_operators

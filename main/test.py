@@ -12,7 +12,8 @@ from data.annotations import Annotations, fingerprint
 from data.camera import to_and_fro
 from data.files import replace_folder, staging
 from main import checkpoint
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.device import network_type, prepare_device
 from main.frame_files import load_planned, paths_of, render_pictures
 from main.rendering import prepare_generator

@@ -24,7 +24,8 @@ from data.files import atomic_path, move
 from data.progress import Bar
 from main import checkpoint, distributed, person_file
 from main.batches import load_together
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.dataset import Pairs, load_clip, source_bank
 from main.distributed import Group
 from main.trainer import (

@@ -10,7 +10,8 @@ import numpy as np
 from data import bars, pictures, provenance, video
 from data.annotations import Annotations, check_same_video, image_name
 from data.progress import Bar
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from output import report
 from pose_detector import skeleton
 from pose_detector.errors import InputError

@@ -25,7 +25,8 @@ from data import provenance, video
 from data.annotations import Annotations
 from main import checkpoint
 from main.causal import GrowingPlan, Placer, Smoother
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.dataset import load_clip, source_bank
 from main.device import network_type, prepare_device
 from main.rendering import prepare_generator, render

@@ -16,7 +16,8 @@ from data.files import replace_folder, staging
 from data.progress import Bar
 from data.retarget.floor import floor_line
 from data.retarget.measure import complete
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from pose_detector.errors import InputError
 from pose_detector.series import interpolate
 from pose_detector.skeleton import body_size

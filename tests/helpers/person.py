@@ -54,8 +54,8 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
 def small(path: Path, **settings) -> Config:
     """Settings of steps 3 and 4 for such a workspace, quick."""
     config = Config(
-        workspace=path, epochs=2, batch_size=4, validation_frames=2, learning_rate=2e-3, precision="float32", patience=0,
-        max_minutes=0.0, **MODEL,
+        workspace=path, epochs=2, batch_size=4, validation_frames=2, learning_rate=2e-3, precision="float32",
+        patience=0, max_minutes=0.0, **MODEL,
     )  # fmt: skip
     return replace(config, **settings)
 
