@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import tyro
 from common import STEPS, Column, run_program, table
-from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, outline_in_frame, run, steady_torso, videos
+from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, run, steady_torso, videos
 from tqdm import tqdm
 
 from data import camera, pictures
@@ -179,7 +179,7 @@ def visible(sight: Sight) -> np.ndarray:
 def outline_of(sight: Sight, frame: np.ndarray) -> np.ndarray:
     """(H, W) bool: the person, if there is one."""
     size = frame.shape[1::-1]
-    return (outline_in_frame(sight.outline, sight.crop, size, size) > OUTLINE) & (sight.present >= PRESENT)
+    return (sight.crop.put_back(sight.outline, size) > OUTLINE) & (sight.present >= PRESENT)
 
 
 def rendered_pairs(config: Config, test_video: Path) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:

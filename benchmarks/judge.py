@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.ndimage import median_filter
 
@@ -113,23 +112,6 @@ def _settled(crop: Crop, following: Crop) -> bool:
     moved = np.hypot(following.x - crop.x, following.y - crop.y)
     turned = abs((following.angle - crop.angle + np.pi) % (2 * np.pi) - np.pi)
     return bool(moved < 0.05 * crop.side and 0.9 < following.side / crop.side < 1.1 and turned < 0.2)
-
-
-def outline_in_frame(
-    outline: np.ndarray, crop: Crop, frame_size: tuple[int, int], wanted: tuple[int, int]
-) -> np.ndarray:
-    """An outline (S, S) of a crop, as it lies in a frame that is shown at another size; 0 elsewhere.
-
-    Args:
-        outline: of the crop; uint8 or float32.
-        crop: in pixels of the frame.
-        frame_size: (width, height) of that frame.
-        wanted: (width, height) of the answer.
-    """
-    scale = np.divide(wanted, frame_size)[:, None]
-    matrix = crop.matrix(len(outline)) * scale
-    matrix[:, 2] += 0.5 * scale[:, 0] - 0.5
-    return cv2.warpAffine(outline, matrix, wanted, flags=cv2.INTER_LINEAR)
 
 
 def steady_torso(keypoints: np.ndarray, times: np.ndarray) -> np.ndarray:

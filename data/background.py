@@ -163,7 +163,7 @@ def background_plate(
 
     alone, closer, closest = (_outlines(dancer, masks, size, margin) | beyond for margin in (0.2, 0.1, 0.04))
     crowded = others is not None and any(len(people) for people in others)
-    anybody = alone | _crowd(others, size) if crowded else alone
+    anybody = alone | np.stack([people_mask(people, size) for people in others]) if crowded else alone
     tiers = [anybody, *([alone] if crowded else []), closer, closest]
     gains = exposures(held.few, held.few_of(alone))
     still = _stillness(even(held.few, gains), held.few_of(anybody))
@@ -444,10 +444,14 @@ def _widened(covered: np.ndarray, reach: float) -> np.ndarray:
     size = max(1, width // 4), max(1, height // 4)
     result = np.empty_like(covered)
     for wide, mask in zip(result, covered, strict=True):
-        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        around = cv2.dilate(small.astype(np.uint8), _disc(reach / 4))
+        around = cv2.dilate(_shrunk(mask, size).astype(np.uint8), _disc(reach / 4))
         wide[...] = cv2.resize(around, (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return result
+
+
+def _shrunk(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) bool at a smaller (width, height), true where any of it was."""
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
 
 
 def _disc(radius: float) -> np.ndarray:
@@ -492,10 +496,7 @@ def room_picture(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> 
     scale = ROOM / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
-    covered = _crowd(people, (width, height))
-    covered = np.stack(
-        [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0 for mask in covered]
-    )
+    covered = np.stack([_shrunk(people_mask(those, (width, height)), size) for those in people])
     seen = (~covered).sum(0) >= max(1, round(0.1 * len(frames)))
     room = np.zeros((*seen.shape, 4), np.uint8)
     where = np.flatnonzero(seen)
@@ -522,13 +523,12 @@ def same_room(a: np.ndarray, b: np.ndarray) -> bool:
     return float(np.corrcoef(first[kept].mean(1), second[kept].mean(1))[0, 1]) > _LIKE
 
 
-def _crowd(others: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """(S, H, W) bool, where one of the people (P, 18, 3) of each frame may be."""
-    masks = np.zeros((len(others), size[1], size[0]), bool)
-    for mask, people in zip(masks, others, strict=True):
-        for pose in people:
-            mask |= person_mask(pose, size)
-    return masks
+def people_mask(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool, where one of these people (18, 3) may be in a frame of (width, height)."""
+    mask = np.zeros(size[::-1], bool)
+    for pose in people:
+        mask |= person_mask(pose, size)
+    return mask
 
 
 def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:

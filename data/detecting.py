@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
-from data.background import person_mask
+from data.background import people_mask
 from data.bars import Box
 from data.camera import Cameras
 from data.frame_stats import FrameStats
@@ -222,8 +221,8 @@ def look_closely(
         for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker, shots)):
             if look is not None:
                 result.found[i] = True
-                result.keypoints[i] = _points_in_frame(look.keypoints, scale, size)
-                result.extra[i] = _points_in_frame(look.extra, scale, size)
+                result.keypoints[i] = points_in_frame(look.keypoints, scale, size)
+                result.extra[i] = points_in_frame(look.extra, scale, size)
             outline = outline_in_frame(look, own, size)
             if masks is not None and (kept is None or kept[i]):
                 same = mask_size is None or mask_size == size
@@ -233,7 +232,7 @@ def look_closely(
             if cameras is not None:
                 cameras.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
             for there, other in zip(result.outside, others, strict=True):
-                there[i] = _outside(other[i], outline)
+                there[i] = share_outside(other[i], outline)
     return result
 
 
@@ -244,7 +243,7 @@ def closer_size(box: Box) -> tuple[int, int]:
     return max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink))
 
 
-def _points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Points (K, 3) as looked at, `scale` times as large, in pixels of a frame of `size`; 0 where they lie outside."""
     moved = scale_keypoints(points, 1 / scale)
     inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < np.array(size) - 0.5)).all(axis=1)
@@ -253,7 +252,7 @@ def _points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int
 
 def where_people_are(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8, 255 where one of these people (18, 3) may be in a frame of (width, height)."""
-    return 255 * np.any([person_mask(pose, size) for pose in people], axis=0).astype(np.uint8)
+    return 255 * people_mask(people, size).astype(np.uint8)
 
 
 def outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -261,15 +260,10 @@ def outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, i
     nobody was."""
     if look is None:
         return np.zeros(size[::-1], np.uint8)
-    picture = np.rint(255 * look.outline).astype(np.uint8)
-    scale = np.divide(own, size)
-    matrix = look.crop.matrix(len(picture))
-    matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
-    matrix[:, 2] -= 0.5
-    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
+    return look.crop.put_back(np.rint(255 * look.outline).astype(np.uint8), own, size)
 
 
-def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
+def share_outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
     """Share of the seen keypoints (18, 3) that lie outside an outline (H, W) uint8; 0 where there are none,
     or no outline."""
     seen = keypoints[keypoints[:, 2] > 0, :2]

@@ -21,7 +21,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-STEPS = 5
+STEPS = {  # by their names in journals and logs; what they make
+    "1 train": "the person's video",
+    "1 test": "the dance",
+    "2": "poses onto the person",
+    "3": "training",
+    "4": "rendering",
+    "5": "video and sound",
+}
 EVERY = 1.0  # seconds between two lines of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}{postfix}{time_left}]{overall}"
 
@@ -137,7 +144,7 @@ class Bar(tqdm):
         if _journal is None:
             return ""
         everything = _journal.all_left(self.desc.removesuffix(": "), left)
-        where = f"  step {_journal.step.split()[0]} of {STEPS}"
+        where = f"  step {_journal.step[0]} of 5"
         return where if everything is None else f"{where}, about {in_words(everything)} left"
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:

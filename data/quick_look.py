@@ -13,7 +13,7 @@ import numpy as np
 
 from data import bars, camera, report, video
 from data.annotations import Annotations
-from data.detecting import Detect, closer_size, outline_in_frame
+from data.detecting import Detect, closer_size, outline_in_frame, points_in_frame, share_outside
 from data.frame_stats import FrameStats
 from pose_detector import skeleton
 from pose_detector.crop import Crop
@@ -204,10 +204,8 @@ def _second_look(
     for i, frame in enumerate(frames):
         look = find(frame, scale_keypoints(first[i], scale), timed)
         if look is not None:
-            second[i] = scale_keypoints(look.keypoints, 1 / scale)
+            second[i] = points_in_frame(look.keypoints, scale, size)
             outlines[i] = outline_in_frame(look, frame.shape[1::-1], size)
-    low, high = np.full(2, -0.5), np.array(size) - 0.5
-    second[~((second[..., :2] > low) & (second[..., :2] < high)).all(axis=-1)] = 0
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
@@ -272,11 +270,7 @@ def _advice(
 
 def _company(others: np.ndarray, outline: np.ndarray) -> int:
     """How many others are not an echo of the dancer, most of whose keypoints lie on the outline."""
-    count = 0
-    for pose in others:
-        x, y = np.clip(np.rint(pose[pose[:, 2] > 0, :2]), 0, np.array(outline.shape[::-1]) - 1).astype(int).T
-        count += float((outline[y, x] <= 127).mean()) > 0.5
-    return count
+    return sum(not outline.any() or share_outside(pose, outline) > 0.5 for pose in others)
 
 
 def poster(seen: QuickLook) -> np.ndarray:
@@ -288,6 +282,4 @@ def poster(seen: QuickLook) -> np.ndarray:
     for pose in seen.people[i]:
         canvas = cv2.addWeighted(canvas, 0.6, skeleton.draw(canvas, pose, 0.05), 0.4, 0)
     canvas = skeleton.draw(canvas, seen.dancer[i], 0.05)
-    rims, _ = cv2.findContours(outline, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(canvas, rims, -1, (0, 255, 0), max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
-    return canvas
+    return skeleton.draw_outline(canvas, seen.outlines[i])

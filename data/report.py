@@ -24,7 +24,6 @@ SHOWN = 0.2
 _SELDOM = 0.3  # share of the frames in which a joint is not seen, from which on that is worth a word
 _SMALL = 80  # pixels of body, about 24 of torso, below which a hand has too few to be drawn
 _DARK = 50  # luma of 255 below which noise is as strong as what there is to see
-_OUTLINE = (0, 255, 0)
 _CALM = 0.5  # seconds: what is interrupted for less is told as one span
 
 _EXTRA = {name: 18 + i for i, name in enumerate(EXTRA_NAMES)}
@@ -350,9 +349,7 @@ def preview(
     for i, (frame, outline) in enumerate(zip(frames, outlines if outlines is not None else repeat(None), strict=False)):
         canvas = frame.copy()
         if outline is not None:
-            person = np.uint8(outline > 127)
-            rims, _ = cv2.findContours(person, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(canvas, rims, -1, _OUTLINE, max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
+            skeleton.draw_outline(canvas, outline)
         for number, track in enumerate(tracks):
             if number != chosen and track.present[i]:
                 canvas = cv2.addWeighted(canvas, 0.5, skeleton.draw(canvas, track.keypoints[i], 0.05), 0.5, 0)

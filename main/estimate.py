@@ -21,7 +21,7 @@ from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
 from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
-from data.progress import Plan, in_words
+from data.progress import STEPS, Plan, in_words
 from data.quick_look import QuickLook
 from main import checkpoint
 from main.batches import to_device
@@ -246,22 +246,12 @@ def disk(cfg: Config, person: QuickLook, dance: QuickLook, speeds: Speeds) -> di
     }
 
 
-NAMES = {
-    "1 train": "step 1, the person's video",
-    "1 test": "step 1, the dance",
-    "2": "step 2, the poses onto the person",
-    "3": "step 3, training",
-    "4": "step 4, rendering",
-    "5": "step 5, video and sound",
-}
-
-
 def table(timing: Plan, bytes_: dict[str, float]) -> list[str]:
     """Lines with time and disk of every step and of all."""
     lines = []
-    for step, name in NAMES.items():
+    for step, name in STEPS.items():
         seconds = sum(seconds for one, _, seconds in timing if one == step)
-        lines.append(f"{name:<36}{in_words(seconds):>12}{_megabytes(bytes_.get(step, 0.0)):>10}")
+        lines.append(f"{f'step {step[0]}, {name}':<36}{in_words(seconds):>12}{_megabytes(bytes_.get(step, 0.0)):>10}")
     seconds = sum(seconds for *_, seconds in timing)
     lines.append(f"{'all':<36}{in_words(seconds):>12}{_megabytes(sum(bytes_.values())):>10}")
     return lines

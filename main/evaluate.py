@@ -137,8 +137,7 @@ def main(cfg: Config) -> None:
     person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
     detector = Detector.load(cfg.evaluate_weights, device=device)
     distance = perceptual_distance(device) if cfg.lpips else None
-    left, top, right, bottom = person.view
-    plate = pictures.load(cfg.background_image, MADE_BY, person.frame_size)[top:bottom, left:right]
+    plate = person.shown(pictures.load(cfg.background_image, MADE_BY, person.frame_size))
     kept = np.flatnonzero(person.kept)
     nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.in_view().keypoints[kept])]]
     results: dict[str, Scores] = {"result": {}, "nearest training frame": {}, "background": {}}
@@ -147,7 +146,7 @@ def main(cfg: Config) -> None:
     truth = zip(dance.frame_numbers, dance.keypoints, nearest, real_frames, strict=False)
     for number, pose, source, (_, _, real) in tqdm(truth, total=dance.total_frames, unit="frame", desc="comparing"):
         ours = pictures.load(cfg.vis_dir / image_name(number), "python main/test.py", dance.frame_size)
-        copy = pictures.load(cfg.images_dir / image_name(source), MADE_BY, person.frame_size)[top:bottom, left:right]
+        copy = person.shown(pictures.load(cfg.images_dir / image_name(source), MADE_BY, person.frame_size))
         for scores, picture in zip(results.values(), (ours, copy, plate), strict=True):
             score(scores, picture, real, pose, distance)
         for kept, seen in zip((sure, again), found_again(detector, ours, real), strict=True):

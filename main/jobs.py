@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_path
+from data.files import atomic_path, sha256
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,6 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mp
 MOST_BYTES = 4 << 30  # of a video
 LOOK_SECONDS = 180  # that a look may take
 TAIL = 1 << 14  # bytes at the end of a journal in which its last lines are
-STEPS = ("1 train", "1 test", "2", "3", "4", "5")
 
 Place = tuple[float, float, float]  # seconds, and shares of width and height
 
@@ -100,7 +99,7 @@ class Progress:
     """Where a run is.
 
     Attributes:
-        step: of `STEPS`; empty before the first.
+        step: of `progress.STEPS`; empty before the first.
         pid: of the process at work.
         name: of its bar.
         done, total: of the bar; total None: unknown.
@@ -124,10 +123,7 @@ class Progress:
 def read_progress(journal: Path) -> Progress:
     """The state that the end of a journal tells."""
     try:
-        with open(journal, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()[size > TAIL :]
+        lines = _tail(journal).splitlines()
     except OSError:
         return Progress()
     known: dict[str, Any] = {}
@@ -182,10 +178,8 @@ class Studio:
             raise InputError(f"{path.name} is no video that is taken here; take {', '.join(VIDEOS)}")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path.name} is larger than {MOST_BYTES >> 30} GB; cut it, or use the command line")
-        with open(path, "rb") as file:
-            digest = _sha(file)
         stem = re.sub(r"[^\w-]+", "_", path.stem)[:60].strip("_-") or "video"
-        kept = self.folder / "videos" / f"{stem}-{digest}{suffix}"
+        kept = self.folder / "videos" / f"{stem}-{sha256(path)[:8]}{suffix}"
         if not kept.is_file():
             with atomic_path(kept) as temporary:
                 shutil.copyfile(path, temporary)
@@ -324,10 +318,3 @@ def _error_line(text: str) -> str:
     """The last line of a program's output that says what is wrong; empty where there is none."""
     lines = [line for line in re.split(r"[\r\n]+", text) if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
-
-
-def _sha(file: Any) -> str:
-    digest = hashlib.sha256()
-    while part := file.read(1 << 20):
-        digest.update(part)
-    return digest.hexdigest()[:8]

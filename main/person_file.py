@@ -35,9 +35,9 @@ import torch
 from data import pictures, video
 from data.annotations import Annotations, image_name, mask_name
 from data.detecting import Writer
-from data.files import atomic_path, recover, replace_folder, staging
+from data.files import atomic_path, recover, replace_folder, sha256, staging
 from data.progress import Bar
-from data.provenance import program_version, sha256
+from data.provenance import program_version
 from main import checkpoint
 from main.config import Config
 from main.dataset import MADE_BY, source_bank, source_rows

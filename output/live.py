@@ -23,6 +23,7 @@ import torch
 
 from data import provenance, video
 from data.annotations import Annotations
+from data.files import sha256
 from main import checkpoint
 from main.causal import GrowingPlan, Placer, Smoother
 from main.cli import run_step
@@ -278,8 +279,7 @@ def rendered(
     smooth, place = Smoother(), Placer(annotations.keypoints)
     frames = render(generator, clip, growing.plan, device)
     room = clip.plate if clip.room is None else clip.room
-    left, top, right, bottom = annotations.view
-    yield 0.0, room[top:bottom, left:right]
+    yield 0.0, annotations.shown(room)
     for moment in poses:
         if stop.is_set():
             return
@@ -292,7 +292,7 @@ def rendered(
         growing.add(scale_keypoints(missing if pose is None else pose, clip.scale))
         picture = next(frames)
         tally.add(moment.taken)
-        yield moment.time, picture[top:bottom, left:right]
+        yield moment.time, annotations.shown(picture)
 
 
 def to_file(config: Config, pictures: Iterator[tuple[float, np.ndarray]], fps: Fraction, stop: threading.Event) -> None:
@@ -313,9 +313,9 @@ def to_file(config: Config, pictures: Iterator[tuple[float, np.ndarray]], fps: F
             yield last
 
     sound = None if config.source.isdigit() else config.source
-    sources = {"person file": provenance.sha256(config.person_file)}
+    sources = {"person file": sha256(config.person_file)}
     if sound:
-        sources["dance"] = provenance.sha256(sound)
+        sources["dance"] = sha256(sound)
     video.write_video(
         config.to, even(), fps, audio_from=sound, crf=config.crf, preset="veryfast", metadata=provenance.tags(sources)
     )

@@ -38,8 +38,7 @@ def main(config: Config) -> None:
     target = Annotations.load(both[0].train_annotations, "python data/video2data.py --mode train")
     if room is None or not np.array_equal(moves[0].frame_numbers, moves[1].frame_numbers):
         raise InputError(f"the two dancers do not belong together; render both anew: {_RENDER}")
-    left, top, right, bottom = target.view
-    room = room[top:bottom, left:right]
+    room = target.shown(room)
     placed, places, front = place(seen, moves, room.shape[1])
     moves[0].save(config.norm_test_annotations)
     with staging(config.vis_dir) as fresh:

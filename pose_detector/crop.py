@@ -54,9 +54,17 @@ class Crop:
         matrix = self.matrix(size)
         return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
-    def put_back(self, picture: np.ndarray, width_height: tuple[int, int]) -> np.ndarray:
-        """A picture (S, S) or (S, S, C) of the crop, as it lies in a frame of this size; 0 elsewhere."""
-        return cv2.warpAffine(picture, self.matrix(len(picture)), width_height, flags=cv2.INTER_LINEAR)
+    def put_back(
+        self, picture: np.ndarray, frame_size: tuple[int, int], size: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """A picture (S, S) or (S, S, C) of the crop as it lies in a frame of (width, height), 0 elsewhere; the frame is
+        shown at `size`, or as it is."""
+        size = size or frame_size
+        scale = np.divide(frame_size, size)
+        matrix = self.matrix(len(picture))
+        matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
+        matrix[:, 2] -= 0.5
+        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
 
 
 def body_circle(keypoints: np.ndarray, margin: float) -> Crop | None:
