@@ -36,6 +36,7 @@ from pose_detector.look import Looker
 from pose_detector.networks import OpenPose, PoseNetwork
 from pose_detector.person_network import Bundled, load
 from pose_detector.second_look import PRESENT, TRIES, steady
+from pose_detector.skeleton import torso_length
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -144,11 +145,6 @@ def row(name: str, found: list[np.ndarray], known: list[np.ndarray]) -> tuple[st
     share = found.sum() / max(known.sum(), 1)
     wrists = found[:, WRISTS].sum() / max(known[:, WRISTS].sum(), 1)
     return name, f"{share:8.2%}   wrists {wrists:.1%} of {known.sum()} keypoints"
-
-
-def torso_length(keypoints: np.ndarray) -> float:
-    """Neck to the middle of the hips."""
-    return float(np.hypot(*(keypoints[1, :2] - keypoints[[8, 11], :2].mean(axis=0))))
 
 
 def sample_clips(settings: Settings, detector: Detector) -> list[tuple[str, str]]:

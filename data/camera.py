@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from pose_detector.series import interpolate, runs
+
 AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
 STILL = 0.3  # pixels of that picture: a camera that moves less stands
 CANVAS = 0.4  # of the picture's side, by which the canvas may reach beyond the view on each side
@@ -661,7 +663,7 @@ def standing(count: int, known: bool = True) -> Path:
 
 def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int], small: tuple[int, int]) -> Path:
     """The path relative to the frame nearest to the median view, in pixels of the frames themselves."""
-    if good.mean() < _USABLE and _longest_run(good) < _STRETCH:
+    if good.mean() < _USABLE and max((end - begin + 1 for begin, end in runs(good)), default=0) < _STRETCH:
         return standing(len(good), known=False)
     corners = grid(small, 2)
     views = transform(homographies, np.broadcast_to(corners, (len(homographies), 4, 2)))
@@ -673,21 +675,8 @@ def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int],
     moved = float(np.percentile(displacement(homographies[good], small), 95))
     if moved < STILL:
         return standing(len(good))
-    homographies = rescaled(_bridged(homographies, good), np.divide(size, small))
+    homographies = rescaled(interpolate(homographies, good), np.divide(size, small))
     return Path(homographies, good, reference, moved / max(small))
-
-
-def _longest_run(flags: np.ndarray) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.int8(flags), [0]])))
-    return int(np.diff(edges.reshape(-1, 2)).max(initial=0))
-
-
-def _bridged(homographies: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """The same, those that are not good replaced by what lies between their neighbours in time."""
-    known = np.flatnonzero(good)
-    flat = homographies.reshape(-1, 9)
-    index = np.arange(len(flat))
-    return np.stack([np.interp(index, known, flat[known, i]) for i in range(9)], 1).reshape(-1, 3, 3)
 
 
 @dataclass

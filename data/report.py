@@ -15,7 +15,7 @@ from data.camera import Path
 from data.frame_stats import CELLS, SIDES, FrameStats
 from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
-from pose_detector.series import interpolate
+from pose_detector.series import interpolate, runs
 from pose_detector.tracking import Track
 
 OFTEN = 0.05  # share of the frames from which on something is worth a word
@@ -295,12 +295,6 @@ def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames:
         there &= outside > 0.5
     calm = np.ones((1, max(1, round(_CALM * fps))), bool)
     return ndimage.binary_opening(there, calm).sum(axis=0)  # nobody is there for a moment only
-
-
-def runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and last index of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, np.int8), [0]])))
-    return [(int(begin), int(end) - 1) for begin, end in edges.reshape(-1, 2)]
 
 
 def _when(annotations: Annotations, flags: np.ndarray) -> str:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset
 
 from data import pictures
 from data.annotations import Annotations, image_name, mask_name
+from data.exposure import even_exposure
 from data.progress import Bar
 from data.video import resize
 from main import appearance, painting, shadow, window
@@ -73,10 +73,14 @@ class Clip:
         return self.plate.shape[1::-1]
 
     @property
+    def whole(self) -> np.ndarray:
+        """The plate at the size of step 1's frames."""
+        return self.plate if self.room is None else self.room
+
+    @property
     def scale(self) -> np.ndarray:
         """(2,) pixels of these frames per pixel of step 1's frames, in x and y."""
-        whole = self.plate if self.room is None else self.room
-        return np.array(self.size, np.float32) / whole.shape[1::-1]
+        return np.array(self.size, np.float32) / self.whole.shape[1::-1]
 
     def show(self, index: int, onto: np.ndarray, origin: np.ndarray) -> np.ndarray:
         """A part of a frame: the plate's (h, w, 3) with this corner, and on it what is known of the frame."""
@@ -184,21 +188,6 @@ def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray
             f"{annotations.source} shows a person in {len(rows)} frames: too few to train on; film a longer video"
         )
     return rows if most is None else rows[spread(len(rows), most)]
-
-
-def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """The frame as bright as the plate, both (H, W, 3) uint8: cameras adjust themselves, and the result would flicker.
-
-    The gain of each channel is the median ratio of all pixels, most of which are background.
-    """
-    step = max(4, min(plate.shape[:2]) // 72)
-    some, reference = (p[::step, ::step].reshape(-1, 3).astype(np.float32) for p in (frame, plate))
-    usable = ((reference > 24) & (reference < 250) & (some < 250)).all(-1)
-    if usable.sum() < 50:
-        return frame
-    gain = np.clip(np.median(some[usable] / reference[usable], 0), 0.8, 1.25)
-    levels = np.arange(256)[:, None] / gain  # (256, 3)
-    return cv2.LUT(frame, np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None])
 
 
 def split(count: int, share: float = 0.06, blocks: int = 3) -> tuple[np.ndarray, np.ndarray]:

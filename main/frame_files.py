@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +16,34 @@ from data.annotations import Annotations, image_name, mask_name
 from data.detecting import JPEG_QUALITY
 from data.files import atomic_path
 from data.progress import Bar
+from main import checkpoint
 from main.config import Config
 from main.dataset import Clip, load_clip, source_bank
+from main.device import network_type
 from main.networks.generator import Generator
-from main.rendering import Plan, make_plan, render, stretches
+from main.rendering import Plan, make_plan, prepare_generator, render, stretches
 
 MOST_STREAMS = 8  # stretches of the dance that are rendered at a time, one a core
 LONGEST = 300  # frames of a stretch; one that was interrupted is rendered again from its beginning
+
+
+def load_generator(cfg: Config, state: dict[str, Any], path: Path, device: torch.device) -> tuple[Generator, Config]:
+    """The averaged generator of a checkpoint, ready to render, and the settings with those that it was trained with.
+
+    Args:
+        cfg: the settings.
+        state: the checkpoint's content.
+        path: where it was read from.
+        device: where to render.
+
+    Raises:
+        InputError: the weights are others.
+    """
+    dtype = network_type(device, cfg.precision)
+    cfg = checkpoint.adopt(cfg, state)
+    generator = checkpoint.make_generator(cfg)
+    checkpoint.load_weights(generator, state["averaged"], path)
+    return prepare_generator(generator, device, dtype), cfg
 
 
 def load_planned(cfg: Config, person: Annotations, poses: np.ndarray) -> tuple[Clip, Plan]:

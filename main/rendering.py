@@ -107,7 +107,7 @@ def render(
         (H, W, 4) if `alone`.
     """
     dtype = generator.out.weight.dtype
-    room = clip.plate if clip.room is None else clip.room
+    room = clip.whole
     frames = range(len(plan)) if frames is None else frames
     before: tuple[Tensor, np.ndarray] | None = None  # window rendered last (3, h, w), and its corner
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
@@ -269,7 +269,7 @@ def layer(
     Returns:
         (H, W, 4) uint8: red, green and blue, multiplied by the coverage already, and the coverage; a shadow is black.
     """
-    room = clip.plate if clip.room is None else clip.room
+    room = clip.whole
     colour, left = np.zeros_like(room), np.full_like(room, 255)
     darken(left, light)
     found = visible(rendering, scene, device)

@@ -15,8 +15,7 @@ from main import checkpoint
 from main.cli import run_step
 from main.config import Config
 from main.device import network_type, prepare_device
-from main.frame_files import load_planned, paths_of, render_pictures
-from main.rendering import prepare_generator
+from main.frame_files import load_generator, load_planned, paths_of, render_pictures
 from pose_detector.errors import InputError
 
 
@@ -38,19 +37,15 @@ def main(cfg: Config) -> None:
         )
 
     device = prepare_device(cfg.device, cfg.threads)
-    dtype = network_type(device, cfg.precision)
     decides = [path, cfg.norm_test_annotations, cfg.train_annotations, cfg.background_image]
-    work = f"{' '.join(map(fingerprint, decides))} {dtype} bank {cfg.bank}, camera {cfg.camera}"
-    work += f", {torch.get_num_threads()} threads"
+    work = f"{' '.join(map(fingerprint, decides))} {network_type(device, cfg.precision)} bank {cfg.bank}"
+    work += f", camera {cfg.camera}, {torch.get_num_threads()} threads"
     alone = cfg.dancer != "both"  # to be joined with the partner
     work += ", alone" if alone else ""
     if not cfg.redo and is_done(cfg, work, paths_of(cfg.vis_dir, dance.frame_numbers, alone)):
         print(f"already done: {cfg.vis_dir} (--redo does it again)")
         return
-    adopted = checkpoint.adopt(cfg, state)
-    generator = checkpoint.make_generator(adopted)
-    checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device, dtype)
+    generator, adopted = load_generator(cfg, state, path, device)
     clip, plan = load_planned(adopted, person, dance.keypoints)
     plan.cuts = frozenset(dance.shots.tolist())
     print(f"rendering {dance.total_frames} frames with {path.name}, epoch {state['epoch']}, on {device}")

@@ -30,7 +30,8 @@ from main.cli import run_step
 from main.config import Config
 from main.dataset import load_clip, source_bank
 from main.device import network_type, prepare_device
-from main.rendering import prepare_generator, render
+from main.frame_files import load_generator
+from main.rendering import render
 from pose_detector.detector import Detector
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
@@ -268,18 +269,14 @@ def rendered(
     annotations = Annotations.load(config.train_annotations)
     path = checkpoint.best(config.checkpoint_dir)
     state = checkpoint.load(path)
-    config = checkpoint.adopt(config, state)
-    generator = checkpoint.make_generator(config)
-    checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device, network_type(device, config.precision))
+    generator, config = load_generator(config, state, path, device)
     pictures = config.images_dir, config.masks_dir, config.background_image
     bank = source_bank(annotations, config.bank, config.most_height)  # no more pixels than are decided about: faster
     clip = load_clip(annotations, *pictures, bank)
     growing = GrowingPlan(clip)
     smooth, place = Smoother(), Placer(annotations.keypoints)
     frames = render(generator, clip, growing.plan, device)
-    room = clip.plate if clip.room is None else clip.room
-    yield 0.0, annotations.shown(room)
+    yield 0.0, annotations.shown(clip.whole)
     for moment in poses:
         if stop.is_set():
             return
