@@ -20,6 +20,7 @@ from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Look, Looker
 from pose_detector.second_look import find, join
+from pose_detector.tracking import poses_of, scores_of
 
 FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
 TIMED = 40  # successive frames by which the speed of decoding is measured
@@ -127,7 +128,7 @@ def follow_sparsely(
     frames whoever is nearest to where the dancer was in the frame before, or after.
     """
     if person is None and place is None:
-        return [int(_scores(everybody).argmax()) if len(everybody) else -1 for everybody in people]
+        return [int(scores_of(everybody).argmax()) if len(everybody) else -1 for everybody in people]
     centres = [[pose[pose[:, 2] > 0, :2].mean(axis=0) for pose in everybody] for everybody in people]
     there = [i for i, everybody in enumerate(people) if len(everybody)]
     if not there:
@@ -149,13 +150,6 @@ def follow_sparsely(
     return chosen
 
 
-def _scores(poses: np.ndarray) -> np.ndarray:
-    """As `tracking.Track.score`, (P,), in one frame: height in pixels times mean confidence."""
-    seen, y = poses[..., 2] > 0, poses[..., 1]
-    heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
-    return np.where(seen.any(axis=1), np.nan_to_num(heights, neginf=0.0) * poses[..., 2].mean(axis=1), 0.0)
-
-
 def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple[list[np.ndarray], float]:
     """Everybody who counts in each frame, and the seconds that a frame takes once the network is warm."""
     parts = [frames[i : i + batch] for i in range(0, len(frames), batch)]
@@ -166,10 +160,8 @@ def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple
         found.append(part)
     seconds = (time.perf_counter() - began) / max(1, len(frames))
     people = []
-    for keypoints, sure in (one for part in found[1:] for one in part):
-        poses = np.concatenate([keypoints, np.asarray(sure)[..., None]], axis=-1).astype(np.float32)
-        poses[poses[..., 2] <= 0] = 0
-        scores = _scores(poses)
+    for poses in (poses_of(one) for part in found[1:] for one in part):
+        scores = scores_of(poses)
         people.append(poses[scores > LEAST * scores.max(initial=0.0)])
     return people, seconds
 

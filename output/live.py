@@ -37,6 +37,7 @@ from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.second_look import PRESENT, find, steady
+from pose_detector.tracking import poses_of, scores_of
 
 LONGEST = 960  # pixels of the longer side of what is looked at; the crop has 256
 PORT = 8137
@@ -249,16 +250,13 @@ def follow(source: Newest, goal: Newest, detector: Detector, looker: Looker, per
 def first_look(frame: np.ndarray, detector: Detector, person: int | None) -> np.ndarray | None:
     """Keypoints (18, 3) of the largest person in a frame, or of one counted from the left; None where there is none."""
     size = video.working_size(frame.shape[1], frame.shape[0])
-    ((places, scores),) = detector([video.resize(frame, size)])
-    people = scale_keypoints(np.dstack([places, scores]).astype(np.float32), np.divide(frame.shape[1::-1], size))
+    people = scale_keypoints(poses_of(*detector([video.resize(frame, size)])), np.divide(frame.shape[1::-1], size))
     if not len(people) or (person is not None and person >= len(people)):
         return None
-    seen = people[..., 2] > 0
-    if person is not None:
-        middles = (people[..., 0] * seen).sum(1) / np.maximum(seen.sum(1), 1)
-        return people[np.argsort(middles)[person]]
-    low, high = (f(people[..., 1], axis=1, where=seen, initial=v) for f, v in ((np.min, 1e9), (np.max, -1e9)))
-    return people[np.argmax((high - low) * seen.sum(1))]
+    if person is None:
+        return people[scores_of(people).argmax()]
+    middles = np.average(people[..., 0], axis=1, weights=people[..., 2] > 0)
+    return people[np.argsort(middles)[person]]
 
 
 def rendered(

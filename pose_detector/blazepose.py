@@ -66,9 +66,14 @@ class BlazePose:
         points[points[:, 2] < GUESSED, 2] = 0
         keypoints = to_coco18(points)
         keypoints[face_away(landmarks), 2] = 0
-        dx, dy = points[REACH, :2] - points[HIPS, :2]
-        following = Crop(*points[HIPS, :2].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
-        return Look(keypoints.astype(np.float32), points[EXTRA].astype(np.float32), outline, present, crop, following)
+        extra, following = points[EXTRA].astype(np.float32), following_crop(points)
+        return Look(keypoints.astype(np.float32), extra, outline, present, crop, following)
+
+
+def following_crop(landmarks: np.ndarray) -> Crop:
+    """Where to look in the next frame, from landmarks (39, >=2) in pixels of this one."""
+    dx, dy = landmarks[REACH, :2] - landmarks[HIPS, :2]
+    return Crop(*landmarks[HIPS, :2].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
 
 
 def to_coco18(landmarks: np.ndarray) -> np.ndarray:

@@ -67,6 +67,17 @@ class Crop:
         return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
 
 
+def lean(shoulders: np.ndarray, hips: np.ndarray) -> float:
+    """Angle of a trunk against the vertical, radians clockwise, from (2, >=2) shoulders and hips."""
+    dx, dy = shoulders[:, :2].mean(axis=0) - hips[:, :2].mean(axis=0)
+    return float(np.arctan2(dx, -dy))
+
+
+def turn(before: float, after: float) -> float:
+    """Radians from one angle to another, the short way: -pi to pi."""
+    return (after - before + np.pi) % (2 * np.pi) - np.pi
+
+
 def body_circle(keypoints: np.ndarray, margin: float) -> Crop | None:
     """The upright square around a circle that encloses a body.
 
@@ -83,7 +94,6 @@ def body_circle(keypoints: np.ndarray, margin: float) -> Crop | None:
     if (hips[:, 2] > 0).all():
         middle = hips[:, :2].mean(axis=0)
         if (shoulders[:, 2] > 0).all():
-            dx, dy = shoulders[:, :2].mean(axis=0) - middle
-            angle = float(np.arctan2(dx, -dy))
+            angle = lean(shoulders, hips)
     radius = float(np.linalg.norm(points - middle, axis=1).max())
     return Crop(*middle.tolist(), 2 * margin * max(radius, 8.0), angle) if radius > 0 else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, lean, turn
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_points
 from pose_detector.look import Look
@@ -233,10 +233,9 @@ class Bundled:
     def _crop(low: np.ndarray, high: np.ndarray, keypoints: np.ndarray, angle: float, margin: float) -> Crop:
         """A crop around a box; turned where the trunk leans by more than `LEAN` against its present angle."""
         if (keypoints[[2, 5, 8, 11], 2] > 0.3).all():
-            dx, dy = keypoints[[2, 5], :2].mean(axis=0) - keypoints[[8, 11], :2].mean(axis=0)
-            lean = float(np.arctan2(dx, -dy))
-            if abs(lean) < LEAN:
+            trunk = lean(keypoints[[2, 5]], keypoints[[8, 11]])
+            if abs(trunk) < LEAN:
                 angle = 0.0
-            elif abs((lean - angle + np.pi) % (2 * np.pi) - np.pi) > LEAN / 2:
-                angle = lean
+            elif abs(turn(angle, trunk)) > LEAN / 2:
+                angle = trunk
         return Crop(*((low + high) / 2).tolist(), margin * max(float((high - low).max()), 16.0), angle)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, turn
 from pose_detector.look import Look, Looker
 from pose_detector.skeleton import person_size
 
@@ -116,6 +116,6 @@ def join(second: np.ndarray, first: np.ndarray, trust: float) -> np.ndarray:
 def steady(now: Crop, wanted: Crop) -> Crop:
     """The crop for the next frame: the same, until the person has clearly moved. So who stands still is seen in the
     same pixels again and again, and a tremble of the keypoints does not feed on itself."""
-    turn = (wanted.angle - now.angle + np.pi) % (2 * np.pi) - np.pi
+    turned = abs(turn(now.angle, wanted.angle)) > STEADY_TURN
     moved = np.hypot(wanted.x - now.x, wanted.y - now.y) > STEADY_SHIFT * now.side
-    return wanted if moved or abs(np.log(wanted.side / now.side)) > STEADY_SCALE or abs(turn) > STEADY_TURN else now
+    return wanted if moved or abs(np.log(wanted.side / now.side)) > STEADY_SCALE or turned else now

@@ -40,10 +40,22 @@ class Track:
 
         Large for who is large and present long, small for furniture that the network takes for somebody.
         """
-        shown = self.keypoints[self.present]
-        seen, y = shown[..., 2] > 0, shown[..., 1]
-        heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
-        return float((heights * shown[..., 2].mean(axis=1)).sum())
+        return float(scores_of(self.keypoints[self.present]).sum())
+
+
+def scores_of(poses: np.ndarray) -> np.ndarray:
+    """Height in pixels times mean confidence of people (..., 18, 3), as `Track.score` sums it up; 0 for nobody."""
+    seen, y = poses[..., 2] > 0, poses[..., 1]
+    heights = np.where(seen, y, -np.inf).max(axis=-1) - np.where(seen, y, np.inf).min(axis=-1)
+    return np.where(seen.any(axis=-1), np.nan_to_num(heights, neginf=0.0) * poses[..., 2].mean(axis=-1), 0.0)
+
+
+def poses_of(detection: Detection) -> np.ndarray:
+    """Keypoints (P, 18, 3) float32 with confidences, of a frame's people."""
+    keypoints, scores = detection
+    poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
+    poses[poses[..., 2] <= 0] = 0
+    return poses
 
 
 def choose(tracks: Sequence[Track], person: int | None = None) -> int:
@@ -127,11 +139,10 @@ def track(
     ended: list[_Path] = []
     active: list[_Path] = []
     starts = {int(first) for first in shots}
-    for frame, (keypoints, scores) in enumerate(detections):
+    for frame, detection in enumerate(detections):
         if frame in starts:
             ended, active = ended + active, []
-        poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
-        poses[poses[..., 2] <= 0] = 0
+        poses = poses_of(detection)
         shown = (poses[..., 2] > 0).any(axis=1)
         poses = poses[shown]
         colours = np.zeros((len(poses), *_NOTHING.shape)) if worn is None else worn[frame][shown]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from pose_detector.blazepose import COCO18, EXTRA
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, lean
 from pose_detector.person_network import POINTS
 from pose_detector.training.augment import degrade, occlude, texture, vary_colours
 
@@ -254,8 +254,7 @@ class Examples(IterableDataset):
         if rng.random() < mixture.turned:
             angle = rng.uniform(-np.pi, np.pi)
         elif rng.random() < mixture.upright and (person.points[[*HIPS, *SHOULDERS], 2] > 0).all():
-            dx, dy = person.points[SHOULDERS, :2].mean(axis=0) - person.points[HIPS, :2].mean(axis=0)
-            angle += float(np.arctan2(dx, -dy))
+            angle += lean(person.points[SHOULDERS], person.points[HIPS])
         side = extent * float(np.exp(rng.normal(np.log(1.2), 0.13)))
         middle = middle + rng.normal(0, 0.07, 2) * extent
         if rng.random() < mixture.part:
