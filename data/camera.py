@@ -475,24 +475,20 @@ def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndar
     return np.vstack([matrix, [0, 0, 1]])
 
 
-def in_room(
-    frame: np.ndarray, people: np.ndarray, room: np.ndarray, unseen: np.ndarray | None = None
-) -> np.ndarray | None:
+def in_room(frame: np.ndarray, people: np.ndarray, room: np.ndarray) -> np.ndarray | None:
     """Where a frame of another video lies in the picture of a room, if it shows that room from there.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         people: (H, W) uint8, 255 where somebody is.
         room: (h, w, 3) uint8 RGB, empty.
-        unseen: (h, w) bool, where the room is made up; None: nowhere.
 
     Returns:
         homography (3, 3) from the frame's pixels to the room's; None where it is another room, or that cannot be told.
     """
     size, small = frame.shape[1::-1], small_size(room.shape[1::-1])
-    hidden = np.zeros(room.shape[:2], bool) if unseen is None else unseen
-    hidden = cv2.resize(np.uint8(hidden) * 255, small, interpolation=cv2.INTER_AREA) > 8
-    key = keyframe(flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), hidden, np.eye(3))
+    nobody = np.zeros(small[::-1], bool)
+    key = keyframe(flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), nobody, np.eye(3))
     # At the room's scale, so that what both show is about as large.
     picture, covered = flattened(cv2.resize(frame, small, interpolation=cv2.INTER_AREA)), widened(people, small)
     if len(key.corners) < _RICH:

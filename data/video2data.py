@@ -263,7 +263,7 @@ def _annotate(
     """Annotations of the working frames, from keypoints that are cleaned within each shot."""
     count, fps = len(watched.times), float(source.info.fps)
     parts = shots.parts(watched.starts, count)
-    found = [clean(keypoints[part], fps, people=len(watched.tracks)) for part in parts]
+    found = [clean(keypoints[part], fps) for part in parts]
     annotations = Annotations(
         frame_numbers=np.arange(count, dtype=np.int64),
         times=np.asarray(watched.times, np.float64),
