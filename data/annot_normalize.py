@@ -41,7 +41,7 @@ def main(config: Config) -> None:
     target = target.in_view()
     check_hips(target, "film the whole body")
     check_hips(dance, "choose a dance that shows the whole body")
-    # A pan is no step to the side, and a zoom none towards the camera.
+    # A pan is not a step to the side, nor a zoom a step towards the camera.
     steady = move_keypoints(dance.keypoints, dance.camera)
     into = same_room(config, dance, target, room)
     if into is None:
@@ -118,11 +118,9 @@ def normalise_shots(
 
 
 def check_hips(annotations: Annotations, advice: str) -> None:
-    """Raise InputError where the hips are hardly ever seen: nothing would tell where legs belong, and they would be
-    invented.
+    """Raise InputError where the hips are hardly ever seen: without them the legs would be invented.
 
-    Hardly ever is in less than `SHOWN` of the frames with the person, the share from which on a joint counts as shown
-    by a video.
+    Hardly ever: in less than `SHOWN` of the frames with the person.
 
     Args:
         annotations: of one of the videos.
@@ -132,13 +130,13 @@ def check_hips(annotations: Annotations, advice: str) -> None:
     if is_present(annotations).any() and share < SHOWN:
         raise InputError(
             f"{annotations.source} shows its person from the hips up: the hips are seen in {share:.0%} of the frames,"
-            f" so nothing tells where the legs are; {advice}, from head to feet"
+            f" so the place of the legs is unknown; {advice}, from head to feet"
         )
 
 
 def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
     """Keypoints (N, 18, 3) in pixels of frames of the target's (width, height), if theirs have the same shape: in high
-    quality a dance is read at a lower resolution, and who drives themselves should be recognised nevertheless.
+    quality a dance is read at a lower resolution, and a person who dances their own dance should still be recognised.
 
     Returns:
         the keypoints, and the size of the frames whose pixels they are in.
@@ -151,8 +149,8 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
 
 def same_room(config: Config, dance: Annotations, target: Annotations, room: np.ndarray | None) -> np.ndarray | None:
     """Homography (3, 3) from the dance's steady pixels to those of the target's empty room (H, W, 3), where a camera
-    was held in the hand and both videos show one room from about one place; None otherwise, or where that cannot be
-    told, as of a dance with cuts: each shot has a camera of its own."""
+    was held in the hand and both videos show one room from about one place. None otherwise, or where it is unknown, as
+    for a dance with cuts: each shot has a camera of its own."""
     moved = not all((each.camera == np.eye(3)).all() for each in (dance, target))
     if not moved or len(dance.shots) > 1 or room is None or not config.test_video_path.exists():
         return None

@@ -24,7 +24,7 @@ _LIT = 8  # by how much luma exceeds a bar's where a picture begins, even a dark
 _WHOLE = 0.98  # share of a line that is black where a bar ends
 _WRITTEN = 0.4  # and where captions stand in it
 _EDGE = 0.5  # share of the first line of a picture that is lit; a stage's black backdrop has no such edge
-_LEAST = 2  # pixels; a single dark line is the codec's
+_LEAST = 2  # pixels; a single dark line comes from the codec
 _LARGEST = 0.45  # of a side, the largest bar; a picture that is less than a tenth of the frame is none
 _ROWS = 256  # of a frame that are asked for edges and detail
 _STEP = 4  # luma by which the picture differs from a blurred bar beside it
@@ -116,7 +116,7 @@ def blurred_bars(luma: np.ndarray) -> Box:
     """The picture on a blurred, enlarged copy of itself, in frames (T, H, W) uint8; the whole where there is none.
 
     Such bars lie at two opposite sides, equally wide, and end in a line that is there in every frame, with little fine
-    detail beyond it. What they show is the picture: that tells them from smooth walls between door posts.
+    detail beyond it. They show the picture itself, unlike smooth walls between door posts.
     """
     height, width = luma.shape[1:]
     for axis in (1, 0):
@@ -132,7 +132,7 @@ def _mirrored_edges(frames: np.ndarray) -> int:
     height, width = frames.shape[1:]
     some = np.linspace(1, height - 2, min(height - 2, _ROWS)).astype(int)
     above, here, below = (frames[:, some + i].astype(np.int16) for i in (-1, 0, 1))
-    # Told column by column, which knows nothing of an edge between columns.
+    # Measured along columns, so that an edge between columns has no influence.
     detail = np.abs(2 * here - above - below).mean(axis=(0, 1))
     # Share of the rows in which a column ends, at both sides alike, in the usual frame.
     ends = np.median((np.abs(np.diff(here, axis=2)) > _STEP).mean(axis=1), axis=0)

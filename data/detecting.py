@@ -34,7 +34,7 @@ JPEG_QUALITY = 98  # 51.8 dB on a real clip in half the bytes and a tenth of the
 
 
 class Writer:
-    """Writes pictures in threads behind the work; whoever falls behind is waited for, which bounds the memory.
+    """Writes pictures in background threads. When they fall behind, `write` waits, which bounds the memory.
 
     Args:
         most: bytes of pictures that may wait.
@@ -61,7 +61,7 @@ class Writer:
 
 
 def precomputed(poses: Sequence[Detection]) -> Detect:
-    """A detector that tells what is known already, frame by frame."""
+    """A detector that returns known poses, frame by frame."""
 
     def detector(batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[Detection]]:
         rest = iter(poses)
@@ -94,7 +94,7 @@ def find_people(
         batch: frames handed to it at once.
         images: folder to write the frames to, or None.
         total: number of frames expected.
-        stats: takes up the measurements of every frame.
+        stats: collects measurements of every frame.
         image_size: (width, height) at which they are written; None: the working frames.
         most: how many are written at most, about, see `kept_frames`; None: all.
         crop: the picture between bars, see `video.read_frames`.
@@ -170,7 +170,7 @@ class CloseUp:
 
     @classmethod
     def of(cls, count: int, others: int) -> CloseUp:
-        """Of so many frames and other people, with nobody found yet."""
+        """For this many frames and other people, with nobody found yet."""
         return cls(
             np.zeros((count, 18, 3), np.float32),
             np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
@@ -202,13 +202,13 @@ def look_closely(
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
         masks: folder to write the outlines to, 255 = the person; or None.
-        stats: takes up the measurements of every outline; it has those of every frame.
+        stats: collects measurements of every outline; it has those of every frame already.
         others: what the first look saw of other people (N, 18, 3).
         mask_size: (width, height) at which the outlines are written; None: as the working frames.
         kept: (N,) bool, the frames of which they are; None: all.
         crop: the picture between bars, see `video.read_frames`.
         shots: numbers of the frames with which shots begin.
-        cameras: take up every frame; None: they are not followed.
+        cameras: follow the camera through every frame; None: it is not followed.
     """
     info = video.probe(path)
     own = closer_size(crop or (0, 0, info.width, info.height))

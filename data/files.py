@@ -58,8 +58,8 @@ def staging(folder: Path, work: str = "") -> Iterator[Path]:
 
     Args:
         folder: what it shall replace. If a kill during `replace_folder` took it away, it is put back first.
-        work: what is to be done, in words that tell it from all other work. What an interrupted run left of the same
-            work is there again, to go on with; and what this one leaves when it is interrupted stays.
+        work: a description that identifies the work. What an interrupted run left of the same work is there again, to
+            go on with; and what this one leaves when it is interrupted stays.
     """
     recover(folder)
     new = _beside(folder, "part")

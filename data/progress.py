@@ -58,7 +58,7 @@ class Journal:
 
         Args:
             name: of the bar at work.
-            left: seconds of the bar; None: not known yet, so that the plan tells.
+            left: seconds of the bar; None: not known yet, so the plan's estimate counts.
 
         Returns:
             None without a plan.
@@ -113,7 +113,7 @@ def read_plan(path: Path) -> Plan:
 
 
 class Bar(tqdm):
-    """A tqdm bar that tells the time left of its step and of all steps, and writes to the journal."""
+    """A tqdm bar that shows the time left of its step and of all steps, and writes to the journal."""
 
     def __init__(self, *args: Any, deadline: float | None = None, **options: Any) -> None:
         """Args:
@@ -125,7 +125,7 @@ class Bar(tqdm):
         super().__init__(*args, bar_format=_FORMAT, **({"mininterval": 0.5} | options))
 
     def seconds_left(self) -> float | None:
-        """Of this bar; None while it cannot be told."""
+        """Of this bar; None while it is unknown."""
         state = super().format_dict
         rate = state["rate"] or ((self.n - self.initial) / state["elapsed"] if state["elapsed"] else 0)
         if self.total is None or (not rate and self.n < self.total):
@@ -135,7 +135,7 @@ class Bar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What the line is made of, see tqdm."""
+        """The parts of the line, see tqdm."""
         left = self.seconds_left()
         words = "" if left is None else f", {tqdm.format_interval(left)} left"
         return super().format_dict | {"time_left": words, "overall": self._overall(left)}

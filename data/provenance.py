@@ -26,7 +26,7 @@ def tags(sources: dict[str, str]) -> dict[str, str]:
     """Tags of an mp4 file that ffprobe and exiftool show.
 
     Args:
-        sources: SHA-256 by what a file was, e.g. "dance". Names of files are not told: they may be those of people.
+        sources: SHA-256 by what a file was, e.g. "dance". File names are left out: they may be people's names.
     """
     made_by = f"{PROGRAM} {program_version()}"
     origin = ", ".join(f"{what} sha256:{digest}" for what, digest in sources.items())

@@ -22,7 +22,7 @@ from pose_detector.look import Look, Looker
 from pose_detector.second_look import find, join
 from pose_detector.tracking import poses_of, scores_of
 
-FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
+FRAMES = 20  # looked at: enough that a problem in `report.OFTEN` of the video shows in one of them
 TIMED = 40  # successive frames by which the speed of decoding is measured
 LEAST = 0.3  # of the best score in a frame: furniture that the network takes for somebody has less than 0.2
 
@@ -167,7 +167,7 @@ def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple
 
 
 class _Timed:
-    """A looker that counts the seconds of its looks, but for the first, which is slower."""
+    """A looker that times its looks."""
 
     def __init__(self, looker: Looker) -> None:
         self._looker, self.spent = looker, []

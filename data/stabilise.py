@@ -1,4 +1,4 @@
-"""Training frames of a camera that moved, laid into the one steady picture of the room."""
+"""Training frames of a camera that moved, warped into one steady picture of the room."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_GAIN = 1.6  # beside a frame the plate goes on, and a seam would show
 def read_warped(
     folder: Path, numbers: Sequence[int], homographies: np.ndarray, size: tuple[int, int], outlines: bool = False
 ) -> Iterator[np.ndarray]:
-    """Frames, or outlines, of these numbers from the folder that step 1 wrote them to, laid into a picture of
+    """Frames, or outlines, of these numbers from the folder that step 1 wrote them to, warped into a picture of
     (width, height); homographies (N, 3, 3) are of all frames."""
     for number in numbers:
         name = mask_name(number) if outlines else image_name(number)

@@ -74,7 +74,7 @@ class VideoInfo:
     def frames(self) -> int:
         """How many frames are shown: those that an edit list cuts away, or damage destroys, do not count.
 
-        Only decoding tells, so the first question takes as long as decoding does.
+        Only decoding shows it, so the first access takes as long as decoding does.
         """
         return count_frames(self.path)
 
@@ -225,7 +225,7 @@ def sample_frames(
 
 
 def _span(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
-    """Seconds at which a video begins and ends, by its head; one second where that tells nothing."""
+    """Seconds at which a video begins and ends, by its head; one second where it says nothing."""
     start = float((stream.start_time or 0) * stream.time_base)
     if stream.duration:
         return start, start + float(stream.duration * stream.time_base)
@@ -333,7 +333,7 @@ def _encode(
     scale: int,
     step: int,
 ) -> int:
-    """Write the frames of `write_video` and the sound beside them; tells how many there were.
+    """Write the frames of `write_video` and the sound beside them; returns their number.
 
     Args:
         output: the file.

@@ -39,7 +39,7 @@ class Clip:
         plate: (H, W, 3) uint8 RGB.
         light: (N, a, b, 4) uint8, see `shadow.missing_light`.
         room: the plate at the size of step 1's frames; None: the same size.
-        sizes: (N,) size of the person in pixels; None: as the poses tell.
+        sizes: (N,) size of the person in pixels; None: from the poses.
         texture: the windows, to copy from.
         shadows: what goes with the person.
     """
@@ -117,7 +117,7 @@ def source_bank(annotations: Annotations, most: int | None = None, most_height: 
 
     Args:
         annotations: of the training video.
-        most: at most so many frames, evenly spread; None: all.
+        most: the most frames, evenly spread; None: all.
         most_height: pixels that the person is high at most; a higher one is shrunk.
 
     Raises:
@@ -176,7 +176,7 @@ def load_clip(
 
 
 def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray:
-    """Rows of the annotations whose frames texture is copied from; at most so many, evenly spread.
+    """Rows of the annotations whose frames texture is copied from; at most `most`, evenly spread.
 
     Raises:
         InputError: there are too few.

@@ -14,7 +14,7 @@ from pose_detector.errors import InputError
 
 
 def prepare_device(name: str, threads: int = 0) -> torch.device:
-    """The device of this name, with torch set to so many CPU threads (0: as it chooses)."""
+    """The device of this name, with torch set to this number of CPU threads (0: its own choice)."""
     if threads:
         torch.set_num_threads(threads)
     device = choose_device(name)

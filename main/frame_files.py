@@ -71,7 +71,7 @@ def render_pictures(
 ) -> None:
     """Render a dance into a folder, one picture a frame under the frame's number (JPEG, at 50 dB); stretches of it side
     by side, as many as torch has threads, which are shared among them. Stretches whose pictures are all there are left
-    out. `show` tells what of a picture, given its place in the plan, is written.
+    out. `show` turns a picture, given its place in the plan, into what is written.
 
     Raises:
         OSError: a picture could not be written.

@@ -121,7 +121,7 @@ class Progress:
 
 
 def read_progress(journal: Path) -> Progress:
-    """The state that the end of a journal tells."""
+    """The state at the end of a journal."""
     try:
         lines = _tail(journal).splitlines()
     except OSError:
@@ -194,7 +194,7 @@ class Studio:
             place: on the dancer, where somebody chose.
 
         Returns:
-            a picture with skeletons, and what `main/look.py` tells of the video.
+            a picture with skeletons, and what `main/look.py` wrote about the video.
 
         Raises:
             InputError: the video cannot be used; the line says why.

@@ -58,10 +58,10 @@ LIMITS = {
 }
 MOST_SHOWN = 1 << 36  # pixels of all frames together: 8,000 of 4K
 BUDGET = 20 << 20  # bytes of both videos; with weights and keypoints a file stays below 25 MB
-# Every so manieth frame, and quality of H.264, best first: the first pair within the budget is taken. Of the sample's
+# Every n-th frame and the quality of H.264, best first: the first pair within the budget is taken. Of the sample's
 # frames (512x288) crf 4 keeps 48 dB in 12 kB each with the outline, 8: 46 dB in 8 kB, 12: 44 dB in 6 kB, 16: 42 dB.
 LEVELS = ((1, 4), (1, 8), (1, 12), (1, 16), (2, 16), (4, 16), (8, 16))
-# Settings in words that a file tells; others may hold names of folders.
+# Settings that are words and go into a file; others may hold names of folders.
 _WORDS = ("quality", "precision", "second_look", "normalise", "start", "perceptual")
 
 
@@ -111,7 +111,7 @@ def save(path: Path, annotations: Annotations, state: dict[str, Any], config: Co
         annotations: of the train video.
         state: a checkpoint's content.
         config: where pictures, outlines and the plate lie, and how many frames texture may be copied from.
-        made_from: what tells this file from one of another checkpoint.
+        made_from: identifies the checkpoint and the other sources.
     """
     annotations, size, frames, outlines = _videos(annotations, checkpoint.adopt(config, state))
     parts = {

@@ -27,7 +27,7 @@ class Shadows:
 
     Attributes:
         maps: (N, h, w, 4) uint8 by cells: the share of the plate's red, green and blue light that is missing (255: all
-            of it), and whether that can be told: not where the person is.
+            of it), and whether it is known: not where the person is.
         poses: (N, 18, 3) pixels of these frames.
         sizes: (N,) sizes of the person in them.
         cell: (2,) pixels of these frames per cell, in x and y.
@@ -60,7 +60,7 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
     frame, plate = (p.astype(np.float32) + 1 for p in (frame, plate))
     ratio = frame / plate
     light = frame.sum(-1) / plate.sum(-1)
-    # What is lighter, or of another colour, is no shadow.
+    # Anything lighter, or of another colour, is not a shadow.
     known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.2)
     known &= cv2.dilate(matte, np.ones((3, 3), np.uint8)) < 3
     missing = np.maximum(1 - ratio, 0) * np.clip((1 - ratio) / FAINT - 1, 0, 1) * known[..., None]
@@ -75,7 +75,7 @@ def gather(
     some = maps[spread(len(maps), most)]
     known = some[..., 3:] > 0
     missing = np.where(known, some[..., :3], 255)
-    rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of those that can tell have less
+    rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of the known ones have less
     always = np.take_along_axis(np.sort(missing, axis=0), rank, 0)[0] * known.any(0)
     always = always.astype(np.uint8)
     for each in maps:
@@ -134,7 +134,7 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         total += share * cv2.warpAffine(shadows.maps[i], matrix, (width, height), flags=flags)
-    # Where the person stood in all of them, the neighbouring cells tell.
+    # Where the person stood in all of them, the neighbouring cells are used.
     total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
     missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)
     # Far from the person, what is missing is noise.

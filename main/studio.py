@@ -75,7 +75,7 @@ Chosen = dict[str, Any]  # "video": str, and "place" where somebody was clicked 
 
 
 def advice(told: dict[str, Any]) -> str:
-    """Markdown of what a look tells of a video."""
+    """Markdown of what a look found in a video."""
     first, *findings = told["lines"]
     _, _, text = first.partition(": ")
     lines = [f"{text[:1].upper()}{text[1:]}.\n"]

@@ -62,12 +62,12 @@ def main(cfg: Config) -> None:
 
 
 class Framing:
-    """What of a rendered frame the result shows.
+    """The part of a rendered frame that the result shows.
 
     Args:
         person: annotations of the training video.
-        times: (N,) seconds of the dance's frames, where the result shall move as the training video's camera did; None:
-            it shall stand.
+        times: (N,) seconds of the dance's frames, if the result moves as the training video's camera did; None: it
+            stands still.
     """
 
     def __init__(self, person: Annotations, times: np.ndarray | None = None) -> None:

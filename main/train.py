@@ -125,7 +125,7 @@ def announce(trainer: Trainer, annotations: Annotations, pairs: Pairs, checks: D
 
 
 def run_epochs(trainer: Trainer, fingerprint: str, pairs: Pairs, checks: DataLoader, untrained: bool) -> None:
-    """Train until the epochs, the minutes or the patience end. `untrained`: also tell what it is worth before."""
+    """Train until the epochs, the minutes or the patience end. `untrained`: also validate before the first step."""
     cfg, group, device = trainer.config, trainer.group, trainer.device
     folder, steps = cfg.checkpoint_dir, steps_of_epoch(pairs, trainer)
     deadline = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf

@@ -91,7 +91,7 @@ class Moment:
 
 @dataclass
 class Tally:
-    """What is told of a run: pictures shown, and delays in seconds of the newest ones."""
+    """Figures of a run: pictures shown, and delays in seconds of the newest ones."""
 
     shown: int = 0
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=100))

@@ -59,7 +59,7 @@ def main(config: Config) -> None:
 def place(
     seen: list[Annotations], moves: list[Annotations], width: int
 ) -> tuple[str, tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Where both go in the first one's room.
+    """Place both in the first one's room.
 
     The first one stays where they alone would be. How far the second one is from them, and how much larger, is as in
     the dance, in the first one's scale. Where that leaves the room, both are shifted.

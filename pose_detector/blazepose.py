@@ -14,7 +14,7 @@ SIZE = 256  # side of its input, pixels
 COCO18 = np.array([0, 0, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7])
 # Little finger, index and thumb of the right hand, then of the left; heel and toe of the right foot, then of the left.
 EXTRA = np.array([18, 20, 22, 17, 19, 21, 30, 32, 29, 31])
-HIPS, REACH = 33, 34  # landmarks that tell the next crop: its centre, and a point on the circle around the body
+HIPS, REACH = 33, 34  # landmarks that give the next crop: its centre, and a point on the circle around the body
 GUESSED = 0.05  # below this a point is not hidden but nowhere; a hidden elbow is guessed well
 NOSE, EYES, EARS = 0, (5, 2), (8, 7)
 

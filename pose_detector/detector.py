@@ -73,8 +73,7 @@ class Detector:
     """Finds people in pictures.
 
     Example:
-        detector = Detector.load()
-        for keypoints, scores in detector(frames):
+        detector = Detector.load() for keypoints, scores in detector(frames):
             ...
     """
 
@@ -93,12 +92,12 @@ class Detector:
         Args:
             network: What gives the maps. A `PoseNetwork` is taken over: moved to the device and simplified.
             device: Where it runs; ONNX networks run on the CPU.
-            height: Frames are resized to so many pixels; larger finds smaller people and takes longer. None: what the
-                network likes best. ONNX networks have their own size.
+            height: Frames are resized to this height in pixels; larger finds smaller people and takes longer. None:
+                what the network likes best. ONNX networks have their own size.
             dtype: None: float16 on CUDA devices, else float32.
             flip: Look at every frame in the mirror too, and average: takes twice as long and errs less.
             scales: Factors on the height. The maps of all are averaged, at the resolution of the largest.
-            turns: Look at every frame turned by quarters too, and believe the view that is surest of a person: takes
+            turns: Look at every frame turned by quarters too, and keep the most confident view of each person: takes
                 four times as long and finds people who are upside down.
 
         Raises:

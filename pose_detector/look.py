@@ -45,7 +45,7 @@ class Looker(Protocol):
     first_look_trust: float
 
     def first_crop(self, keypoints: np.ndarray) -> Crop | None:
-        """Where to look, from keypoints (K, 3) that another network saw; None where they do not tell."""
+        """Where to look, from keypoints (K, 3) that another network saw; None where they are too few."""
 
     def look(self, frame: np.ndarray, crop: Crop) -> Look:
         """Look at a crop of a frame (H, W, 3) uint8 RGB."""

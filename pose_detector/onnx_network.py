@@ -87,7 +87,7 @@ def split_outputs(outputs: list[np.ndarray], path: Path) -> tuple[np.ndarray, np
 def input_shape(model: bytes) -> list[int]:
     """Shape of the first input of an ONNX file; 0 where it is left open.
 
-    OpenCV does not tell it. Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.initializer 5 (its
+    OpenCV does not provide it. Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.initializer 5 (its
     name 8) and input 11 (its name 1, type 2); TypeProto.tensor_type 1, its shape 2, dim 1, dim_value 1.
 
     Raises:

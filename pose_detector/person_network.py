@@ -103,7 +103,7 @@ class PersonNetwork(nn.Module):
 
         Returns:
             heat (B, POINTS, S / 4, S / 4) and absent (B, POINTS): a softmax over all cells of a keypoint's map and its
-            `absent` tells where the keypoint is, or that it is not to be seen; outline (B, 1, S / 2, S / 2), logits.
+            `absent` says where the keypoint is, or that it is not visible; outline (B, 1, S / 2, S / 2), logits.
         """
         x4 = self.down4(self.stem((pictures - 0.45) * 4))  # (B, 48, S/4, S/4)
         x8 = self.down8(x4)
@@ -211,7 +211,7 @@ class Bundled:
 
     def _following(self, keypoints: np.ndarray, outline: np.ndarray, crop: Crop) -> Crop:
         seen = keypoints[keypoints[:, 2] > 0.3, :2]
-        if len(seen) < 6:  # too few to tell how large the person is
+        if len(seen) < 6:  # too few to measure the person
             return crop
         y, x = np.nonzero(outline > 0.5)
         scale = SIZE / len(outline)

@@ -17,7 +17,7 @@ REUNION = 3.0  # seconds after which somebody who comes back within a body size 
 RETURN = 10.0  # and within half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
 # Likeness of clothes (`clothes.likeness`) from which on two who are never seen together are one person: in another
-# shot, and in the same one, where their place would tell if they had not been away for long. In nineteen clips it is
+# shot, and in the same one, where their place decides unless they have been away for long. In nineteen clips it is
 # 0.93 and more within a clip, 0.63 and more in the light of three quarters; between clips 0.6, and at most 0.9.
 LIKE_ELSEWHERE, LIKE_HERE = 0.6, 0.9
 GHOST = 0.03  # people with less than this share of the main person's score are no people
@@ -124,8 +124,8 @@ def track(
 
     Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
     once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
-    that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: who is
-    who in another shot, or after a longer absence, is told by their clothes, the largest and longest present first.
+    that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: in
+    another shot, or after a longer absence, people are recognised by their clothes, the most visible ones first.
 
     Args:
         detections: For every frame keypoints (P, 18, 2) in pixels and scores (P, 18), 0 where missing.

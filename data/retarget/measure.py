@@ -40,7 +40,7 @@ class Motion:
         keypoints: (N, 19, 2) pixels, missing ones filled in from their neighbours in time; the last is the root.
         filtered: (N, 19, 2) the same without spikes and most of the jitter, to be measured.
         seen: (N, 18) bool, the joints to rely on.
-        measurable: (N, 18) bool, those among them that tell lengths: of who faces the camera.
+        measurable: (N, 18) bool, those of them from which lengths can be measured: the person faces the camera.
         floor: (N,) y of the floor under the person, pixels.
         centre: (N,) x of the middle of the body, pixels.
         view: the guessed camera.

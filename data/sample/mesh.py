@@ -19,11 +19,10 @@ class Loft:
     """Elliptical tube from `start` to `end`.
 
     sections: rows (t in [0, 1], half width, half depth, offset in depth), interpolated linearly over a smooth
-    parameter.
-    side: the direction in which the width is measured; depth is perpendicular to it and to the axis.
-    caps: lengths of the half ellipsoids that close the two ends; small ones give flat ends.
-    bones: rows (t, bone) or (t, (right bone, left bone)): which bones move the tube at t.
-    axis: direction of the axis, needed only when start == end (an ellipsoid).
+    parameter. side: the direction in which the width is measured; depth is perpendicular to it and to the axis. caps:
+    lengths of the half ellipsoids that close the two ends; small ones give flat ends. bones: rows (t, bone) or (t,
+    (right bone, left bone)): which bones move the tube at t. axis: direction of the axis, needed only when start == end
+    (an ellipsoid).
     """
 
     start: np.ndarray

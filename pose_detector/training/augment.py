@@ -36,7 +36,7 @@ class Picture:
         keypoints: (P, 18, 3) float32: x and y in pixels, and 1 where the keypoint is known to lie there, else 0.
         alpha: (H, W) uint8, the share of the figures in each pixel, or None: the whole picture counts.
         complete: Whether `keypoints` are all that can be seen; else nothing is known of other people and keypoints.
-        views: What a teacher network saw, for what is not complete; the first that shows a place is believed.
+        views: What a teacher network saw, for what is not complete; the first that shows a place counts.
     """
 
     rgb: np.ndarray
@@ -137,11 +137,11 @@ def look(views: tuple[View, ...], matrix: np.ndarray, mirrored: bool, cells: int
 def merge_teacher(
     drawn: np.ndarray, teacher: np.ndarray, shown: np.ndarray, person: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels where there are some, the teacher's word elsewhere.
+    """Labels where there are some, the teacher's answer elsewhere.
 
     In the box around the labelled person the labels alone count for the keypoints and limbs that they name: the
-    teacher may have confused left and right there. Outside of it, and for all other channels, the teacher is believed,
-    0.8 times as much as labels; where it was not asked they do not count.
+    teacher may have confused left and right there. Outside of it, and for all other channels, the teacher counts, with
+    0.8 of the weight of labels; where it was not asked they do not count.
 
     Args:
         drawn: (57, h, w) maps of the labelled person.

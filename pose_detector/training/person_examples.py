@@ -1,7 +1,7 @@
 """Training examples for the network of one person: crops of photos and of rendered people, with points and outlines.
 
 Points are those of the network (`POINTS` of them): COCO-18 without the neck, then hands and feet. Each has x and y in
-pixels and a weight: 0 = not known. In the examples a further flag tells that a point is known not to be seen.
+pixels and a weight: 0 = not known. In the examples a further flag marks points that are known to be hidden.
 """
 
 import zipfile

@@ -206,7 +206,8 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
 
 
 def export(progress: Progress, held_out: list[list[Person]], settings: Settings) -> str:
-    """Measure the averaged network, export it if it is the best so far, write a checkpoint; tells the measures."""
+    """Measure the averaged network, export it if it is the best so far, write a checkpoint; returns the measures in
+    words."""
     found = [measure(progress.average, people) for people in held_out if people]
     score = float(np.mean([body + wrists for body, wrists, _ in found]))
     if score >= progress.best:
