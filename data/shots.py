@@ -38,7 +38,7 @@ def parts(shots: Sequence[int], frames: int) -> list[slice]:
 
 
 def numbers(shots: Sequence[int], frames: int) -> np.ndarray:
-    """(N,) int, the number of each frame's shot, from 0 on; `count` is N."""
+    """(N,) int, the number of each frame's shot, from 0 on; `frames` is N."""
     return np.searchsorted(shots, np.arange(frames), "right") - 1
 
 
