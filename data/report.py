@@ -33,12 +33,8 @@ _LIMBS = {
     "hands": (3, 4, 6, 7, *(i for name, i in _EXTRA.items() if "finger" in name or "thumb" in name)),
     "feet": (9, 10, 12, 13, *(i for name, i in _EXTRA.items() if "heel" in name or "toe" in name)),
 }
-_BEYOND = {
-    "left": "hands",
-    "top": "head",
-    "right": "hands",
-    "bottom": "feet",
-}  # where a keypoint of the trunk is nearest
+# By side of the picture, where the nearest keypoint is one of the trunk.
+_BEYOND = {"left": "hands", "top": "head", "right": "hands", "bottom": "feet"}
 _STEP_BACK = {
     "feet": "step back until the floor in front of the feet is in the picture",
     "hands": "step back, so that there is room for stretched arms on every side",

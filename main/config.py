@@ -25,6 +25,11 @@ Look = Literal["auto", "blazepose", "blazepose_full", "bundled", "none"]
 Quality = Literal["draft", "normal", "high"]
 
 
+def _path(folder: str, *parts: str) -> property:
+    """A path in a folder that another of the settings' paths names."""
+    return property(lambda self: getattr(self, folder).joinpath(*parts))
+
+
 @dataclass
 class Config:
     """All settings; units stand in the comments."""
@@ -163,21 +168,28 @@ class Config:
     def pair_dir(self) -> Path:  # ... of both
         return self.workspace / "runs" / self.name if self.name else self.workspace
 
-    @property
-    def source_dir(self) -> Path:
-        return self.workspace / "data" / "source"
-
-    @property
-    def train_source_dir(self) -> Path:
-        return self.person_dir / "data" / "source"
-
-    @property
-    def test_source_dir(self) -> Path:
-        return self.dance_dir / "data" / "source"
-
-    @property
-    def pair_source_dir(self) -> Path:
-        return self.pair_dir / "data" / "source"
+    source_dir = _path("workspace", "data", "source")
+    train_source_dir = _path("person_dir", "data", "source")
+    test_source_dir = _path("dance_dir", "data", "source")
+    pair_source_dir = _path("pair_dir", "data", "source")
+    images_dir = _path("train_source_dir", "images")
+    masks_dir = _path("train_source_dir", "masks")
+    train_annotations = _path("train_source_dir", "annotations", "train_annotations.npz")
+    background_image = _path("train_source_dir", "train_bg_img.png")
+    frame_image = _path("train_source_dir", "train_frame.png")  # what lies around the training video's picture
+    test_annotations = _path("test_source_dir", "annotations", "test_annotations.npz")
+    norm_test_annotations = _path("pair_source_dir", "annotations", "norm_test_annotations.npz")
+    norm_preview = _path("pair_source_dir", "norm_preview.mp4")
+    norm_plot = _path("pair_source_dir", "norm_plot.png")
+    look_dir = _path("pair_source_dir", "look")
+    step_logs = _path("pair_source_dir", "steps")  # what each step printed
+    checkpoint_dir = _path("person_dir", "output", "model_dump")
+    vis_dir = _path("pair_dir", "output", "vis")
+    rendered_of = _path("vis_dir", "rendered_of.txt")  # fingerprint of the dance that the pictures beside it show
+    rendered_by = _path("vis_dir", "rendered_by.txt")  # all that decided how they look
+    result_dir = _path("pair_dir", "output", "result")
+    persons_dir = _path("workspace", "output", "persons")
+    journal = _path("workspace", "output", "progress.jsonl")  # see data/progress.py
 
     @property
     def mode_source_dir(self) -> Path:
@@ -194,84 +206,12 @@ class Config:
         return self.test_video or self.source_dir / "test.mp4"
 
     @property
-    def images_dir(self) -> Path:
-        return self.train_source_dir / "images"
-
-    @property
-    def masks_dir(self) -> Path:
-        return self.train_source_dir / "masks"
-
-    @property
-    def train_annotations(self) -> Path:
-        return self.train_source_dir / "annotations" / "train_annotations.npz"
-
-    @property
-    def test_annotations(self) -> Path:
-        return self.test_source_dir / "annotations" / "test_annotations.npz"
-
-    @property
     def poses_dir(self) -> Path:
         return self.mode_source_dir / "poses" / self.mode
 
     @property
     def preview_video(self) -> Path:
         return self.mode_source_dir / f"{self.mode}_preview.mp4"
-
-    @property
-    def norm_test_annotations(self) -> Path:
-        return self.pair_source_dir / "annotations" / "norm_test_annotations.npz"
-
-    @property
-    def norm_preview(self) -> Path:
-        return self.pair_source_dir / "norm_preview.mp4"
-
-    @property
-    def norm_plot(self) -> Path:
-        return self.pair_source_dir / "norm_plot.png"
-
-    @property
-    def background_image(self) -> Path:
-        return self.train_source_dir / "train_bg_img.png"
-
-    @property
-    def frame_image(self) -> Path:  # what lies around the training video's picture, where it has bars
-        return self.train_source_dir / "train_frame.png"
-
-    @property
-    def checkpoint_dir(self) -> Path:
-        return self.person_dir / "output" / "model_dump"
-
-    @property
-    def vis_dir(self) -> Path:
-        return self.pair_dir / "output" / "vis"
-
-    @property
-    def rendered_of(self) -> Path:  # fingerprint of the dance that the pictures beside it show
-        return self.vis_dir / "rendered_of.txt"
-
-    @property
-    def rendered_by(self) -> Path:  # all that decided how they look
-        return self.vis_dir / "rendered_by.txt"
-
-    @property
-    def look_dir(self) -> Path:
-        return self.pair_source_dir / "look"
-
-    @property
-    def step_logs(self) -> Path:  # what each step printed
-        return self.pair_source_dir / "steps"
-
-    @property
-    def journal(self) -> Path:  # see data/progress.py
-        return self.workspace / "output" / "progress.jsonl"
-
-    @property
-    def result_dir(self) -> Path:
-        return self.pair_dir / "output" / "result"
-
-    @property
-    def persons_dir(self) -> Path:
-        return self.workspace / "output" / "persons"
 
     def as_dict(self) -> dict[str, object]:
         """Settings as plain values, as a checkpoint keeps them."""

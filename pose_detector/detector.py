@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,7 +74,8 @@ class Detector:
     """Finds people in pictures.
 
     Example:
-        detector = Detector.load() for keypoints, scores in detector(frames):
+        detector = Detector.load()
+        for keypoints, scores in detector(frames):
             ...
     """
 
@@ -117,23 +119,13 @@ class Detector:
             fuse_norms(network).to(self.device, self.dtype, memory_format=torch.channels_last)
 
     @classmethod
-    def load(
-        cls,
-        weights: str = "",
-        directory: Path = files.FOLDER,
-        device: torch.device | str = "cpu",
-        height: int | None = None,
-        dtype: torch.dtype | None = None,
-        flip: bool = False,
-        scales: Sequence[float] = (1.0,),
-        turns: bool = False,
-    ) -> "Detector":
+    def load(cls, weights: str = "", directory: Path = files.FOLDER, **options: Any) -> "Detector":
         """Make a detector from weights, found as `weights.resolve` says.
 
         Args:
             weights: A .pth or .onnx file, "openpose", "light" or "".
             directory: Folder of own and fetched weights.
-            device, height, dtype, flip, scales, turns: As for `Detector`.
+            options: As for `Detector`.
 
         Raises:
             InputError: The weights cannot be found, fetched or used.
@@ -141,7 +133,7 @@ class Detector:
         path, reason = files.resolve(weights, directory)
         log.info("pose detector: %s (%s)", path, reason)
         network = OnnxNetwork(path) if path.suffix == ".onnx" else files.load_network(path)
-        return cls(network, device, height, dtype, flip, scales, turns)
+        return cls(network, **options)
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[People]:
         """Find the people in frames.
