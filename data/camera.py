@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from pose_detector.keypoints import scale_points
 from pose_detector.series import interpolate, runs
 
 AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
@@ -374,12 +375,12 @@ def _track(
     warped = _shrunk(cv2.warpPerspective(picture, guess, size, flags=cv2.INTER_LINEAR), 0.5)
     here = _shrunk(key.picture, 0.5)
     half = np.divide(warped.shape[::-1], size)
-    start = ((key.corners + 0.5) * half - 0.5).astype(np.float32)
+    start = scale_points(key.corners, half).astype(np.float32)
     options = {"winSize": (15, 15), "maxLevel": 3}
     moved, found, _ = cv2.calcOpticalFlowPyrLK(here, warped, start, None, **options)
     back, again, _ = cv2.calcOpticalFlowPyrLK(warped, here, moved, None, **options)
     good = (found[:, 0] == 1) & (again[:, 0] == 1) & (np.hypot(*(back - start).T) < _RETURNS)
-    moved = (moved + 0.5) / half - 0.5
+    moved = scale_points(moved, 1 / half)
     source = transform(np.linalg.inv(guess), moved)
     good &= ((source > 6) & (source < np.array(size) - 7)).all(1)
     x, y = np.clip(np.rint(source), 0, np.array(size) - 1).astype(int).T

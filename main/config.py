@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -220,38 +220,24 @@ class Config:
 
 # The least and the most of settings; of more than one value each.
 _LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("epochs", "patience", "max_minutes", "apart"), (0, 10**6)),
+    **dict.fromkeys((f.name for f in fields(Config) if f.name.startswith("weight_")), (0, 10**6)),
+    **dict.fromkeys(("keep_checkpoints", "validation_frames", "bank"), (1, 10**6)),
+    **dict.fromkeys(("pose_batch", "batch_size"), (1, 1024)),
+    **dict.fromkeys(("learning_rate", "discriminator_rate", "ema"), (0, 1)),
+    **dict.fromkeys(("train_dancer", "test_dancer"), (0, 1e6)),
     "seed": (0, 2**32 - 1),
     "threads": (0, 1024),
-    "train_dancer": (0, 1e6),
-    "test_dancer": (0, 1e6),
     "frame_area": (1024, MOST_PIXELS),
     "person": (0, 1000),
     "most_frames": (2, 10**6),
-    "pose_batch": (1, 1024),
     "pose_scales": (0.1, 8),
-    "epochs": (0, 10**6),
-    "patience": (0, 10**6),
-    "max_minutes": (0, 10**6),
-    "keep_checkpoints": (1, 10**6),
-    "batch_size": (1, 1024),
-    "learning_rate": (0, 1),
-    "discriminator_rate": (0, 1),
     "crop": (32, 4096),
-    "validation_frames": (1, 10**6),
     "channels": (2, 512),  # these two together decide the memory
     "stacks": (1, 8),
     "detail": (1, 256),
     "discriminator_channels": (1, 256),
     "discriminator_scales": (1, 5),
-    "weight_pixel": (0, 10**6),
-    "weight_ssim": (0, 10**6),
-    "weight_detail": (0, 10**6),
-    "weight_adversarial": (0, 10**6),
-    "weight_feature_matching": (0, 10**6),
-    "weight_perceptual": (0, 10**6),
-    "ema": (0, 1),
-    "bank": (1, 10**6),
-    "apart": (0, 10**6),
     "crf": (0, 51),
 }
 

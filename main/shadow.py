@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from main import appearance
+from pose_detector.keypoints import scale_points
 from pose_detector.series import spread
 from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 
@@ -129,7 +130,7 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         both = [j for j in GROUND if pose[j, 2] > 0 and shadows.poses[i, j, 2] > 0]
         if not share or not both:
             continue
-        here, there = ((p[both, :2].mean(0) + 0.5) / shadows.cell - 0.5 for p in (pose, shadows.poses[i]))
+        here, there = (scale_points(p[both, :2].mean(0), 1 / shadows.cell) for p in (pose, shadows.poses[i]))
         ratio = float(shadows.sizes[i]) / person
         matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -138,7 +139,7 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
     total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
     missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)
     # Far from the person, what is missing is noise.
-    seen = (pose[pose[:, 2] > 0, :2] + 0.5) / shadows.cell - 0.5
+    seen = scale_points(pose[pose[:, 2] > 0, :2], 1 / shadows.cell)
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     beyond = (np.maximum(np.maximum(seen[:, i].min() - v, v - seen[:, i].max()), 0) for i, v in enumerate((x, y)))
     distance = np.hypot(*np.meshgrid(*(far * (cell / person) for far, cell in zip(beyond, shadows.cell, strict=True))))
@@ -158,7 +159,7 @@ def shade(
         whole: (width, height) of the whole plate; None: it is given.
     """
     scale = np.divide(light.shape[1::-1], plate.shape[1::-1] if whole is None else whole)  # cells per pixel
-    first = (np.asarray(origin) + 0.5) * scale - 0.5
+    first = scale_points(np.asarray(origin), scale)
     matrix = np.array([[scale[0], 0, first[0]], [0, scale[1], first[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     light = cv2.warpAffine(light, matrix, plate.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)

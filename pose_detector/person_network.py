@@ -139,7 +139,7 @@ def decode(heat: Tensor, absent: Tensor, outline: Tensor) -> tuple[np.ndarray, n
     mass = local.sum((2, 3)).clamp(min=1e-12)
     x = (local.sum(2) * xs).sum(2) / mass
     y = (local.sum(3) * ys).sum(2) / mass
-    points = torch.stack([(x + 0.5) * STRIDE - 0.5, (y + 0.5) * STRIDE - 0.5, mass], dim=2)
+    points = torch.stack([scale_points(x, STRIDE), scale_points(y, STRIDE), mass], dim=2)
     return points.cpu().numpy(), torch.sigmoid(outline[:, 0].float()).cpu().numpy()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pose_detector.keypoints import scale_points
 from pose_detector.mirror import CHANNELS
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE
 from pose_detector.pafprocess import PAF_CHANNELS
@@ -53,7 +54,7 @@ def compose(after: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 def cell_centres(cells: int) -> np.ndarray:
     """(cells,) pixel coordinates of the centres of map cells."""
-    return ((np.arange(cells) + 0.5) * STRIDE - 0.5).astype(np.float32)
+    return scale_points(np.arange(cells), STRIDE).astype(np.float32)
 
 
 def draw_maps(people: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
@@ -109,7 +110,7 @@ def warp_maps(view: View, matrix: np.ndarray, mirrored: bool, cells: int) -> tup
     back = compose(view.matrix, cv2.invertAffineTransform(matrix))  # crop -> teacher's input
     centres = cell_centres(cells)
     grid = np.stack(np.meshgrid(centres, centres), axis=-1) @ back[:, :2].T + back[:, 2]
-    grid = ((grid + 0.5) / STRIDE - 0.5).astype(np.float32)
+    grid = scale_points(grid, 1 / STRIDE).astype(np.float32)
     height, width = view.maps.shape[1:]
     shown = ((grid > -0.5) & (grid < np.array([width, height]) - 0.5)).all(axis=-1)
     planes = np.ascontiguousarray(view.maps.transpose(1, 2, 0))
