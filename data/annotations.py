@@ -21,7 +21,7 @@ FORMAT_VERSION = 3
 _MOST_SECONDS = 1e10  # of a video's clock, which may count from 1970 on
 _FARTHEST = 1e5  # pixels that a keypoint may be away: further out, arithmetic in float32 loses them
 _MOST_CONFIDENCE = 1e3
-# What of a file is no array.
+# Fields of a file that are not arrays.
 _PLAIN = {
     float: ("fps",),
     int: ("total_frames", "rotation"),
@@ -268,12 +268,12 @@ class Annotations:
             raise ValueError("rotation is not 0, 90, 180 or 270")
         for name, box in (("picture", self.picture), ("target_picture", self.target_picture)):
             if box.any() and not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
-                raise ValueError(f"{name} is no box")
+                raise ValueError(f"{name} is not a box")
         if not np.isfinite(self.camera).all():
             raise ValueError("camera is not finite")
         left, top, right, bottom = self.view.tolist()
         if not (0 <= left < right <= self.frame_size[0] and 0 <= top < bottom <= self.frame_size[1]):
-            raise ValueError("view is no part of the frame")
+            raise ValueError("view is not within the frame")
 
 
 def check_same_video(annotations: Annotations, video: Path | str, made_by: str) -> None:

@@ -181,7 +181,7 @@ def background_plate(
         for whole, part in zip((plate, lit, settled, two, low, high), found, strict=False):
             whole[top:bottom] = part[inner]
     plate, written = without_captions(plate, settled, two, low, high)
-    plate = np.where(written[..., None], plate, lit)  # letters are no light
+    plate = np.where(written[..., None], plate, lit)  # letters are not light
     return fill(plate, ~settled), ~settled
 
 
@@ -468,7 +468,7 @@ def without_shadow(middle: np.ndarray, bright: np.ndarray, noise: float) -> np.n
         noise: differences that mean nothing; what exceeds twice as much counts in full.
 
     Returns:
-        (M, 3) uint8: the bright ones, where they are clearly brighter and of the same colour.
+        (M, 3) uint8: the bright ones where they are clearly brighter and of the same colour.
     """
     middle, bright = middle.astype(np.float32), bright.astype(np.float32)
     ratio = (bright + 1) / (middle + 1)

@@ -25,7 +25,7 @@ _WHOLE = 0.98  # share of a line that is black where a bar ends
 _WRITTEN = 0.4  # and where captions stand in it
 _EDGE = 0.5  # share of the first line of a picture that is lit; a stage's black backdrop has no such edge
 _LEAST = 2  # pixels; a single dark line comes from the codec
-_LARGEST = 0.45  # of a side, the largest bar; a picture that is less than a tenth of the frame is none
+_LARGEST = 0.45  # of a side, the largest bar; a picture of less than a tenth of the frame is implausible
 _ROWS = 256  # of a frame that are asked for edges and detail
 _STEP = 4  # luma by which the picture differs from a blurred bar beside it
 _ENDS = 0.3  # least share of the rows in which it does
@@ -79,7 +79,7 @@ def black_bars(luma: np.ndarray) -> Box:
     """The picture between black bars, in frames (T, H, W) uint8.
 
     A bar is black in nearly all frames from the frame's edge on, save for captions in it, and ends in a straight line,
-    beyond which most is lit at times: so a dark scene is none.
+    beyond which most pixels are lit at times: so a dark scene does not count.
     """
     place = int(_SHOWN * (len(luma) - 1))
     bright = np.partition(luma, place, axis=0)[place].astype(np.int16)

@@ -46,7 +46,7 @@ _PATIENCE = 3  # frames that are lost before one of them becomes a keyframe
 _OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
 _NEIGHBOURS = 8  # how many of them
 _RIGID = 0.5  # share of the features that must move with the room, or it is parallax
-_NEEDED = 0.15  # share of the differences that a motion has to explain, or it is none
+_NEEDED = 0.15  # share of the differences that a motion must explain to count
 _RICH = 40  # features of a room rich enough to show how the camera moves
 _ALIKE = 0.5  # least correlation with the keyframe
 _USABLE = 0.5  # share of the frames that must be registered, or else a run of at least
@@ -525,7 +525,7 @@ class Tracker:
 
         Args:
             frame: (H, W, 3) uint8 RGB, of any size with the same aspect ratio.
-            people: (h, w) uint8, of any such size, 255 where somebody is whose own motion does not count.
+            people: (h, w) uint8, of any such size, 255 where people are, whose own motion does not count.
         """
         covered = widened(people, self.small)
         picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA))

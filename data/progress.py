@@ -1,4 +1,4 @@
-"""Progress of long work: bars on the terminal, and the same as JSON lines in a file for whoever watches from outside.
+"""Progress of long work: bars on the terminal, and the same as JSON lines in a file, for other programs.
 
 A journal is that file. `main/look.py` begins it with a plan, the seconds that every part of every step is expected to
 take; each step then adds to it. Its lines are of three kinds:

@@ -125,7 +125,7 @@ def follow_sparsely(
     """Which of the people (P, 18, 3) of each frame is the dancer, -1 for none; frames are too far apart to track.
 
     Without `person` and `place` it is the one with the highest score. With them the one who is there, and in the other
-    frames whoever is nearest to where the dancer was in the frame before, or after.
+    frames the person nearest to where the dancer was in the frame before, or after.
     """
     if person is None and place is None:
         return [int(scores_of(everybody).argmax()) if len(everybody) else -1 for everybody in people]

@@ -331,8 +331,8 @@ def preview(
     """The frames with everybody's skeleton, number (as for `--person`) and confidence on them, and the chosen one's
     outline.
 
-    Of the chosen one it is what goes to the next step: a dot is the darker the less sure its keypoint, and red where it
-    was filled in over time. The others are faint.
+    The chosen person's skeleton is what goes to the next step: a dot is darker the lower its keypoint's confidence, and
+    red where it was filled in over time. The others are faint.
 
     Args:
         frames: (H, W, 3) uint8 RGB, all N of the video, working size.

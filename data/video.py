@@ -425,7 +425,7 @@ class _Screen:
     def _part(self, picture: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         if self._own != self._first:
             picture = _fit(picture, self._own, self._first, self._first)
-        elif picture.shape[1::-1] != self._first:  # pixels that are no squares
+        elif picture.shape[1::-1] != self._first:  # pixels that are not square
             picture = resize(picture, self._first)
         part = picture[top:bottom, left:right]
         return resize(part, self._size or part.shape[1::-1])

@@ -149,7 +149,7 @@ class GrowingPlan:
         seen = pose[pose[:, 2] > 0, :2]
         if len(seen) < 4 or not np.isfinite(size):
             plan.poses[t] = 0
-            self._middle = self._person = self._sources = self._light = None  # whoever comes next begins anew
+            self._middle = self._person = self._sources = self._light = None  # the next person begins anew
             return t
         self._person = max(_towards(self._person, size, SIZE), 2.0)
         self._middle = _towards(self._middle, (seen.min(0) + seen.max(0)) / 2, MIDDLE)

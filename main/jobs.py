@@ -171,11 +171,11 @@ class Studio:
         """Take a video over into the folder, under its name and its content's digest.
 
         Raises:
-            InputError: it is no video by its name, or too large.
+            InputError: its name is not that of a supported video, or it is too large.
         """
         suffix = path.suffix.lower()
         if suffix not in VIDEOS:
-            raise InputError(f"{path.name} is no video that is taken here; take {', '.join(VIDEOS)}")
+            raise InputError(f"{path.name} has a type that is not supported here; use {', '.join(VIDEOS)}")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path.name} is larger than {MOST_BYTES >> 30} GB; cut it, or use the command line")
         stem = re.sub(r"[^\w-]+", "_", path.stem)[:60].strip("_-") or "video"
@@ -191,7 +191,7 @@ class Studio:
         Args:
             video: one that was kept, or the sample's.
             mode: "train" or "test".
-            place: on the dancer, where somebody chose.
+            place: on the dancer, if the user clicked on one.
 
         Returns:
             a picture with skeletons, and what `main/look.py` wrote about the video.
@@ -210,7 +210,7 @@ class Studio:
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=LOOK_SECONDS, check=False)
             except subprocess.TimeoutExpired:
-                raise InputError(f"{video.name}: to look at it takes too long; cut it, or export it as mp4") from None
+                raise InputError(f"{video.name}: looking at it takes too long; cut it, or export it as mp4") from None
             if done.returncode:
                 raise InputError(_error_line(done.stderr) or f"{video.name} cannot be read")
         return picture, json.loads(told.read_text(encoding="utf-8"))["videos"][mode]

@@ -103,8 +103,8 @@ def render(
         alone: the person without the room, see :func:`layer`.
 
     Yields:
-        (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
-        (H, W, 4) if `alone`.
+        (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where fewer than four keypoints
+        are seen. (H, W, 4) if `alone`.
     """
     dtype = generator.out.weight.dtype
     room = clip.whole

@@ -17,7 +17,7 @@ CELL = 4  # pixels of a frame, in both directions, that share one value, or more
 MOST_CELLS = 12_000  # of a map; those of thousands of frames are kept in memory
 NEIGHBOURS = 4  # training frames whose shadows are averaged
 GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
-FAINT = 0.015  # a difference in light that may be the camera's; twice as much is none
+FAINT = 0.015  # a difference in light that may come from the camera; twice as much does not
 REACH = (1.5, 3.0)  # torso lengths from the keypoints within which shadows are whole, and beyond which there are none
 DARKEST = 0.6  # share of light that a shadow takes at most; what takes more is a thing
 

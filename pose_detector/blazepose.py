@@ -42,8 +42,8 @@ class BlazePose:
         """The network's answer to a crop (256, 256, 3) uint8 RGB.
 
         Returns:
-            landmarks (39, 4): x, y and depth in pixels of the crop, and how sure it is that each can be seen, in
-            [0, 1]; how sure it is that somebody is there, in [0, 1]; outline (256, 256) float32, 1 = the person.
+            landmarks (39, 4): x, y and depth in pixels of the crop, and the probability that each is visible, in
+            [0, 1]; the probability that a person is there, in [0, 1]; outline (256, 256) float32, 1 = the person.
         """
         self._network.set_tensor(self._input, picture[None].astype(np.float32) / 255)
         self._network.invoke()
@@ -51,7 +51,7 @@ class BlazePose:
         present = float(self._network.get_tensor(self._outputs["Identity_1"])[0, 0])
         outline = self._network.get_tensor(self._outputs["Identity_2"]).reshape(SIZE, SIZE)
         if not (np.isfinite(points).all() and np.isfinite(present) and np.isfinite(outline).all()):
-            raise InputError(f"{self._model} gives values that are infinite or no numbers; fetch it again")
+            raise InputError(f"{self._model} gives values that are infinite or NaN; fetch it again")
         landmarks = np.column_stack([points[:, :3], 1 / (1 + np.exp(-points[:, 3]))])
         return landmarks, present, 1 / (1 + np.exp(-outline))
 

@@ -74,8 +74,7 @@ class Detector:
     """Finds people in pictures.
 
     Example:
-        detector = Detector.load()
-        for keypoints, scores in detector(frames):
+        detector = Detector.load() for keypoints, scores in detector(frames):
             ...
     """
 

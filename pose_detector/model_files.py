@@ -115,7 +115,7 @@ def resolve_second_look(
         announce: Called with one line that says what is about to be fetched.
 
     Raises:
-        InputError: What was asked for cannot be had, or `model` is no such network.
+        InputError: The file cannot be had, or `model` is another network.
     """
     if name not in ("auto", "bundled", "none", *published):
         raise InputError(f"second_look: {name} is not known; give auto, {', '.join(published)}, bundled or none")

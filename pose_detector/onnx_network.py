@@ -91,7 +91,7 @@ def input_shape(model: bytes) -> list[int]:
     name 8) and input 11 (its name 1, type 2); TypeProto.tensor_type 1, its shape 2, dim 1, dim_value 1.
 
     Raises:
-        ValueError, IndexError: The bytes are no such file.
+        ValueError, IndexError: The bytes are not an ONNX file.
     """
     graph = _only(model, 7)
     constants = {bytes(_only(field, 8)) for number, field in _fields(graph) if number == 5}

@@ -1,4 +1,4 @@
-"""A network for one person in a square crop: keypoints below a pixel, how sure it is of each, and the outline."""
+"""A network for one person in a square crop: keypoints with sub-pixel accuracy, their confidences, and the outline."""
 
 import os
 from dataclasses import replace
@@ -22,11 +22,11 @@ POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NA
 SIZE = 256  # side of the crops that it is given, pixels
 REACH = 2  # cells around the highest one that a point is the mean of
 SURE = 0.2  # probability below which a point is taken to be missing
-# Mean confidence of the eight surest points from which on somebody is there: in real clips all people lie above it, and
-# 99 of 100 pieces of their rooms below.
+# Mean confidence of the eight best points above which a person is there: in real clips all people lie above it, and 99
+# of 100 pieces of their rooms below.
 SOMEBODY = 0.3
 SHRINK = 0.9  # the most that a crop shrinks from one frame to the next
-LEAN = 0.9  # radians from which on somebody is turned upright
+LEAN = 0.9  # radians of lean above which a person is turned upright
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -218,7 +218,7 @@ class Bundled:
         cells = np.stack([x, y], axis=1)[:: max(1, len(x) // 500)]
         shown = crop.to_frame(scale_points(cells, scale), SIZE)
         low, high = seen.min(axis=0), seen.max(axis=0)
-        reach = 0.25 * float((high - low).max())  # what is far from the keypoints is somebody else
+        reach = 0.25 * float((high - low).max())  # anything far from the keypoints is another person
         if len(shown):
             near = shown[((shown > low - reach) & (shown < high + reach)).all(axis=1)]
             low, high = (
@@ -226,7 +226,7 @@ class Bundled:
                 np.maximum(high, near.max(axis=0, initial=-np.inf)),
             )
         wanted = self._crop(low, high, keypoints, crop.angle, 1.25)
-        # Nobody shrinks that fast: a crop that follows a few sure points alone would close in on them.
+        # Nobody shrinks that fast: a crop that follows a few confident points alone would close in on them.
         return replace(wanted, side=max(wanted.side, SHRINK * crop.side))
 
     @staticmethod

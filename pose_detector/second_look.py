@@ -92,7 +92,7 @@ def _backwards(
 
 
 def is_lost(look: Look, first: np.ndarray) -> bool:
-    """Whether nobody is seen, or somebody else than the first look sees (18, 3)."""
+    """Whether nobody is seen, or another person than the first look sees (18, 3)."""
     if look.presence < PRESENT:
         return True
     both = (look.keypoints[:, 2] > 0) & (first[:, 2] > 0)
@@ -104,8 +104,8 @@ def is_lost(look: Look, first: np.ndarray) -> bool:
 
 
 def join(second: np.ndarray, first: np.ndarray, trust: float) -> np.ndarray:
-    """Keypoints (N, 18, 3) of the second look; where the first look (N, 18, 3) is surer of one, that one. Two networks
-    seldom err in the same place.
+    """Keypoints (N, 18, 3) of the second look; where the first look (N, 18, 3) is more confident of one, that one. Two
+    networks seldom err in the same place.
 
     Args:
         trust: Factor on the first look's confidences, see `look.Looker`.

@@ -19,7 +19,8 @@ def interpolate(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `count` things, evenly spread from the first to the last; all where they are few."""
+    """Indices of at most `most` of `count` things, evenly spread from the first to the last; all if there are no
+    more."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 

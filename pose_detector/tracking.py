@@ -12,15 +12,15 @@ from pose_detector.skeleton import MIRROR, person_size
 
 Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
 
-MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a keypoint's last place is remembered
-REUNION = 3.0  # seconds after which somebody who comes back within a body size is still the same person
-RETURN = 10.0  # and within half a body size
+MEMORY = 1.0  # seconds for which a lost person is waited for, and a keypoint's last place is remembered
+REUNION = 3.0  # seconds within which a person who reappears within a body size is the same one
+RETURN = 10.0  # the same for half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
 # Likeness of clothes (`clothes.likeness`) from which on two who are never seen together are one person: in another
 # shot, and in the same one, where their place decides unless they have been away for long. In nineteen clips it is
 # 0.93 and more within a clip, 0.63 and more in the light of three quarters; between clips 0.6, and at most 0.9.
 LIKE_ELSEWHERE, LIKE_HERE = 0.6, 0.9
-GHOST = 0.03  # people with less than this share of the main person's score are no people
+GHOST = 0.03  # people with less than this share of the main person's score are false detections
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Track:
     def score(self) -> float:
         """Height of the person's box in pixels times mean confidence, summed over the frames.
 
-        Large for who is large and present long, small for furniture that the network takes for somebody.
+        Large for a person who is large and present long, small for furniture that the network takes for a person.
         """
         return float(scores_of(self.keypoints[self.present]).sum())
 
@@ -104,7 +104,7 @@ def choose_at(tracks: Sequence[Track], frame: int, x: float, y: float) -> int:
 
 def choose_of_two(tracks: Sequence[Track], number: int) -> int:
     """Number of the left (0) or right (1) of the two people with the highest `Track.score`: pictures on the wall, and
-    who looks on, are not the second dancer.
+    onlookers, are not the second dancer.
 
     Raises:
         InputError: There are fewer than two people.
@@ -123,7 +123,7 @@ def track(
     """Find out who is who over time.
 
     Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
-    once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
+    once (Hungarian). A lost person is waited for `MEMORY` seconds; a person who appears near the place where one of
     that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: in
     another shot, or after a longer absence, people are recognised by their clothes, the most visible ones first.
 

@@ -48,7 +48,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; no objects, so nothing is unpickled.
 
     Raises:
-        ValueError: it is none, is damaged, or announces more than `MOST_BYTES`.
+        ValueError: it is not one, is damaged, or announces more than `MOST_BYTES`.
         OSError: it cannot be opened.
     """
     with open(path, "rb") as file:
@@ -189,7 +189,7 @@ _NO_MEMORY = 3  # exit status of a trial
 
 
 def _trial(path: Path) -> None:
-    """In the process of a trial. What the reader refuses by itself is no crash: it will refuse again."""
+    """In the process of a trial. A file that the reader itself refuses is not a crash: it will refuse it again."""
     try:
         import resource
 

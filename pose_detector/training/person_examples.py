@@ -69,8 +69,8 @@ def join_labels(thunder: np.ndarray, landmarks: np.ndarray, hand: np.ndarray | N
     """One set of points from two teachers and, where there are some, labels by hand.
 
     Where the teachers agree within a quarter of the torso their mean counts in full; a label by hand nearby is averaged
-    in. Where they do not, the label by hand counts, or else MoveNet, where it is sure, by half: measured, it is right
-    twice as often. A face point that MoveNet does not see at all is turned away.
+    in. Where they do not, the label by hand counts, or else MoveNet, where it is confident, by half: measured, it is
+    right twice as often. A face point that MoveNet does not see at all is turned away.
 
     Args:
         thunder: (17, 3) of MoveNet, COCO-17.
