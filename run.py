@@ -94,7 +94,7 @@ def planned(words: list[str], dry: bool) -> list[tuple[str, list[str]]] | str:
         videos, settings = words[:2], words[2:]
     else:
         return "give two videos: python run.py TRAIN.mp4 TEST.mp4 [settings]"
-    # With "=", so that a name that begins with a dash is no setting.
+    # With "=", so that a name that begins with a dash is not taken for a setting.
     chosen = [f"--train_video={videos[0]}", f"--test_video={videos[1]}", *settings]
     return [(title, [script, *mode, *chosen]) for title, script, *mode in ([LOOK] if dry else [LOOK, *STEPS])]
 

@@ -22,12 +22,12 @@ import cv2
 import numpy as np
 import torch
 import tyro
+from judge import run
 from torch import nn
 
 from data.annotations import Annotations
 from data.detecting import find_people
 from data.video import read_frames, write_video
-from data.video2data import main as prepare_poses
 from main.config import Config
 from pose_detector.crop import Crop
 from pose_detector.detector import Detector
@@ -36,6 +36,7 @@ from pose_detector.look import Looker
 from pose_detector.networks import OpenPose, PoseNetwork
 from pose_detector.person_network import Bundled, load
 from pose_detector.second_look import PRESENT, TRIES, steady
+from pose_detector.skeleton import torso_length
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -146,11 +147,6 @@ def row(name: str, found: list[np.ndarray], known: list[np.ndarray]) -> tuple[st
     return name, f"{share:8.2%}   wrists {wrists:.1%} of {known.sum()} keypoints"
 
 
-def torso_length(keypoints: np.ndarray) -> float:
-    """Neck to the middle of the hips."""
-    return float(np.hypot(*(keypoints[1, :2] - keypoints[[8, 11], :2].mean(axis=0))))
-
-
 def sample_clips(settings: Settings, detector: Detector) -> list[tuple[str, str]]:
     """Visible keypoints of the rendered clips, against the truth."""
     rows = []
@@ -254,10 +250,11 @@ def real_clips(settings: Settings, detector: Detector, teacher: Detector) -> lis
 def step_1(settings: Settings, path: Path) -> np.ndarray:
     """The dancer's keypoints (N, 18, 3) in pixels of the video, by step 1: tracked, cleaned and filled."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {f"pose_{key}": getattr(settings, key) for key in ("weights", "flip", "scales", "turns")}
-        config = Config(mode="test", test_video=path, workspace=Path(folder), device=settings.device, **options)
-        prepare_poses(config)
-        annotations = Annotations.load(config.test_annotations)
+        words = ["--mode", "test", "--test_video", str(path), "--workspace", folder, "--device", settings.device]
+        words += [f"--pose_weights={settings.weights}", "--pose_scales", *map(str, settings.scales)]
+        words += [f"--pose_{name}" for name in ("flip", "turns") if getattr(settings, name)]
+        run("data/video2data.py", words, Path(folder) / "log.txt")
+        annotations = Annotations.load(Config(workspace=Path(folder)).test_annotations)
     size = next(frame for _, _, frame in read_frames(path)).shape[1::-1]
     return scale_keypoints(annotations.keypoints, np.divide(size, annotations.frame_size, dtype=np.float32))
 

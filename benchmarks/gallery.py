@@ -28,16 +28,15 @@ import cv2
 import numpy as np
 import tyro
 from common import STEPS, Column, run_program, table
-from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, outline_in_frame, run, steady_torso, videos
+from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, run, steady_torso, videos
 from tqdm import tqdm
 
-from data import camera
-from data.annotations import Annotations, fingerprint
+from data import camera, pictures
+from data.annotations import Annotations, fingerprint, image_name
 from data.files import atomic_path
 from data.video import probe, read_frames, resize, write_video
 from main.config import Config
 from main.metrics import compare, found, iou
-from output.img2video import read_picture, rendered_frames
 from pose_detector.errors import InputError
 from pose_detector.series import spread
 from pose_detector.skeleton import GROUPS, bounding_box
@@ -180,19 +179,19 @@ def visible(sight: Sight) -> np.ndarray:
 def outline_of(sight: Sight, frame: np.ndarray) -> np.ndarray:
     """(H, W) bool: the person, if there is one."""
     size = frame.shape[1::-1]
-    return (outline_in_frame(sight.outline, sight.crop, size, size) > OUTLINE) & (sight.present >= PRESENT)
+    return (sight.crop.put_back(sight.outline, size) > OUTLINE) & (sight.present >= PRESENT)
 
 
 def rendered_pairs(config: Config, test_video: Path) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Time, real and generated frame, of every frame that was rendered. Where a camera was held in the hand, the real
     frame is laid into the steady picture of the generated one, and completed with it."""
     dance = Annotations.load(config.norm_test_annotations)
-    paths = dict(zip(dance.frame_numbers.tolist(), rendered_frames(config.vis_dir, dance.frame_numbers), strict=True))
+    paths = {number: config.vis_dir / image_name(number) for number in dance.frame_numbers.tolist()}
     moved = not (dance.camera == np.eye(3)).all()
     size = Annotations.load(config.test_annotations).frame_size if moved else dance.frame_size
     for number, time_, frame in read_frames(test_video, size, dance.crop):
         if number in paths:
-            ours = read_picture(paths[number])
+            ours = pictures.load(paths[number], "python main/test.py")
             if moved:
                 seen = camera.shown(dance.camera[number], size, dance.frame_size) > 0
                 frame = np.where(seen[..., None], camera.lay(frame, dance.camera[number], dance.frame_size), ours)

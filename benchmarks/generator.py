@@ -20,11 +20,12 @@ from data import pictures
 from data.annotations import Annotations
 from data.detecting import JPEG_QUALITY
 from main import checkpoint
-from main.config import Config, run_step
-from main.device import forward_type, network_type, prepare_device
+from main.cli import run_step
+from main.config import Config
+from main.device import forward_type, prepare_device
+from main.frame_files import load_generator, load_planned, render_pictures
 from main.networks.generator import REFERENCES, Generator
-from main.rendering import prepare_generator, render, scene_of
-from main.test import load_planned, render_pictures
+from main.rendering import render, scene_of
 from pose_detector.errors import InputError
 
 FRAMES = 200
@@ -65,10 +66,7 @@ def main(cfg: Config) -> None:
     if path is None:
         raise InputError(f"{cfg.checkpoint_dir} holds no checkpoint; make one with: python main/train.py")
     state = checkpoint.load(path)
-    cfg = checkpoint.adopt(cfg, state)
-    generator = checkpoint.make_generator(cfg)
-    checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device, network_type(device, cfg.precision))
+    generator, cfg = load_generator(cfg, state, path, device)
     clip, plan = load_planned(cfg, person, dance.keypoints[:FRAMES])
     size, picture, count = plan.size, next(render(generator, clip, plan, device)), len(plan)
     with tempfile.TemporaryDirectory() as folder:

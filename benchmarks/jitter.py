@@ -23,7 +23,7 @@ from tqdm import tqdm
 from data.annotations import Annotations
 from data.files import atomic_path
 from data.sample.motion import FPS
-from data.sample.render_sample import Clip, clips
+from data.sample.pair import Clip, clips
 from data.sample.renderer import project, render_layer, visibility
 from data.sample.room import render_frame
 from data.video import write_video

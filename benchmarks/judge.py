@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.ndimage import median_filter
 
-from pose_detector.blazepose import HIPS, REACH, SIZE, BlazePose, to_coco18
-from pose_detector.crop import Crop
+from pose_detector.blazepose import SIZE, BlazePose, following_crop, to_coco18
+from pose_detector.crop import Crop, turn
 from pose_detector.errors import InputError
 from pose_detector.series import interpolate
 from pose_detector.skeleton import torso_length
@@ -81,9 +80,8 @@ class Judge:
     def _look(self, frame: np.ndarray, crop: Crop) -> tuple[Sight, Crop]:
         landmarks, present, outline = self._network.run(crop.cut(frame, SIZE))
         points, depth = crop.to_frame(landmarks[:, :2], SIZE), landmarks[:, 2] * crop.side / SIZE
-        dx, dy = points[REACH] - points[HIPS]
-        following = Crop(*points[HIPS].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
-        return Sight(crop, np.column_stack([points, depth, landmarks[:, 3]]), present, outline), following
+        sight = Sight(crop, np.column_stack([points, depth, landmarks[:, 3]]), present, outline)
+        return sight, following_crop(points)
 
     def __call__(self, frame: np.ndarray) -> Sight:
         """Look at the next frame (H, W, 3) uint8 RGB."""
@@ -111,25 +109,8 @@ def first_crops(width: int, height: int) -> Iterator[Crop]:
 
 def _settled(crop: Crop, following: Crop) -> bool:
     moved = np.hypot(following.x - crop.x, following.y - crop.y)
-    turned = abs((following.angle - crop.angle + np.pi) % (2 * np.pi) - np.pi)
+    turned = abs(turn(crop.angle, following.angle))
     return bool(moved < 0.05 * crop.side and 0.9 < following.side / crop.side < 1.1 and turned < 0.2)
-
-
-def outline_in_frame(
-    outline: np.ndarray, crop: Crop, frame_size: tuple[int, int], wanted: tuple[int, int]
-) -> np.ndarray:
-    """An outline (S, S) of a crop, as it lies in a frame that is shown at another size; 0 elsewhere.
-
-    Args:
-        outline: of the crop; uint8 or float32.
-        crop: in pixels of the frame.
-        frame_size: (width, height) of that frame.
-        wanted: (width, height) of the answer.
-    """
-    scale = np.divide(wanted, frame_size)[:, None]
-    matrix = crop.matrix(len(outline)) * scale
-    matrix[:, 2] += 0.5 * scale[:, 0] - 0.5
-    return cv2.warpAffine(outline, matrix, wanted, flags=cv2.INTER_LINEAR)
 
 
 def steady_torso(keypoints: np.ndarray, times: np.ndarray) -> np.ndarray:

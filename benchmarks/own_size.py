@@ -22,7 +22,8 @@ from data import pictures
 from data.annotations import Annotations, image_name
 from data.video import probe, read_frames
 from main import metrics
-from main.config import parse
+from main.cli import parse
+from pose_detector.series import spread
 from pose_detector.skeleton import bounding_box
 
 COMPARED = 60  # frames, evenly spread
@@ -57,7 +58,7 @@ def main() -> None:
     config = parse(__doc__ or "", settings)
     costs = {name: measure([sys.executable, str(ROOT / step[0]), *step[1:], *settings]) for name, *step in STEPS}
     dance = Annotations.load(config.norm_test_annotations)
-    chosen = set(np.linspace(0, dance.total_frames - 1, min(COMPARED, dance.total_frames)).round().astype(int).tolist())
+    chosen = set(spread(dance.total_frames, COMPARED).tolist())
     frames = islice(read_frames(clip, dance.frame_size, dance.crop), dance.total_frames)
     rows = [
         compare(pictures.read(config.vis_dir / image_name(number)), truth, dance.keypoints[number])

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import tyro
 from common import Column, run_program, table
-from judge import HEAVY, OUTLINE, PRESENT, ROOT, SHARED, Judge, outline_in_frame, run, steady_torso, videos
+from judge import HEAVY, OUTLINE, PRESENT, ROOT, SHARED, Judge, run, steady_torso, videos
 from tqdm import tqdm
 
 from data.annotations import Annotations, fingerprint
@@ -100,7 +100,7 @@ class Labels:
 
     def outline(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The outline of a row as it lies in the frame, shown at (width, height): (height, width) uint8."""
-        return outline_in_frame(self.outlines[row], Crop(*self.crops[row]), self.frame_size, size)
+        return Crop(*self.crops[row]).put_back(self.outlines[row], self.frame_size, size)
 
 
 def agreement(heavy: np.ndarray, thunder: np.ndarray, torso: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:

@@ -1,16 +1,21 @@
-"""A tiny pair of videos from the sample, and the settings by which the five steps take seconds with it."""
+"""A tiny pair of videos from the sample, and settings with which the five steps take seconds. Tests use it too."""
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from data import video
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (160, 96)
+MODEL = {
+    "channels": 16, "stacks": 2, "detail": 4, "discriminator_channels": 4, "crop": 64, "perceptual": "none",
+    "device": "cpu",
+}  # fmt: skip
 TINY = (
-    "--frame_area=15360", "--epochs=3", "--channels=16", "--stacks=1", "--detail=4", "--discriminator_channels=4",
-    "--crop=64", "--validation_frames=2", "--perceptual=none", "--device=cpu", "--threads=1",
+    "--frame_area=15360", "--epochs=3", "--validation_frames=2", "--threads=1",
+    *(f"--{name}={value}" for name, value in MODEL.items()),
 )  # fmt: skip
 STEPS = {
     "video2data-train": ("data/video2data.py", "--mode=train"),
@@ -22,16 +27,16 @@ STEPS = {
 }
 
 
-def cut(source: Path, goal: Path, count: int) -> None:
-    """The first frames of a video, small, with its sound."""
-    frames = [frame for _, (_, _, frame) in zip(range(count), video.read_frames(source, SIZE), strict=False)]
-    video.write_video(goal, frames, video.probe(source).fps, audio_from=source)
+def cut(folder: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:
+    """The first frames of both videos of the sample at (width, height), with sound, as files in a folder."""
+    paths = [folder / "train.mp4", folder / "test.mp4"]
+    for path in paths:
+        source = ROOT / "data" / "sample" / path.name
+        frames = (frame for *_, frame in islice(video.read_frames(source, size), count))
+        video.write_video(path, frames, video.probe(source).fps, audio_from=source)
+    return paths
 
 
 def make(folder: Path, count: int) -> list[str]:
-    """Cut both videos of the sample into a folder; returns the settings that name them."""
-    settings = []
-    for kind in ("train", "test"):
-        cut(ROOT / "data" / "sample" / f"{kind}.mp4", folder / f"{kind}.mp4", count)
-        settings.append(f"--{kind}_video={folder / kind}.mp4")
-    return settings
+    """The settings that name the two videos, made by `cut`."""
+    return [f"--{path.stem}_video={path}" for path in cut(folder, count)]

@@ -16,7 +16,8 @@ from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, Retargeting, joined, normalise, of_frames
 from data.shots import in_each, parts
 from data.video import preview_size, read_frames, resize, write_video
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 
@@ -35,12 +36,14 @@ def main(config: Config) -> None:
         check_same_video(target, config.train_video_path, _TRAIN)
     if config.test_video_path.exists():
         check_same_video(dance, config.test_video_path, _TEST)
-    view, target = target.view, target.in_view()
+    room = pictures.read(config.background_image)
+    room = None if room is None else target.shown(room)
+    target = target.in_view()
     check_hips(target, "film the whole body")
     check_hips(dance, "choose a dance that shows the whole body")
-    # A pan is no step to the side, and a zoom none towards the camera.
+    # A pan is not a step to the side, nor a zoom a step towards the camera.
     steady = move_keypoints(dance.keypoints, dance.camera)
-    into = same_room(config, dance, target, view)
+    into = same_room(config, dance, target, room)
     if into is None:
         poses, size = alike(steady, dance.frame_size, target.frame_size)
     else:
@@ -66,7 +69,7 @@ def main(config: Config) -> None:
     normal.save(config.norm_test_annotations)
     with atomic_path(config.norm_plot) as temporary:
         pictures.write(temporary, fit_report.plot(normal, fit, strange))
-    write_preview(config, dance, normal, view)
+    write_preview(config, dance, normal, room)
     for line in fit_report.summary(normal, fit, strange, target):
         print(line)
     for path in (config.norm_test_annotations, config.norm_preview, config.norm_plot):
@@ -115,11 +118,9 @@ def normalise_shots(
 
 
 def check_hips(annotations: Annotations, advice: str) -> None:
-    """Raise InputError where the hips are hardly ever seen: nothing would tell where legs belong, and they would be
-    invented.
+    """Raise InputError where the hips are hardly ever seen: without them the legs would be invented.
 
-    Hardly ever is in less than `SHOWN` of the frames with the person, the share from which on a joint counts as shown
-    by a video.
+    Hardly ever: in less than `SHOWN` of the frames with the person.
 
     Args:
         annotations: of one of the videos.
@@ -129,13 +130,13 @@ def check_hips(annotations: Annotations, advice: str) -> None:
     if is_present(annotations).any() and share < SHOWN:
         raise InputError(
             f"{annotations.source} shows its person from the hips up: the hips are seen in {share:.0%} of the frames,"
-            f" so nothing tells where the legs are; {advice}, from head to feet"
+            f" so the place of the legs is unknown; {advice}, from head to feet"
         )
 
 
 def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
     """Keypoints (N, 18, 3) in pixels of frames of the target's (width, height), if theirs have the same shape: in high
-    quality a dance is read at a lower resolution, and who drives themselves should be recognised nevertheless.
+    quality a dance is read at a lower resolution, and a person who dances their own dance should still be recognised.
 
     Returns:
         the keypoints, and the size of the frames whose pixels they are in.
@@ -146,45 +147,40 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
     return scale_keypoints(poses, scale), target
 
 
-def same_room(config: Config, dance: Annotations, target: Annotations, view: np.ndarray) -> np.ndarray | None:
-    """Homography (3, 3) from the dance's steady pixels to those of the target's view, where a camera was held in the
-    hand and both videos show one room from about one place; None otherwise, or where that cannot be told, as of a dance
-    with cuts: each shot has a camera of its own."""
+def same_room(config: Config, dance: Annotations, target: Annotations, room: np.ndarray | None) -> np.ndarray | None:
+    """Homography (3, 3) from the dance's steady pixels to those of the target's empty room (H, W, 3), where a camera
+    was held in the hand and both videos show one room from about one place. None otherwise, or where it is unknown, as
+    for a dance with cuts: each shot has a camera of its own."""
     moved = not all((each.camera == np.eye(3)).all() for each in (dance, target))
-    plate = pictures.read(config.background_image)
-    if not moved or len(dance.shots) > 1 or plate is None or not config.test_video_path.exists():
+    if not moved or len(dance.shots) > 1 or room is None or not config.test_video_path.exists():
         return None
     reference = int(displacement(dance.camera, dance.frame_size).argmin())
     video = read_frames(config.test_video_path, dance.frame_size, dance.crop)
     frame = next(frame for i, _, frame in video if i == reference)
     people = 255 * np.uint8(background.person_mask(dance.keypoints[reference], dance.frame_size))
-    left, top, right, bottom = view
-    found = in_room(frame, people, np.ascontiguousarray(plate[top:bottom, left:right]))
+    found = in_room(frame, people, np.ascontiguousarray(room))
     return None if found is None else found @ np.linalg.inv(dance.camera[reference])
 
 
-def write_preview(config: Config, dance: Annotations, normal: Annotations, view: np.ndarray) -> None:
+def write_preview(config: Config, dance: Annotations, normal: Annotations, room: np.ndarray | None) -> None:
     """The dance beside the normalised skeleton, as a video that one looks at before training for hours.
 
     Args:
         config: where the files are.
         dance, normal: the poses, before and after.
-        view: (4,) left, top, right and bottom of the plate's part that the poses are in.
+        room: (H, W, 3) the target's empty room; None, or of another size: grey.
     """
-    plate = pictures.read(config.background_image)
-    if plate is not None:
-        plate = plate[view[1] : view[3], view[0] : view[2]]
-    if plate is None or plate.shape[1::-1] != normal.frame_size:
-        plate = np.full((normal.frame_size[1], normal.frame_size[0], 3), 128, np.uint8)
+    if room is None or room.shape[1::-1] != normal.frame_size:
+        room = np.full((*normal.frame_size[::-1], 3), 128, np.uint8)
     normal = normal.resized(preview_size(*normal.frame_size))
-    plate = resize(plate, normal.frame_size)
+    room = resize(room, normal.frame_size)
     step = -(-normal.total_frames // _PREVIEW)
     chosen = range(0, normal.total_frames, step)
     frames = None
     if config.test_video_path.exists():
         video = read_frames(config.test_video_path, dance.frame_size, dance.crop)
         frames = (frame for i, _, frame in video if i % step == 0)
-    shown = fit_report.preview(dance, normal, plate, frames, chosen)
+    shown = fit_report.preview(dance, normal, room, frames, chosen)
     shown = Bar(shown, total=len(chosen), unit="frame", desc="preview")
     write_video(config.norm_preview, shown, dance.fps / step, dance.times[::step], preset="veryfast", crf=23)
 

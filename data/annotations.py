@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data import camera
-from data.files import atomic_path
+from data.files import atomic_path, sha256
 from data.media_file import LONGEST_FRAME
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
@@ -21,6 +21,12 @@ FORMAT_VERSION = 3
 _MOST_SECONDS = 1e10  # of a video's clock, which may count from 1970 on
 _FARTHEST = 1e5  # pixels that a keypoint may be away: further out, arithmetic in float32 loses them
 _MOST_CONFIDENCE = 1e3
+# Fields of a file that are not arrays.
+_PLAIN = {
+    float: ("fps",),
+    int: ("total_frames", "rotation"),
+    str: ("source", "fingerprint", "target_fingerprint", "settings"),
+}
 
 
 def image_name(number: int) -> str:
@@ -35,11 +41,7 @@ def mask_name(number: int) -> str:
 
 def fingerprint(path: Path | str) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+    return sha256(path)[:16]
 
 
 def kept_frames(numbers: np.ndarray, expected: int, most: int) -> np.ndarray:
@@ -161,6 +163,11 @@ class Annotations:
             view=None,
         )
 
+    def shown(self, picture: np.ndarray) -> np.ndarray:
+        """The part of a picture (H, W, ...) of these frames that the result shows."""
+        left, top, right, bottom = self.view
+        return picture[top:bottom, left:right]
+
     @property
     def crop(self) -> tuple[int, int, int, int] | None:
         """`picture` for `video.read_frames`; None where all of the frame is shown."""
@@ -198,30 +205,11 @@ class Annotations:
         if version is None or version.size != 1 or str(version) != str(FORMAT_VERSION):
             raise InputError(f"{path} is of another format version; make it again with: {made_by} --redo")
         try:
-            values = {f.name: stored[f.name] for f in fields(cls)}
-            result = cls(
-                frame_numbers=values["frame_numbers"],
-                times=values["times"],
-                keypoints=values["keypoints"],
-                filled=values["filled"],
-                fps=float(values["fps"]),
-                frame_size=(int(values["frame_size"][0]), int(values["frame_size"][1])),
-                total_frames=int(values["total_frames"]),
-                source=str(values["source"]),
-                rotation=int(values["rotation"]),
-                fingerprint=str(values["fingerprint"]),
-                target_fingerprint=str(values["target_fingerprint"]),
-                settings=str(values["settings"]),
-                extra=values["extra"],
-                room=values["room"],
-                kept=values["kept"],
-                camera=values["camera"],
-                view=values["view"],
-                picture=values["picture"],
-                target_picture=values["target_picture"],
-                shots=values["shots"],
-                usable=values["usable"],
-            )
+            values: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls)}
+            for kind, names in _PLAIN.items():
+                values |= {name: kind(values[name]) for name in names}
+            values["frame_size"] = (int(values["frame_size"][0]), int(values["frame_size"][1]))
+            result = cls(**values)
             result.check()
         except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
             raise InputError(f"{path} is not usable ({error}); make it again with: {made_by} --redo") from error
@@ -280,12 +268,12 @@ class Annotations:
             raise ValueError("rotation is not 0, 90, 180 or 270")
         for name, box in (("picture", self.picture), ("target_picture", self.target_picture)):
             if box.any() and not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
-                raise ValueError(f"{name} is no box")
+                raise ValueError(f"{name} is not a box")
         if not np.isfinite(self.camera).all():
             raise ValueError("camera is not finite")
         left, top, right, bottom = self.view.tolist()
         if not (0 <= left < right <= self.frame_size[0] and 0 <= top < bottom <= self.frame_size[1]):
-            raise ValueError("view is no part of the frame")
+            raise ValueError("view is not within the frame")
 
 
 def check_same_video(annotations: Annotations, video: Path | str, made_by: str) -> None:

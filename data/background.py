@@ -20,7 +20,7 @@ MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that 
 _FEWEST = 40  # ... of large ones: fewer leave traces of the dancer
 _FRAME_MEMORY = 400e6  # bytes of disk that more than these may take
 _BAND_MEMORY = 64 << 20  # bytes of them that are in memory at a time
-_COARSE = 540  # pixels of the shorter side at which it is told where people are
+_COARSE = 540  # pixels of the shorter side at which people are located
 _HALO = 8  # rows beyond a band that decide about it: 2 for each of three tiers that look at neighbours
 
 _GLANCES = 40  # frames that are asked which pixels change at all
@@ -28,12 +28,12 @@ _CAPTION, _RIM = 40, 14  # grey levels between letters and the room behind them,
 _LETTERS = 0.05  # of the shorter side, half the height of a line of several captions over each other
 _STROKE = 0.012  # of the shorter side, half the width of the boldest strokes
 _GAP = 0.03  # of the shorter side, between the letters of a line
-_OFTEN = 0.1  # of the frames: what changes more often is no caption
+_OFTEN = 0.1  # of the frames: what changes more often is not a caption
 # Share of a line's pixels that look like the room beside it when the writing is gone: 0.77 of yoga's captions, 0.31 of
 # the sample's rug, on whose pattern the dancer's shadow falls.
 _PLAIN = 0.6
 _BESIDE = 0.03  # of the shorter side, how near to people what changes may be theirs: shadows, feet
-_HARDLY = 64  # of 255: what is less the dancer than that is background
+_HARDLY = 64  # of 255: outlines below this count as background
 _SHIFT = 4
 # Half the thickness of what surrounds each bone, clothes included, in torso lengths.
 _RADII = {
@@ -141,7 +141,7 @@ def background_plate(
         frames: S frames (H, W, 3) uint8 RGB of a static camera, as sampled.
         dancer: (S, 18, 3) keypoints in those frames. A frame in which nothing is seen of the dancer counts as empty.
         others: per frame (P, 18, 3) keypoints of other people, or None.
-        masks: per frame (H, W) uint8, 255 = the dancer; None, or empty in a frame: the keypoints alone tell.
+        masks: per frame (H, W) uint8, 255 = the dancer; None, or empty in a frame: keypoints are used instead.
         shown: per frame (H, W) uint8, 255 = what it shows, where the camera moved; None: all.
 
     Returns:
@@ -149,7 +149,7 @@ def background_plate(
     """
     held = _Samples(frames, len(dancer))
     width, height = held.size
-    # Where people are is told at less than this resolution: outlines are coarse, and widening them takes time.
+    # People are located at a lower resolution: outlines are coarse, and widening them takes time.
     shrink = max(1.0, min(width, height) / _COARSE)
     size = max(1, round(width / shrink)), max(1, round(height / shrink))
     scale = np.divide(size, held.size)
@@ -163,7 +163,7 @@ def background_plate(
 
     alone, closer, closest = (_outlines(dancer, masks, size, margin) | beyond for margin in (0.2, 0.1, 0.04))
     crowded = others is not None and any(len(people) for people in others)
-    anybody = alone | _crowd(others, size) if crowded else alone
+    anybody = alone | np.stack([people_mask(people, size) for people in others]) if crowded else alone
     tiers = [anybody, *([alone] if crowded else []), closer, closest]
     gains = exposures(held.few, held.few_of(alone))
     still = _stillness(even(held.few, gains), held.few_of(anybody))
@@ -181,7 +181,7 @@ def background_plate(
         for whole, part in zip((plate, lit, settled, two, low, high), found, strict=False):
             whole[top:bottom] = part[inner]
     plate, written = without_captions(plate, settled, two, low, high)
-    plate = np.where(written[..., None], plate, lit)  # letters are no light
+    plate = np.where(written[..., None], plate, lit)  # letters are not light
     return fill(plate, ~settled), ~settled
 
 
@@ -190,7 +190,7 @@ def _outlines(
 ) -> np.ndarray:
     """(S, H, W) bool, where the dancer may be in frames of `size`: outlines, or figures around keypoints (S, 18, 3),
     wider by `margin` body sizes."""
-    # Who crouches is as thick as before: sizes are taken from the upright poses around.
+    # A crouching person is as thick as a standing one: sizes come from the upright poses nearby in time.
     own = body_size(dancer)
     own = np.where(np.isnan(own), 0, own)
     sizes = np.maximum(own, ndimage.percentile_filter(own, 75, size=21, mode="nearest"))
@@ -210,7 +210,7 @@ class _Samples:
 
     Attributes:
         size: (width, height) of a frame.
-        few: (S, h, w, 3) uint8, every so manieth pixel of them, enough to measure brightness.
+        few: (S, h, w, 3) uint8, every n-th pixel of each row and column, enough to measure brightness.
     """
 
     def __init__(self, frames: Iterable[np.ndarray], count: int) -> None:
@@ -286,7 +286,7 @@ def _plate_of_band(
             todo &= ndimage.maximum_filter(spread, 5) <= 2 * still
         settled |= todo
     anybody = tiers[0]
-    where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames do not tell
+    where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames say too little
     lit = plate.copy()
     if len(where):
         bright = _masked_median(stack, anybody, where, share=0.8)
@@ -296,7 +296,7 @@ def _plate_of_band(
 
 
 def _enough(count: int | np.ndarray) -> np.ndarray:
-    """In how many of so many frames that show it a pixel has to be free."""
+    """In how many of the frames that show it (a count) a pixel has to be free."""
     return np.clip(np.rint(0.05 * count), 3, np.maximum(count, 1))
 
 
@@ -337,12 +337,12 @@ def without_captions(
     _, parts = cv2.connectedComponents(two.astype(np.uint8), connectivity=8)
     strong = two & ((high.astype(np.int16) - low).max(axis=-1) > _CAPTION)
     written = np.isin(parts, np.unique(parts[strong])).astype(np.uint8) * two
-    # What is larger than letters is a door that opens, or light.
+    # Anything larger than letters is a door that opens, or light.
     large = cv2.morphologyEx(written, cv2.MORPH_OPEN, _disc(_LETTERS * min(settled.shape)))
     written[cv2.dilate(large, _disc(1)) > 0] = 0
     if not written.any():
         return plate, written > 0
-    # Letters that are always there lie between those that are not, and must not tell what the room looks like.
+    # Letters that never change lie between those that do, and must not be taken for the room.
     reach = _disc(_GAP * min(settled.shape))
     lines = cv2.dilate(cv2.morphologyEx(written, cv2.MORPH_CLOSE, reach), _disc(3)) > 0
     chosen = np.flatnonzero(lines & changing)
@@ -351,7 +351,7 @@ def without_captions(
     usual = np.linalg.norm(result.reshape(-1, 3)[chosen] - around, axis=1)
     pieces = [values.reshape(-1, 3)[chosen] for values in (low, high)]
     away = np.stack([np.linalg.norm(values - around, axis=1) for values in pieces])
-    # Without its writing a line looks like the room beside it; a pattern that a shadow falls on now and then does not.
+    # With its writing removed, a line looks like the room beside it. A pattern under a passing shadow does not.
     plain = (np.minimum(usual, away.min(axis=0)) < _CAPTION / 2) & (written.reshape(-1)[chosen] > 0)
     _, parts = cv2.connectedComponents(lines.astype(np.uint8))
     numbers = parts.reshape(-1)[chosen]
@@ -424,7 +424,7 @@ def _halves(stack: np.ndarray, covered: np.ndarray, where: np.ndarray) -> tuple[
         spread = np.nanquantile(np.minimum(np.abs(light - low), np.abs(light - high)), 0.75, axis=0)
     shares = halves[0].sum(axis=0) / np.maximum(free.sum(axis=0), 1)
     two = (np.minimum(shares, 1 - shares) >= 0.05) & (high > low) & (spread < np.maximum(0.2 * (high - low), 4))
-    # Writing stays for a while; the shadow of a dancer comes and goes.
+    # Writing stays for a while; a dancer's shadow comes and goes.
     two &= _changes(halves[1], free) <= np.maximum(4, _OFTEN * free.sum(axis=0))
     # Rims of letters of several captions have more values.
     rims = np.stack([_masked_median(stack, covered, where, share) for share in (0.08, 0.92)])
@@ -444,10 +444,14 @@ def _widened(covered: np.ndarray, reach: float) -> np.ndarray:
     size = max(1, width // 4), max(1, height // 4)
     result = np.empty_like(covered)
     for wide, mask in zip(result, covered, strict=True):
-        small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        around = cv2.dilate(small.astype(np.uint8), _disc(reach / 4))
+        around = cv2.dilate(_shrunk(mask, size).astype(np.uint8), _disc(reach / 4))
         wide[...] = cv2.resize(around, (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return result
+
+
+def _shrunk(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) bool at a smaller (width, height), true where any of it was."""
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
 
 
 def _disc(radius: float) -> np.ndarray:
@@ -464,7 +468,7 @@ def without_shadow(middle: np.ndarray, bright: np.ndarray, noise: float) -> np.n
         noise: differences that mean nothing; what exceeds twice as much counts in full.
 
     Returns:
-        (M, 3) uint8: the bright ones, where they are clearly brighter and of the same colour.
+        (M, 3) uint8: the bright ones where they are clearly brighter and of the same colour.
     """
     middle, bright = middle.astype(np.float32), bright.astype(np.float32)
     ratio = (bright + 1) / (middle + 1)
@@ -492,10 +496,7 @@ def room_picture(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> 
     scale = ROOM / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
-    covered = _crowd(people, (width, height))
-    covered = np.stack(
-        [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0 for mask in covered]
-    )
+    covered = np.stack([_shrunk(people_mask(those, (width, height)), size) for those in people])
     seen = (~covered).sum(0) >= max(1, round(0.1 * len(frames)))
     room = np.zeros((*seen.shape, 4), np.uint8)
     where = np.flatnonzero(seen)
@@ -505,8 +506,8 @@ def room_picture(frames: Sequence[np.ndarray], people: Sequence[np.ndarray]) -> 
 
 
 def same_room(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two pictures of `room_picture` show one room from one place; False where that cannot be told, as before a
-    wall without anything on it."""
+    """Whether two pictures of `room_picture` show one room from one place; False where too
+    little is seen, as in front of a bare wall."""
     if a.shape != b.shape:
         return False
     both = (a[..., 3] > 0) & (b[..., 3] > 0)
@@ -517,18 +518,17 @@ def same_room(a: np.ndarray, b: np.ndarray) -> bool:
     difference = np.abs(first - (gain * (second + 8) - 8)).max(axis=1)
     if min(first.std(), second.std()) < 2 or np.median(difference) > _SAME:
         return False
-    # Somebody may have been missed, or something put elsewhere: a tenth of the picture need not agree.
+    # A person may have been missed, or a chair moved: a tenth of the picture need not agree.
     kept = difference <= np.quantile(difference, 0.9)
     return float(np.corrcoef(first[kept].mean(1), second[kept].mean(1))[0, 1]) > _LIKE
 
 
-def _crowd(others: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """(S, H, W) bool, where one of the people (P, 18, 3) of each frame may be."""
-    masks = np.zeros((len(others), size[1], size[0]), bool)
-    for mask, people in zip(masks, others, strict=True):
-        for pose in people:
-            mask |= person_mask(pose, size)
-    return masks
+def people_mask(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool, where one of these people (18, 3) may be in a frame of (width, height)."""
+    mask = np.zeros(size[::-1], bool)
+    for pose in people:
+        mask |= person_mask(pose, size)
+    return mask
 
 
 def exposures(stack: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -562,7 +562,7 @@ def _masked_median(stack: np.ndarray, covered: np.ndarray, where: np.ndarray, sh
         stack: (S, ..., 3) uint8.
         covered: (S, ...) bool.
         where: (M,) flat indices of pixels, each free in at least one frame.
-        share: of the frames that shall be darker; another quantile than the median.
+        share: quantile, 0.5 for the median.
 
     Returns:
         (M, 3) uint8.

@@ -24,8 +24,8 @@ _LIT = 8  # by how much luma exceeds a bar's where a picture begins, even a dark
 _WHOLE = 0.98  # share of a line that is black where a bar ends
 _WRITTEN = 0.4  # and where captions stand in it
 _EDGE = 0.5  # share of the first line of a picture that is lit; a stage's black backdrop has no such edge
-_LEAST = 2  # pixels; a single dark line is the codec's
-_LARGEST = 0.45  # of a side, the largest bar; a picture that is less than a tenth of the frame is none
+_LEAST = 2  # pixels; a single dark line comes from the codec
+_LARGEST = 0.45  # of a side, the largest bar; a picture of less than a tenth of the frame is implausible
 _ROWS = 256  # of a frame that are asked for edges and detail
 _STEP = 4  # luma by which the picture differs from a blurred bar beside it
 _ENDS = 0.3  # least share of the rows in which it does
@@ -42,7 +42,7 @@ def find_picture(path: Path) -> tuple[Box, np.ndarray | None]:
         left, top, right, bottom in pixels as displayed, sides even where there are bars; the frame (H, W, 3) uint8 RGB
         with what lies around the picture, black inside it, or None where there is nothing around.
     """
-    frames = video.sample_frames(path, SAMPLE)
+    frames = [frame for _, frame in video.sample_frames(path, SAMPLE)]
     box = picture_of(frames)
     height, width = frames[0].shape[:2]
     if box == (0, 0, width, height):
@@ -79,7 +79,7 @@ def black_bars(luma: np.ndarray) -> Box:
     """The picture between black bars, in frames (T, H, W) uint8.
 
     A bar is black in nearly all frames from the frame's edge on, save for captions in it, and ends in a straight line,
-    beyond which most is lit at times: so a dark scene is none.
+    beyond which most pixels are lit at times: so a dark scene does not count.
     """
     place = int(_SHOWN * (len(luma) - 1))
     bright = np.partition(luma, place, axis=0)[place].astype(np.int16)
@@ -116,7 +116,7 @@ def blurred_bars(luma: np.ndarray) -> Box:
     """The picture on a blurred, enlarged copy of itself, in frames (T, H, W) uint8; the whole where there is none.
 
     Such bars lie at two opposite sides, equally wide, and end in a line that is there in every frame, with little fine
-    detail beyond it. What they show is the picture: that tells them from smooth walls between door posts.
+    detail beyond it. They show the picture itself, unlike smooth walls between door posts.
     """
     height, width = luma.shape[1:]
     for axis in (1, 0):
@@ -132,7 +132,7 @@ def _mirrored_edges(frames: np.ndarray) -> int:
     height, width = frames.shape[1:]
     some = np.linspace(1, height - 2, min(height - 2, _ROWS)).astype(int)
     above, here, below = (frames[:, some + i].astype(np.int16) for i in (-1, 0, 1))
-    # Told column by column, which knows nothing of an edge between columns.
+    # Measured along columns, so that an edge between columns has no influence.
     detail = np.abs(2 * here - above - below).mean(axis=(0, 1))
     # Share of the rows in which a column ends, at both sides alike, in the usual frame.
     ends = np.median((np.abs(np.diff(here, axis=2)) > _STEP).mean(axis=1), axis=0)

@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from pose_detector.keypoints import scale_points
+from pose_detector.series import interpolate, runs
+
 AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
 STILL = 0.3  # pixels of that picture: a camera that moves less stands
 CANVAS = 0.4  # of the picture's side, by which the canvas may reach beyond the view on each side
@@ -26,7 +29,7 @@ _MULTIPLE = 32  # of which the sides of the steady picture are multiples where t
 _CORNERS, _CELLS = 200, 12  # features of a keyframe, and cells along the longer side among which they are spread
 _GUARD = 0.016  # of the longer side: features so near to a person go with them
 _ROUND = 9  # every other pixel, among which brightness is compared
-_FAINT = 16.0  # grey levels: a texture fainter than this is hardly told from noise
+_FAINT = 16.0  # grey levels: a fainter texture is hard to distinguish from noise
 _RETURNS = 0.5  # pixels: a feature that is tracked back to further from where it was is lost
 _NOISE = 0.3  # pixels by which a tracked feature usually errs
 _OUTLIER = 2.0  # pixels from which on a feature does not move with the room
@@ -43,11 +46,11 @@ _PATIENCE = 3  # frames that are lost before one of them becomes a keyframe
 _OVERLAP = 0.45  # ... keyframes that differ by less are registered to each other
 _NEIGHBOURS = 8  # how many of them
 _RIGID = 0.5  # share of the features that must move with the room, or it is parallax
-_NEEDED = 0.15  # share of the differences that a motion has to explain, or it is none
-_RICH = 40  # features of a room that tells how the camera moves
+_NEEDED = 0.15  # share of the differences that a motion must explain to count
+_RICH = 40  # features of a room rich enough to show how the camera moves
 _ALIKE = 0.5  # least correlation with the keyframe
-_USABLE = 0.5  # share of the frames that must be registered, or a stretch of so many:
-_STRETCH = 60  # what is hit and missed by turns is guesswork
+_USABLE = 0.5  # share of the frames that must be registered, or else a run of at least
+_STRETCH = 60  # frames: registrations that come and go are guesswork
 _SURE = 1.0  # pixels by which a frame may be uncertain
 
 
@@ -208,8 +211,8 @@ def move_keypoints(keypoints: np.ndarray, homographies: np.ndarray) -> np.ndarra
 
 
 def to_and_fro(path: np.ndarray, fps: float, times: np.ndarray) -> np.ndarray:
-    """A camera's path (N, 3, 3), of so many frames a second, at times (T,) in seconds from its beginning; played
-    backwards when it ends, then forwards again: (T, 3, 3)."""
+    """A camera's path (N, 3, 3) at `fps` frames a second, sampled at times (T,) in seconds from its beginning. At its
+    end it runs backwards, then forwards again: (T, 3, 3)."""
     last = len(path) - 1
     if last == 0:
         return np.repeat(path, len(times), 0)
@@ -340,7 +343,7 @@ def features(picture: np.ndarray, covered: np.ndarray) -> np.ndarray:
     found = found[:, 0]
     cell = max(picture.shape) / _CELLS
     place = (found // cell).astype(int) @ [1, 1000]
-    # The strongest come first: from each cell as many as its share.
+    # The strongest come first; each cell contributes at most its share.
     cells = max(1, round(picture.shape[0] / cell) * round(picture.shape[1] / cell))
     most = -(-_CORNERS // cells) + 1
     order = np.argsort(place, kind="stable")
@@ -365,19 +368,19 @@ def register(key: Keyframe, picture: np.ndarray, covered: np.ndarray, guess: np.
 def _track(
     key: Keyframe, picture: np.ndarray, covered: np.ndarray, guess: np.ndarray
 ) -> tuple[np.ndarray | None, float]:
-    """Homography of most features, None where too few tell; and the share of those that move with it."""
+    """Homography of most features, None where too few are left; and the share of them that move with it."""
     size = picture.shape[1::-1]
     if len(key.corners) < _FEW:
         return None, 1.0
     warped = _shrunk(cv2.warpPerspective(picture, guess, size, flags=cv2.INTER_LINEAR), 0.5)
     here = _shrunk(key.picture, 0.5)
     half = np.divide(warped.shape[::-1], size)
-    start = ((key.corners + 0.5) * half - 0.5).astype(np.float32)
+    start = scale_points(key.corners, half).astype(np.float32)
     options = {"winSize": (15, 15), "maxLevel": 3}
     moved, found, _ = cv2.calcOpticalFlowPyrLK(here, warped, start, None, **options)
     back, again, _ = cv2.calcOpticalFlowPyrLK(warped, here, moved, None, **options)
     good = (found[:, 0] == 1) & (again[:, 0] == 1) & (np.hypot(*(back - start).T) < _RETURNS)
-    moved = (moved + 0.5) / half - 0.5
+    moved = scale_points(moved, 1 / half)
     source = transform(np.linalg.inv(guess), moved)
     good &= ((source > 6) & (source < np.array(size) - 7)).all(1)
     x, y = np.clip(np.rint(source), 0, np.array(size) - 1).astype(int).T
@@ -456,7 +459,7 @@ def widened(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:
-    """A first guess for `register` where nothing tells how the camera moved, from matched ORB features; or None."""
+    """A first guess for `register` when the camera's motion is unknown, from matched ORB features; or None."""
     orb = cv2.ORB_create(800)
     a, b = (orb.detectAndCompute(p, np.uint8(~c) * 255) for p, c in ((picture, covered), (key.picture, key.covered)))
     if a[1] is None or b[1] is None:
@@ -473,24 +476,21 @@ def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndar
     return np.vstack([matrix, [0, 0, 1]])
 
 
-def in_room(
-    frame: np.ndarray, people: np.ndarray, room: np.ndarray, unseen: np.ndarray | None = None
-) -> np.ndarray | None:
+def in_room(frame: np.ndarray, people: np.ndarray, room: np.ndarray) -> np.ndarray | None:
     """Where a frame of another video lies in the picture of a room, if it shows that room from there.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         people: (H, W) uint8, 255 where somebody is.
         room: (h, w, 3) uint8 RGB, empty.
-        unseen: (h, w) bool, where the room is made up; None: nowhere.
 
     Returns:
-        homography (3, 3) from the frame's pixels to the room's; None where it is another room, or that cannot be told.
+        homography (3, 3) from the frame's pixels to the room's; None where it is another room, or where that is
+        unclear.
     """
     size, small = frame.shape[1::-1], small_size(room.shape[1::-1])
-    hidden = np.zeros(room.shape[:2], bool) if unseen is None else unseen
-    hidden = cv2.resize(np.uint8(hidden) * 255, small, interpolation=cv2.INTER_AREA) > 8
-    key = keyframe(flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), hidden, np.eye(3))
+    nobody = np.zeros(small[::-1], bool)
+    key = keyframe(flattened(cv2.resize(room, small, interpolation=cv2.INTER_AREA)), nobody, np.eye(3))
     # At the room's scale, so that what both show is about as large.
     picture, covered = flattened(cv2.resize(frame, small, interpolation=cv2.INTER_AREA)), widened(people, small)
     if len(key.corners) < _RICH:
@@ -521,11 +521,11 @@ class Tracker:
         self._lost = 0  # successive frames that could not be registered
 
     def add(self, frame: np.ndarray, people: np.ndarray) -> None:
-        """Take up the next frame.
+        """Process the next frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB, of any size with the same aspect ratio.
-            people: (h, w) uint8, of any such size, 255 where somebody is whose own motion does not count.
+            people: (h, w) uint8, of any such size, 255 where people are, whose own motion does not count.
         """
         covered = widened(people, self.small)
         picture = flattened(cv2.resize(frame, self.small, interpolation=cv2.INTER_AREA))
@@ -594,12 +594,12 @@ class Path:
 
     Attributes:
         homographies: (N, 3, 3) float64, from each frame's pixels to those of the reference frame; identities where the
-            camera stands, or where that cannot be told.
+            camera stands or its motion is unknown.
         good: (N,) bool, the frames that can be used: those that could be registered; all, where the camera stands or
-            where that cannot be told.
+            its motion is unknown.
         reference: number of the frame, from the first of the path on, that shows what the camera mostly showed.
         moved: share of the picture's longer side by which the camera went away from there (95th percentile).
-        known: whether the room shows enough to tell.
+        known: whether the room shows enough to follow the camera.
     """
 
     homographies: np.ndarray
@@ -630,7 +630,7 @@ class Cameras:
         self._count = 0
 
     def add(self, frame: np.ndarray, people: np.ndarray) -> None:
-        """Take up the next frame, see `Tracker.add`."""
+        """Process the next frame, see `Tracker.add`."""
         scene = int(self._scenes[self._count])
         if scene >= 0:
             self._trackers.setdefault(scene, Tracker(self._size)).add(frame, people)
@@ -661,33 +661,20 @@ def standing(count: int, known: bool = True) -> Path:
 
 def _steadied(homographies: np.ndarray, good: np.ndarray, size: tuple[int, int], small: tuple[int, int]) -> Path:
     """The path relative to the frame nearest to the median view, in pixels of the frames themselves."""
-    if good.mean() < _USABLE and _longest_run(good) < _STRETCH:
+    if good.mean() < _USABLE and max((end - begin + 1 for begin, end in runs(good)), default=0) < _STRETCH:
         return standing(len(good), known=False)
     corners = grid(small, 2)
     views = transform(homographies, np.broadcast_to(corners, (len(homographies), 4, 2)))
     far = np.abs(views - np.median(views[good], 0)).sum((1, 2))
     reference = int(np.where(good, far, np.inf).argmin())
     homographies = normalised(np.linalg.inv(homographies[reference]) @ homographies)
-    # What a camera in the hand shows lies near to what it mostly shows; the rest is another room, or an error.
+    # A hand-held camera stays near its usual view; anything far away is another room, or an error.
     good = good & (displacement(homographies, small) < CANVAS * max(small))
     moved = float(np.percentile(displacement(homographies[good], small), 95))
     if moved < STILL:
         return standing(len(good))
-    homographies = rescaled(_bridged(homographies, good), np.divide(size, small))
+    homographies = rescaled(interpolate(homographies, good), np.divide(size, small))
     return Path(homographies, good, reference, moved / max(small))
-
-
-def _longest_run(flags: np.ndarray) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.int8(flags), [0]])))
-    return int(np.diff(edges.reshape(-1, 2)).max(initial=0))
-
-
-def _bridged(homographies: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """The same, those that are not good replaced by what lies between their neighbours in time."""
-    known = np.flatnonzero(good)
-    flat = homographies.reshape(-1, 9)
-    index = np.arange(len(flat))
-    return np.stack([np.interp(index, known, flat[known, i]) for i in range(9)], 1).reshape(-1, 3, 3)
 
 
 @dataclass

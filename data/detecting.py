@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
-from data.background import person_mask
+from data.background import people_mask
 from data.bars import Box
 from data.camera import Cameras
 from data.frame_stats import FrameStats
@@ -35,7 +34,7 @@ JPEG_QUALITY = 98  # 51.8 dB on a real clip in half the bytes and a tenth of the
 
 
 class Writer:
-    """Writes pictures in threads behind the work; whoever falls behind is waited for, which bounds the memory.
+    """Writes pictures in background threads. When they fall behind, `write` waits, which bounds the memory.
 
     Args:
         most: bytes of pictures that may wait.
@@ -62,7 +61,7 @@ class Writer:
 
 
 def precomputed(poses: Sequence[Detection]) -> Detect:
-    """A detector that tells what is known already, frame by frame."""
+    """A detector that returns known poses, frame by frame."""
 
     def detector(batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[Detection]]:
         rest = iter(poses)
@@ -95,7 +94,7 @@ def find_people(
         batch: frames handed to it at once.
         images: folder to write the frames to, or None.
         total: number of frames expected.
-        stats: takes up the measurements of every frame.
+        stats: collects measurements of every frame.
         image_size: (width, height) at which they are written; None: the working frames.
         most: how many are written at most, about, see `kept_frames`; None: all.
         crop: the picture between bars, see `video.read_frames`.
@@ -111,22 +110,15 @@ def find_people(
     looked_at: deque[np.ndarray] = deque()  # frames whose people are not known yet
 
     def batches() -> Generator[list[np.ndarray]]:
-        with Writer() as writer, closing(video.read_frames(path, image_size or size, crop)) as frames:
-
-            def look(index: int, time: float, picture: np.ndarray) -> np.ndarray:
-                times.append(time)
-                frame = video.resize(picture, size)
-                if stats is not None:
-                    stats.add_frame(frame)
-                if index % max(1, total // GLIMPSES) == 0:
-                    glimpses[index] = frame
-                if images is not None and kept_frames(index, total, most or total):
-                    writer.write(images / image_name(index), picture)
-                looked_at.append(frame)
-                return frame
-
-            while part := [look(*item) for item in islice(frames, batch)]:
-                yield part
+        with (
+            closing(video.read_frames(path, image_size or size, crop)) as pictures,
+            closing(_working_frames(pictures, size, stats, images, total, most)) as frames,
+        ):
+            while part := list(islice(frames, batch)):
+                times.extend(time for _, time, _ in part)
+                glimpses.update((i, frame) for i, _, frame in part if i % max(1, total // GLIMPSES) == 0)
+                looked_at.extend(frame for *_, frame in part)
+                yield [frame for *_, frame in part]
 
     with (
         Bar(total=total, unit="frame", desc="first look") as bar,
@@ -138,6 +130,25 @@ def find_people(
             worn += [clothes(looked_at.popleft(), *people) for people in found[: len(looked_at)]]
             bar.update(len(found))
     return detections, times, glimpses, worn
+
+
+def _working_frames(
+    frames: Iterable[tuple[int, float, np.ndarray]],
+    size: tuple[int, int],
+    stats: FrameStats | None,
+    images: Path | None,
+    total: int,
+    most: int | None,
+) -> Generator[tuple[int, float, np.ndarray]]:
+    """The same index and time, and the frame at working size; measured, and written as it came. See `find_people`."""
+    with Writer() as writer:
+        for index, time, picture in frames:
+            frame = video.resize(picture, size)
+            if stats is not None:
+                stats.add_frame(frame)
+            if images is not None and kept_frames(index, total, most or total):
+                writer.write(images / image_name(index), picture)
+            yield index, time, frame
 
 
 @dataclass
@@ -159,7 +170,7 @@ class CloseUp:
 
     @classmethod
     def of(cls, count: int, others: int) -> CloseUp:
-        """Of so many frames and other people, with nobody found yet."""
+        """For this many frames and other people, with nobody found yet."""
         return cls(
             np.zeros((count, 18, 3), np.float32),
             np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
@@ -191,13 +202,13 @@ def look_closely(
         first: (N, 18, 3) what the first look saw of the person, pixels of the working frames.
         looker: network for one person.
         masks: folder to write the outlines to, 255 = the person; or None.
-        stats: takes up the measurements of every outline; it has those of every frame.
+        stats: collects measurements of every outline; it has those of every frame already.
         others: what the first look saw of other people (N, 18, 3).
         mask_size: (width, height) at which the outlines are written; None: as the working frames.
         kept: (N,) bool, the frames of which they are; None: all.
         crop: the picture between bars, see `video.read_frames`.
         shots: numbers of the frames with which shots begin.
-        cameras: take up every frame; None: they are not followed.
+        cameras: follow the camera through every frame; None: it is not followed.
     """
     info = video.probe(path)
     own = closer_size(crop or (0, 0, info.width, info.height))
@@ -210,8 +221,8 @@ def look_closely(
         for i, (frame, look) in enumerate(follow(bar, scale_keypoints(first, scale), looker, shots)):
             if look is not None:
                 result.found[i] = True
-                result.keypoints[i] = _points_in_frame(look.keypoints, scale, size)
-                result.extra[i] = _points_in_frame(look.extra, scale, size)
+                result.keypoints[i] = points_in_frame(look.keypoints, scale, size)
+                result.extra[i] = points_in_frame(look.extra, scale, size)
             outline = outline_in_frame(look, own, size)
             if masks is not None and (kept is None or kept[i]):
                 same = mask_size is None or mask_size == size
@@ -221,7 +232,7 @@ def look_closely(
             if cameras is not None:
                 cameras.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
             for there, other in zip(result.outside, others, strict=True):
-                there[i] = _outside(other[i], outline)
+                there[i] = share_outside(other[i], outline)
     return result
 
 
@@ -232,7 +243,7 @@ def closer_size(box: Box) -> tuple[int, int]:
     return max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink))
 
 
-def _points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Points (K, 3) as looked at, `scale` times as large, in pixels of a frame of `size`; 0 where they lie outside."""
     moved = scale_keypoints(points, 1 / scale)
     inside = ((moved[:, :2] > -0.5) & (moved[:, :2] < np.array(size) - 0.5)).all(axis=1)
@@ -241,7 +252,7 @@ def _points_in_frame(points: np.ndarray, scale: np.ndarray, size: tuple[int, int
 
 def where_people_are(people: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8, 255 where one of these people (18, 3) may be in a frame of (width, height)."""
-    return 255 * np.any([person_mask(pose, size) for pose in people], axis=0).astype(np.uint8)
+    return 255 * people_mask(people, size).astype(np.uint8)
 
 
 def outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -249,15 +260,10 @@ def outline_in_frame(look: Look | None, own: tuple[int, int], size: tuple[int, i
     nobody was."""
     if look is None:
         return np.zeros(size[::-1], np.uint8)
-    picture = np.rint(255 * look.outline).astype(np.uint8)
-    scale = np.divide(own, size)
-    matrix = look.crop.matrix(len(picture))
-    matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
-    matrix[:, 2] -= 0.5
-    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
+    return look.crop.put_back(np.rint(255 * look.outline).astype(np.uint8), own, size)
 
 
-def _outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
+def share_outside(keypoints: np.ndarray, outline: np.ndarray) -> float:
     """Share of the seen keypoints (18, 3) that lie outside an outline (H, W) uint8; 0 where there are none,
     or no outline."""
     seen = keypoints[keypoints[:, 2] > 0, :2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -42,14 +43,23 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sha256(path: Path | str) -> str:
+    """Of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def staging(folder: Path, work: str = "") -> Iterator[Path]:
     """A folder beside `folder` to fill and then hand to `replace_folder`; gone afterwards unless it was moved.
 
     Args:
         folder: what it shall replace. If a kill during `replace_folder` took it away, it is put back first.
-        work: what is to be done, in words that tell it from all other work. What an interrupted run left of the same
-            work is there again, to go on with; and what this one leaves when it is interrupted stays.
+        work: a description that identifies the work. What an interrupted run left of the same work is there again, to
+            go on with; and what this one leaves when it is interrupted stays.
     """
     recover(folder)
     new = _beside(folder, "part")

@@ -84,11 +84,14 @@ def outside(normal: Annotations) -> dict[str, np.ndarray]:
 
 
 def plot(normal: Annotations, report: Retargeting, strange: np.ndarray) -> np.ndarray:
-    """Scale, feet line, travel and strangeness over time, (H, W, 3) uint8 RGB.
+    """Scale, feet line, travel and strangeness over seconds, (720, 960, 3) uint8 RGB.
 
     Grey is where the target was in training (for strangeness: what is usual), black lines are the picture's edges; red
     marks below each curve are frames in which a keypoint lies outside the picture, or a pose is too strange.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second
+    from matplotlib.figure import Figure
+
     width, height = normal.frame_size
     out = outside(normal)
     worst = np.nan_to_num(strange).max(1)
@@ -98,52 +101,26 @@ def plot(normal: Annotations, report: Retargeting, strange: np.ndarray) -> np.nd
         ("sideways, pixels", report.centre, report.centre_range, (0, width), out["left"] | out["right"]),
         ("pose, torso lengths from training", worst, (0, pose_range.FAR), None, worst > pose_range.FAR),
     )
-    return np.vstack([_curve(normal.times, *row) for row in rows])
-
-
-def _curve(
-    times: np.ndarray,
-    title: str,
-    values: np.ndarray,
-    usual: tuple[float, float] | None,
-    edges: tuple[float, float] | None,
-    marked: np.ndarray,
-    size: tuple[int, int] = (960, 180),
-) -> np.ndarray:
-    """One curve over seconds as a picture; see `plot`."""
-    (width, height), left, top = size, 60, 24
-    canvas = np.full((height, width, 3), 255, np.uint8)
-    low, high = (
-        np.min([values.min(), *(usual or ()), *(edges or ())]),
-        np.max([values.max(), *(usual or ()), *(edges or ())]),
-    )
-    low, high = (
-        (low, high) if high - low > 0.1 * abs(high) else (low - 0.05 * abs(high), high + 0.05 * abs(high) + 1e-6)
-    )
-    if edges is not None and edges[0] > edges[1]:  # upside down, as in the picture
-        low, high = high, low
-    span = max(times[-1] - times[0], 1e-6)
-
-    def at(time: np.ndarray, value: np.ndarray | float) -> np.ndarray:
-        x = left + (time - times[0]) / span * (width - left - 10)
-        y = height - 22 - (np.broadcast_to(value, np.shape(time)) - low) / (high - low) * (height - top - 30)
-        return np.rint(np.stack([x, y], -1)).astype(np.int32)
-
-    ends = times[[0, -1]]
-    if usual is not None:
-        cv2.rectangle(canvas, at(ends, usual[1])[0].tolist(), at(ends, usual[0])[1].tolist(), (225, 225, 225), -1)
-    for edge in edges or ():
-        cv2.polylines(canvas, [at(ends, edge)], False, (0, 0, 0), 1)
-    cv2.polylines(canvas, [at(times, values)], False, (0, 90, 200), 2, cv2.LINE_AA)
-    for x, _ in at(times[marked], low):
-        cv2.line(canvas, (int(x), height - 20), (int(x), height - 14), (220, 0, 0), 1)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(canvas, title, (left, 16), font, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    for value, y in ((high, top + 8), (low, height - 24)):
-        cv2.putText(canvas, f"{value:.4g}", (6, y), font, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    for time, x in ((ends[0], left), (ends[1], width - 60)):
-        cv2.putText(canvas, f"{time:.1f} s", (x, height - 2), font, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return canvas
+    figure = Figure(figsize=(9.6, 7.2), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    for axes, (title, values, usual, edges, marked) in zip(figure.subplots(len(rows), sharex=True), rows, strict=True):
+        if usual is not None:
+            axes.axhspan(*usual, color="0.88")
+        for edge in edges or ():
+            axes.axhline(edge, color="black", linewidth=1)
+        axes.plot(normal.times, values, color="#005ac8")
+        axes.plot(
+            normal.times[marked], np.zeros(marked.sum()), "|", color="#dc0000", transform=axes.get_xaxis_transform()
+        )
+        axes.set_title(title, fontsize=10, loc="left")
+        low, high = axes.get_ylim()
+        if edges is None and high - low < 0.1 * high:  # hardly changes: shown so
+            axes.set_ylim(0.95 * low, 1.05 * high)
+        if edges is not None and edges[0] > edges[1]:  # upside down, as in the picture
+            axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def preview(

@@ -1,4 +1,4 @@
-"""Small measurements of every frame, taken while the frames pass through step 1. `report` tells what they mean."""
+"""Small measurements of every frame, taken while the frames pass through step 1. `report` interprets them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FrameStats:
     _last: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=2 * _BRIEF), repr=False)
 
     def resized(self, scale: tuple[float, float]) -> FrameStats:
-        """The same in pixels of frames that are so many times as wide and as high."""
+        """The same in pixels of frames that are wider and higher by these factors."""
         size = (np.array(self.size) * math.sqrt(scale[0] * scale[1])).tolist()
         return replace(self, size=size)
 
@@ -65,12 +65,12 @@ class FrameStats:
         self._keep(len(self.brightness) - 1, frame)
         self.change.append(changed(self._last[-1], small) if self._last else 0.0)
         if len(self._last) == _BRIEF * 2 and self.change[-1 - _BRIEF] > _NEW[0][0]:
-            # What is over after a moment, as a flash, is not new.
+            # A change that is over after a moment, such as a flash, is not a new scene.
             self.change[-1 - _BRIEF] = min(self.change[-1 - _BRIEF], changed(self._last[0], small))
         self._last.append(small)
 
     def _keep(self, number: int, frame: np.ndarray) -> None:
-        """Keep a small copy of every so many frames; where they become too many, of half as many."""
+        """Keep a small copy of every n-th frame; when there are too many, drop every other one."""
         if number % self._step:
             return
         scale = _KEPT_SIZE / max(frame.shape)

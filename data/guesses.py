@@ -1,7 +1,7 @@
 """Joints that a network for one person invents where the picture ends above them.
 
-Such a network places every joint, and is sure of it. One that comes to lie outside the picture is plainly a guess; but
-in a picture that ends at the hips or above, the network also pulls the hips up to the edge.
+Such a network places every joint with high confidence. A joint outside the picture is clearly a guess; but if the
+picture ends at the hips or above, the network also pulls the hips up to the edge.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT of libavformat/avformat.h: the clock of 
 _NOTIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 _JUMP = 10.0  # seconds; dts_delta_threshold of ffmpeg
 _STEP_BACK = 0.1  # seconds that a clock may run back before it counts as restarted, as in ffmpeg_demux.c
-LONGEST_FRAME = 3600.0  # seconds that a frame may be shown; a damaged clock tells more
-_HELD = 32  # frames after which times given to them are believed
+LONGEST_FRAME = 3600.0  # seconds that a frame may be shown; a damaged clock gives more
+_HELD = 32  # frames after which their times are trusted
 # Tags need not be UTF-8. PyAV 19 replaces what is not by itself, and has dropped the argument.
 _TAGS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -108,7 +108,7 @@ def packets(container: av.container.InputContainer, stream: av.stream.Stream) ->
     newest = 0.0  # seconds that the clock which restarted last is behind
     for packet in container.demux(watched):
         index = packet.stream.index  # the empty packets at the end have no `stream_index`
-        # What an edit list cuts away may stand before its place.
+        # Packets that an edit list discards may come out of order.
         if packet.dts is not None and not packet.is_discard:
             newest = clocks[index].follow(packet, newest, joined)
         if index == stream.index:
@@ -158,10 +158,10 @@ def decode(packet: av.Packet) -> list:
 
 
 def rate_of(stream: av.VideoStream) -> Fraction:
-    """Mean frames per second by the file's head; 25 where it tells nothing."""
+    """Mean frames per second by the file's head; 25 where it has none."""
     rates = stream.average_rate, stream.guessed_rate
     if stream.container.format.flags & _NOTIMESTAMPS:
-        rates = rates[::-1]  # what the pictures' own head tells, rather than the reader's default
+        rates = rates[::-1]  # the rate in the pictures' own header, rather than the reader's default
     return rates[0] or rates[1] or Fraction(25)
 
 
@@ -204,7 +204,7 @@ class FrameReader:
                 if self._start is None and not packet.is_discard:
                     self._start = packet.dts
                 if packet.pts is not None:
-                    # Decoded later but shown earlier: the file does tell times of showing.
+                    # Decoded later but shown earlier: the file does store display times.
                     self._reordered |= packet.pts < self._highest
                     self._highest = max(self._highest, packet.pts)
                 try:
@@ -219,7 +219,7 @@ class FrameReader:
             raise
 
     def _settle(self, frames: list[av.VideoFrame], ends: bool) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Hold frames back until it is clear which of their times to believe."""
+        """Hold frames back until it is clear which of their times to trust."""
         self._waiting += frames
         if self._by_decoding is None and self._waiting:
             self._by_decoding = self._judge(ends)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS, picture_size, read_bytes
 
 _FULL_COLOUR = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -28,6 +29,31 @@ def read(path: Path | str, grey: bool = False, layer: bool = False) -> np.ndarra
         good = picture is not None and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 4
         return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA) if good else None
     return picture if picture is None or grey else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def load(
+    path: Path, made_by: str, size: tuple[int, int] | None = None, grey: bool = False, or_less: bool = False
+) -> np.ndarray:
+    """As `read`, of a picture that must be there.
+
+    Args:
+        path: of the picture.
+        made_by: the command that makes it again.
+        size: (width, height) in pixels that it must have; None: any.
+        grey: as in `read`.
+        or_less: a smaller one of that shape will do: a person's file stores no more pixels than step 4 needs.
+
+    Raises:
+        InputError: it is missing, damaged, or of another size.
+    """
+    picture = read(path, grey)
+    if picture is None:
+        raise InputError(f"{path} is missing or damaged; make it again with: {made_by}")
+    width, height = picture.shape[1::-1]
+    less = or_less and width < size[0] and abs(width * size[1] - height * size[0]) <= max(size)  # both sides rounded
+    if size is not None and (width, height) != tuple(size) and not less:
+        raise InputError(f"{path} is {width}x{height}, not {size[0]}x{size[1]}; make it again with: {made_by}")
+    return picture
 
 
 def write(path: Path | str, picture: np.ndarray, quality: int | None = None) -> None:

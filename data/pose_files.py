@@ -135,14 +135,14 @@ def _frames(path: Path) -> list[dict]:
         raise InputError(f"{path} is not JSON, or cut short; write it again") from None
     frames = content if isinstance(content, list) else [content]
     if not all(isinstance(frame, dict) for frame in frames):
-        raise InputError(f"{path} is no file of OpenPose's: frames are {{...}} with a list of people")
+        raise InputError(f"{path} is not a file by OpenPose: frames are {{...}} with a list of people")
     return frames
 
 
 def _people(frame: dict, path: Path) -> list[list]:
     people = frame.get("people")
     if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
-        raise InputError(f'{path} is no file of OpenPose\'s: it has no list "people"')
+        raise InputError(f'{path} is not a file by OpenPose: it has no list "people"')
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path} holds {len(people)} people, more than {_MOST_PEOPLE}; detect with a higher threshold")
     return [p["pose_keypoints_2d"] for p in people if p.get("pose_keypoints_2d")]  # empty: a hand, a face, no body
@@ -166,7 +166,7 @@ def _person(values: object, path: Path) -> np.ndarray:
 
 
 def _side(value: object) -> float:
-    """A canvas's side in pixels; 0 for what is none."""
+    """A canvas's side in pixels; 0 if it is not valid."""
     return float(value) if isinstance(value, int | float) and 0 < value <= _LONGEST_SIDE else 0.0
 
 

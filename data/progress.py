@@ -1,4 +1,4 @@
-"""Progress of long work: bars on the terminal, and the same as JSON lines in a file for whoever watches from outside.
+"""Progress of long work: bars on the terminal, and the same as JSON lines in a file, for other programs.
 
 A journal is that file. `main/look.py` begins it with a plan, the seconds that every part of every step is expected to
 take; each step then adds to it. Its lines are of three kinds:
@@ -21,7 +21,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-STEPS = 5
+STEPS = {  # by their names in journals and logs; what they make
+    "1 train": "the person's video",
+    "1 test": "the dance",
+    "2": "poses onto the person",
+    "3": "training",
+    "4": "rendering",
+    "5": "video and sound",
+}
 EVERY = 1.0  # seconds between two lines of a bar
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}{postfix}{time_left}]{overall}"
 
@@ -51,7 +58,7 @@ class Journal:
 
         Args:
             name: of the bar at work.
-            left: seconds of the bar; None: not known yet, so that the plan tells.
+            left: seconds of the bar; None: not known yet, so the plan's estimate counts.
 
         Returns:
             None without a plan.
@@ -106,7 +113,7 @@ def read_plan(path: Path) -> Plan:
 
 
 class Bar(tqdm):
-    """A tqdm bar that tells the time left of its step and of all steps, and writes to the journal."""
+    """A tqdm bar that shows the time left of its step and of all steps, and writes to the journal."""
 
     def __init__(self, *args: Any, deadline: float | None = None, **options: Any) -> None:
         """Args:
@@ -118,7 +125,7 @@ class Bar(tqdm):
         super().__init__(*args, bar_format=_FORMAT, **({"mininterval": 0.5} | options))
 
     def seconds_left(self) -> float | None:
-        """Of this bar; None while it cannot be told."""
+        """Of this bar; None while it is unknown."""
         state = super().format_dict
         rate = state["rate"] or ((self.n - self.initial) / state["elapsed"] if state["elapsed"] else 0)
         if self.total is None or (not rate and self.n < self.total):
@@ -128,7 +135,7 @@ class Bar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What the line is made of, see tqdm."""
+        """The parts of the line, see tqdm."""
         left = self.seconds_left()
         words = "" if left is None else f", {tqdm.format_interval(left)} left"
         return super().format_dict | {"time_left": words, "overall": self._overall(left)}
@@ -137,7 +144,7 @@ class Bar(tqdm):
         if _journal is None:
             return ""
         everything = _journal.all_left(self.desc.removesuffix(": "), left)
-        where = f"  step {_journal.step.split()[0]} of {STEPS}"
+        where = f"  step {_journal.step[0]} of 5"
         return where if everything is None else f"{where}, about {in_words(everything)} left"
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,20 +22,11 @@ def program_version() -> str:
         return "unknown"
 
 
-def sha256(path: Path | str) -> str:
-    """Of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def tags(sources: dict[str, str]) -> dict[str, str]:
     """Tags of an mp4 file that ffprobe and exiftool show.
 
     Args:
-        sources: SHA-256 by what a file was, e.g. "dance". Names of files are not told: they may be those of people.
+        sources: SHA-256 by what a file was, e.g. "dance". File names are left out: they may be people's names.
     """
     made_by = f"{PROGRAM} {program_version()}"
     origin = ", ".join(f"{what} sha256:{digest}" for what, digest in sources.items())

@@ -13,15 +13,16 @@ import numpy as np
 
 from data import bars, camera, report, video
 from data.annotations import Annotations
-from data.detecting import Detect, closer_size, outline_in_frame
+from data.detecting import Detect, closer_size, outline_in_frame, points_in_frame, share_outside
 from data.frame_stats import FrameStats
 from pose_detector import skeleton
 from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Look, Looker
 from pose_detector.second_look import find, join
+from pose_detector.tracking import poses_of, scores_of
 
-FRAMES = 20  # looked at; a problem that is told from `report.OFTEN` on shows in one of them
+FRAMES = 20  # looked at: enough that a problem in `report.OFTEN` of the video shows in one of them
 TIMED = 40  # successive frames by which the speed of decoding is measured
 LEAST = 0.3  # of the best score in a frame: furniture that the network takes for somebody has less than 0.2
 
@@ -97,7 +98,7 @@ def quick_look(
     info, picture = video.probe(path), bars.find_picture(path)[0]
     width, height = picture[2] - picture[0], picture[3] - picture[1]
     size, own = video.working_size(width, height, area), closer_size(picture)
-    some = video.read_some(path, FRAMES, own, picture)
+    some = video.sample_frames(path, FRAMES, own, picture)
     times, large = np.array([time for time, _ in some]), [frame for _, frame in some]
     frames = [video.resize(frame, size) for frame in large]
     people, first_seconds = _first_look(frames, detector, batch)
@@ -124,10 +125,10 @@ def follow_sparsely(
     """Which of the people (P, 18, 3) of each frame is the dancer, -1 for none; frames are too far apart to track.
 
     Without `person` and `place` it is the one with the highest score. With them the one who is there, and in the other
-    frames whoever is nearest to where the dancer was in the frame before, or after.
+    frames the person nearest to where the dancer was in the frame before, or after.
     """
     if person is None and place is None:
-        return [int(_scores(everybody).argmax()) if len(everybody) else -1 for everybody in people]
+        return [int(scores_of(everybody).argmax()) if len(everybody) else -1 for everybody in people]
     centres = [[pose[pose[:, 2] > 0, :2].mean(axis=0) for pose in everybody] for everybody in people]
     there = [i for i, everybody in enumerate(people) if len(everybody)]
     if not there:
@@ -149,13 +150,6 @@ def follow_sparsely(
     return chosen
 
 
-def _scores(poses: np.ndarray) -> np.ndarray:
-    """As `tracking.Track.score`, (P,), in one frame: height in pixels times mean confidence."""
-    seen, y = poses[..., 2] > 0, poses[..., 1]
-    heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
-    return np.where(seen.any(axis=1), np.nan_to_num(heights, neginf=0.0) * poses[..., 2].mean(axis=1), 0.0)
-
-
 def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple[list[np.ndarray], float]:
     """Everybody who counts in each frame, and the seconds that a frame takes once the network is warm."""
     parts = [frames[i : i + batch] for i in range(0, len(frames), batch)]
@@ -166,16 +160,14 @@ def _first_look(frames: list[np.ndarray], detector: Detect, batch: int) -> tuple
         found.append(part)
     seconds = (time.perf_counter() - began) / max(1, len(frames))
     people = []
-    for keypoints, sure in (one for part in found[1:] for one in part):
-        poses = np.concatenate([keypoints, np.asarray(sure)[..., None]], axis=-1).astype(np.float32)
-        poses[poses[..., 2] <= 0] = 0
-        scores = _scores(poses)
+    for poses in (poses_of(one) for part in found[1:] for one in part):
+        scores = scores_of(poses)
         people.append(poses[scores > LEAST * scores.max(initial=0.0)])
     return people, seconds
 
 
 class _Timed:
-    """A looker that counts the seconds of its looks, but for the first, which is slower."""
+    """A looker that times its looks."""
 
     def __init__(self, looker: Looker) -> None:
         self._looker, self.spent = looker, []
@@ -204,10 +196,8 @@ def _second_look(
     for i, frame in enumerate(frames):
         look = find(frame, scale_keypoints(first[i], scale), timed)
         if look is not None:
-            second[i] = scale_keypoints(look.keypoints, 1 / scale)
+            second[i] = points_in_frame(look.keypoints, scale, size)
             outlines[i] = outline_in_frame(look, frame.shape[1::-1], size)
-    low, high = np.full(2, -0.5), np.array(size) - 0.5
-    second[~((second[..., :2] > low) & (second[..., :2] < high)).all(axis=-1)] = 0
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
@@ -272,11 +262,7 @@ def _advice(
 
 def _company(others: np.ndarray, outline: np.ndarray) -> int:
     """How many others are not an echo of the dancer, most of whose keypoints lie on the outline."""
-    count = 0
-    for pose in others:
-        x, y = np.clip(np.rint(pose[pose[:, 2] > 0, :2]), 0, np.array(outline.shape[::-1]) - 1).astype(int).T
-        count += float((outline[y, x] <= 127).mean()) > 0.5
-    return count
+    return sum(not outline.any() or share_outside(pose, outline) > 0.5 for pose in others)
 
 
 def poster(seen: QuickLook) -> np.ndarray:
@@ -288,6 +274,4 @@ def poster(seen: QuickLook) -> np.ndarray:
     for pose in seen.people[i]:
         canvas = cv2.addWeighted(canvas, 0.6, skeleton.draw(canvas, pose, 0.05), 0.4, 0)
     canvas = skeleton.draw(canvas, seen.dancer[i], 0.05)
-    rims, _ = cv2.findContours(outline, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(canvas, rims, -1, (0, 255, 0), max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
-    return canvas
+    return skeleton.draw_outline(canvas, seen.outlines[i])

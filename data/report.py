@@ -15,7 +15,7 @@ from data.camera import Path
 from data.frame_stats import CELLS, SIDES, FrameStats
 from pose_detector import skeleton
 from pose_detector.look import EXTRA_NAMES
-from pose_detector.series import interpolate
+from pose_detector.series import interpolate, runs
 from pose_detector.tracking import Track
 
 OFTEN = 0.05  # share of the frames from which on something is worth a word
@@ -24,8 +24,7 @@ SHOWN = 0.2
 _SELDOM = 0.3  # share of the frames in which a joint is not seen, from which on that is worth a word
 _SMALL = 80  # pixels of body, about 24 of torso, below which a hand has too few to be drawn
 _DARK = 50  # luma of 255 below which noise is as strong as what there is to see
-_OUTLINE = (0, 255, 0)
-_CALM = 0.5  # seconds: what is interrupted for less is told as one span
+_CALM = 0.5  # seconds: spans with shorter gaps are reported as one
 
 _EXTRA = {name: 18 + i for i, name in enumerate(EXTRA_NAMES)}
 # For each keypoint, then each of `EXTRA_NAMES`, what is cut off where an outline ends near it at the picture's edge.
@@ -34,13 +33,14 @@ _LIMBS = {
     "hands": (3, 4, 6, 7, *(i for name, i in _EXTRA.items() if "finger" in name or "thumb" in name)),
     "feet": (9, 10, 12, 13, *(i for name, i in _EXTRA.items() if "heel" in name or "toe" in name)),
 }
-_BEYOND = {"left": "hands", "top": "head", "right": "hands", "bottom": "feet"}  # near the trunk the side tells
+# By side of the picture, where the nearest keypoint is one of the trunk.
+_BEYOND = {"left": "hands", "top": "head", "right": "hands", "bottom": "feet"}
 _STEP_BACK = {
     "feet": "step back until the floor in front of the feet is in the picture",
     "hands": "step back, so that there is room for stretched arms on every side",
     "head": "step back, or tilt the camera up",
 }
-# Joints, what is told instead where they are cut off, and what to do where they are seldom seen.
+# Joints, the part that is reported where they are cut off, and what to do where they are seldom seen.
 _HIDDEN = {
     "face": ((skeleton.NOSE,), "head", "turn to the camera more often, with light on the face"),
     "elbows": (skeleton.GROUPS["elbows"], "hands", "turn to the camera more often, in clothes unlike the background"),
@@ -57,8 +57,8 @@ class Finding:
     Attributes:
         text: what, how much of it, and when.
         advice: what to do.
-        share: of the frames (or of the picture) that it spoils: what is larger is told first.
-        urgent: told before all that is not.
+        share: of the frames (or of the picture) that it spoils: the largest comes first.
+        urgent: comes before all others.
     """
 
     text: str
@@ -80,7 +80,7 @@ def summary(
 
     Args:
         annotations: the result of step 1.
-        stats: of every frame. Without outlines in it, keypoints alone tell what is cut off.
+        stats: of every frame. Without outlines in it, what is cut off is judged by keypoints alone.
         others: (N,) how many people beside the dancer there are in each frame; None: nobody.
         path: of the camera; None: it stands.
         unseen: (H, W) bool, where the background is made up; None without one.
@@ -131,7 +131,7 @@ def hips_seen(annotations: Annotations) -> float:
 def cut_off(annotations: Annotations, stats: FrameStats) -> dict[str, np.ndarray]:
     """For head, hands and feet the frames (N,) bool in which the picture's edge cuts them off.
 
-    Where the outline touches the edge, the nearest keypoint tells what it is that goes on beyond.
+    Where the outline touches the edge, the nearest keypoint says which part goes on beyond it.
     """
     n = annotations.total_frames
     cut = {name: np.zeros(n, bool) for name in _LIMBS}
@@ -164,7 +164,7 @@ def cut_off(annotations: Annotations, stats: FrameStats) -> dict[str, np.ndarray
 
 
 def _missing_below(annotations: Annotations) -> dict[str, np.ndarray]:
-    """Frames in which a foot would be below the picture, as far as the lowest joint that is seen of its leg tells."""
+    """Frames in which a foot would be below the picture, judged by the lowest joint seen of its leg."""
     keypoints, height = annotations.keypoints, annotations.frame_size[1]
     shown, size = keypoints[..., 2] > 0, np.nan_to_num(skeleton.body_size(keypoints))
     cut = np.zeros(len(keypoints), bool)
@@ -221,7 +221,7 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
     if not outlined:
         light, size = brightness, 3.3 * np.nan_to_num(skeleton.body_size(annotations.keypoints))
     if len(light) == annotations.total_frames:
-        # A person in black is not in the dark, nor is one before a black wall.
+        # A person in black is not in the dark, nor is a person in front of a black wall.
         dark = present & (light > 0) & (light < _DARK) if outlined else annotations.usable & (brightness < _DARK)
         if dark.mean() > OFTEN:
             where = "the picture" if np.median(brightness[dark]) < _DARK else "the dancer, against a bright background,"
@@ -229,7 +229,7 @@ def _light_and_size(annotations: Annotations, stats: FrameStats, present: np.nda
             yield Finding(text, "use more light, from the front", float(dark.mean()))
     known = size > 0
     if known.any():
-        # Who crouches is as tall as before.
+        # A crouching person is as tall as a standing one.
         tall = interpolate(size, known)
         tall = ndimage.percentile_filter(tall, 75, 2 * round(2 * annotations.fps) + 1, mode="nearest")
         small = known & (tall < _SMALL)
@@ -263,7 +263,7 @@ def _hidden(annotations: Annotations, present: np.ndarray, cut: dict[str, np.nda
     for name, (joints, part, _) in _HIDDEN.items():
         if upper and part == "feet":
             continue
-        frames = present & ~cut[part]  # what is cut off has been told
+        frames = present & ~cut[part]  # what is cut off is reported already
         if frames.mean() > OFTEN:
             shares[name] = 1 - float(seen[frames][:, list(joints)].mean())
     seldom = sorted((name for name, share in shares.items() if share > _SELDOM), key=lambda name: -shares[name])
@@ -286,8 +286,8 @@ def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames:
 
     Args:
         others: for each their keypoints (N, 18, 3).
-        outside: (P, N) share of each one's keypoints that do not lie on the dancer's outline: who mostly does is an
-            echo of the dancer. None: unknown.
+        outside: (P, N) share of each one's keypoints that lie off the dancer's outline: a person mostly on it is a
+            duplicate of the dancer. None: unknown.
         frames: N.
         fps: frames per second.
     """
@@ -295,13 +295,7 @@ def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames:
     if outside is not None:
         there &= outside > 0.5
     calm = np.ones((1, max(1, round(_CALM * fps))), bool)
-    return ndimage.binary_opening(there, calm).sum(axis=0)  # nobody is there for a moment only
-
-
-def runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and last index of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, np.int8), [0]])))
-    return [(int(begin), int(end) - 1) for begin, end in edges.reshape(-1, 2)]
+    return ndimage.binary_opening(there, calm).sum(axis=0)  # nobody appears for a moment only
 
 
 def _when(annotations: Annotations, flags: np.ndarray) -> str:
@@ -337,8 +331,8 @@ def preview(
     """The frames with everybody's skeleton, number (as for `--person`) and confidence on them, and the chosen one's
     outline.
 
-    Of the chosen one it is what goes to the next step: a dot is the darker the less sure its keypoint, and red where it
-    was filled in over time. The others are faint.
+    The chosen person's skeleton is what goes to the next step: a dot is darker the lower its keypoint's confidence, and
+    red where it was filled in over time. The others are faint.
 
     Args:
         frames: (H, W, 3) uint8 RGB, all N of the video, working size.
@@ -350,9 +344,7 @@ def preview(
     for i, (frame, outline) in enumerate(zip(frames, outlines if outlines is not None else repeat(None), strict=False)):
         canvas = frame.copy()
         if outline is not None:
-            person = np.uint8(outline > 127)
-            rims, _ = cv2.findContours(person, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(canvas, rims, -1, _OUTLINE, max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
+            skeleton.draw_outline(canvas, outline)
         for number, track in enumerate(tracks):
             if number != chosen and track.present[i]:
                 canvas = cv2.addWeighted(canvas, 0.5, skeleton.draw(canvas, track.keypoints[i], 0.05), 0.5, 0)

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from data import background
 from data.frame_stats import FrameStats, cuts
+from pose_detector.keypoints import scale_keypoints
 
 _BLANK = 0.2  # contrast of a frame that shows nothing, at most, in that of most frames
 _FADES = 0.6  # contrast to which a fade falls at least, in that of its shot
@@ -38,7 +39,7 @@ def parts(shots: Sequence[int], frames: int) -> list[slice]:
 
 
 def numbers(shots: Sequence[int], frames: int) -> np.ndarray:
-    """(N,) int, the number of the shot of each of so many frames, from 0 on."""
+    """(N,) int, the number of each frame's shot, from 0 on; `frames` is N."""
     return np.searchsorted(shots, np.arange(frames), "right") - 1
 
 
@@ -78,15 +79,9 @@ def rooms(
     result: list[np.ndarray | None] = []
     for part in parts(shots, len(dancer)):
         numbers = [i for i in stats.kept if part.start <= i < part.stop]
-        people = [_scaled(dancer[i : i + 1], np.divide(stats.kept[i].shape[1::-1], size)) for i in numbers]
+        people = [scale_keypoints(dancer[i : i + 1], np.divide(stats.kept[i].shape[1::-1], size)) for i in numbers]
         result.append(background.room_picture([stats.kept[i] for i in numbers], people) if numbers else None)
     return result
-
-
-def _scaled(people: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    moved = people.copy()
-    moved[..., :2] *= scale
-    return moved
 
 
 def show_room(shots: Sequence[int], pictures: Sequence[np.ndarray | None], present: np.ndarray) -> np.ndarray:

@@ -123,7 +123,7 @@ def _copy(source: Path, goal: Path, start: float) -> bool:
     with _track(goal, 0.0) as (_, entries):
         for packet in entries:
             after.listen(packet)
-    # Layout and rate that change midway cannot be told in mp4. After a cut the first packets may not decode.
+    # mp4 cannot describe a layout or rate that changes midway. After a cut the first packets may not decode.
     return after.seconds > 0 and len(before.formats) == 1 and after.errors <= before.errors + 2
 
 

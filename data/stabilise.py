@@ -1,4 +1,4 @@
-"""Training frames of a camera that moved, laid into the one steady picture of the room."""
+"""Training frames of a camera that moved, warped into one steady picture of the room."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from data import camera, pictures
 from data.annotations import image_name, mask_name
 from data.detecting import JPEG_QUALITY
+from data.exposure import even_exposure
 
-_STEP = 72  # pixels of the shorter side among which brightness is compared
-_MOST_GAIN = 1.6
+_MOST_GAIN = 1.6  # beside a frame the plate goes on, and a seam would show
 
 
 def read_warped(
     folder: Path, numbers: Sequence[int], homographies: np.ndarray, size: tuple[int, int], outlines: bool = False
 ) -> Iterator[np.ndarray]:
-    """Frames, or outlines, of these numbers from the folder that step 1 wrote them to, laid into a picture of
+    """Frames, or outlines, of these numbers from the folder that step 1 wrote them to, warped into a picture of
     (width, height); homographies (N, 3, 3) are of all frames."""
     for number in numbers:
         name = mask_name(number) if outlines else image_name(number)
@@ -51,7 +50,7 @@ def warp_files(
         outline = camera.lay(pictures.read(masks / mask_name(number), grey=True), homographies[number], size)
         frame = camera.lay(pictures.read(images / image_name(number)), homographies[number], size)
         seen = camera.shown(homographies[number], frame_size, size) > 0
-        frame = cv2.LUT(frame, gains(frame, plate, seen & (outline < 64)))
+        frame = even_exposure(frame, plate, seen & (outline < 64), _MOST_GAIN)
         pictures.write(images / image_name(number), np.where(seen[..., None], frame, plate), JPEG_QUALITY)
         pictures.write(masks / mask_name(number), outline)
 
@@ -59,17 +58,3 @@ def warp_files(
         jobs = pool.map(work, numbers)
         for _ in tqdm(jobs, total=len(numbers), unit="frame", desc="stabilise", mininterval=0.5):
             pass
-
-
-def gains(frame: np.ndarray, plate: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Table (1, 256, 3) uint8 that makes a frame as bright as the plate, both (H, W, 3) uint8, by what is `room` in
-    it (H, W) bool: beside a frame the plate goes on, and the seam would show."""
-    step = max(1, min(room.shape) // _STEP)
-    some, reference, free = (p[::step, ::step] for p in (frame, plate, room))
-    usable = free & (reference > 24).all(-1) & (reference < 250).all(-1) & (some < 250).all(-1)
-    if usable.sum() < 50:
-        ratio = np.ones(3)
-    else:
-        ratio = np.median((some[usable] + 1.0) / (reference[usable] + 1.0), 0)
-    ratio = np.clip(ratio, 1 / _MOST_GAIN, _MOST_GAIN)
-    return np.clip(np.rint(np.arange(256)[:, None] / ratio), 0, 255).astype(np.uint8)[None]

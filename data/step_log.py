@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data.files import atomic_path
+from data.progress import STEPS
 
 DONE_BEFORE = "already done"  # so begins what a step says that has nothing to do
 
@@ -91,8 +92,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if current is not None:
         entry = current.entry()
         entries[entry["step"]] = entry
-    order = ("1 train", "1 test", "2", "3", "4", "5")
-    return [entries[step] for step in order if step in entries]
+    return [entries[step] for step in STEPS if step in entries]
 
 
 def peak_memory() -> float | None:

@@ -74,7 +74,7 @@ class VideoInfo:
     def frames(self) -> int:
         """How many frames are shown: those that an edit list cuts away, or damage destroys, do not count.
 
-        Only decoding tells, so the first question takes as long as decoding does.
+        Only decoding shows it, so the first access takes as long as decoding does.
         """
         return count_frames(self.path)
 
@@ -179,15 +179,17 @@ def read_frames(
         yield from _ahead(frames, depth)
 
 
-def read_some(
+def sample_frames(
     path: Path | str, count: int, size: tuple[int, int] | None = None, crop: Sequence[int] | None = None
 ) -> list[tuple[float, np.ndarray]]:
-    """Some `count` frames, spread over a video, found by seeking: of a long one these are frames that can be decoded
-    without others, so that it takes a second.
+    """Some frames, spread over a video; fast, as most of it is skipped.
+
+    A frame is decoded from the last one before it that stands by itself. Where that is far, an earlier frame is taken:
+    at most `_SAMPLED` pixels are decoded in all. Moments that cannot be found are left out.
 
     Args:
         path: the video.
-        count: how many, about; at least two come where the video has them.
+        count: how many; at least two come where the video has them.
         size: (width, height) in pixels of the frames wanted; None: as displayed.
         crop: the part that is wanted, see `read_frames`.
 
@@ -197,38 +199,10 @@ def read_some(
     Raises:
         InputError: as `probe`.
     """
-    path, info = Path(path), probe(path)
-    found: dict[int, tuple[float, np.ndarray]] = {}
-    with open_media(path) as container:
-        stream = video_stream(container, path)
-        show = _Screen(stream, size, crop)
-        start = float((stream.start_time or 0) * stream.time_base)
-        wanted = start + (np.arange(count) + 0.5) * info.duration / count
-        for time in wanted:
-            with contextlib.suppress(av.FFmpegError, ValueError):
-                container.seek(int(time / stream.time_base), stream=stream)
-                frame = next(container.decode(stream), None)
-                if frame is not None and frame.pts is not None and frame.pts not in found:
-                    found[frame.pts] = float(frame.pts * stream.time_base), show(frame)
-    if len(found) < min(count / 2, 8):  # a short one: all of it is decoded
-        step = max(1, round(info.duration * float(info.fps) / count))
-        return [(time, frame) for i, time, frame in read_frames(path, size, crop) if i % step == step // 2 or step < 2]
-    return [found[time] for time in sorted(found)]
-
-
-def sample_frames(path: Path | str, count: int) -> list[np.ndarray]:
-    """Some frames (H, W, 3) uint8 RGB as displayed, spread over a video; fast, as most of it is skipped.
-
-    A frame is decoded from the last one before it that stands by itself. Where that is far, an earlier frame is taken:
-    at most `_SAMPLED` pixels are decoded in all. Moments that cannot be found are left out.
-
-    Raises:
-        InputError: as `probe`.
-    """
     path, frames = Path(path), []
     with open_media(path) as container:
         stream = video_stream(container, path)
-        show = _Screen(stream, None)
+        show = _Screen(stream, size, crop)
         start, end = _span(container, stream)
         most = max(1, int(_SAMPLED / max(1, stream.width * stream.height) / count))  # frames decoded for each moment
         keys = [entry.timestamp * float(stream.time_base) for entry in stream.index_entries if entry.is_keyframe]
@@ -244,13 +218,14 @@ def sample_frames(path: Path | str, count: int) -> list[np.ndarray]:
                     if now >= moment:
                         break
             if found is not None:
-                frames.append(show(found))
-    # A file in which nothing can be found is read from its start.
-    return frames or [frame for *_, frame in islice(read_frames(path), count)]
+                frames.append((now, show(found)))
+    if len(frames) < 2:  # so little can be found that the video is read from its start
+        frames = [(time, frame) for _, time, frame in islice(read_frames(path, size, crop), count)]
+    return frames
 
 
 def _span(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
-    """Seconds at which a video begins and ends, by its head; one second where that tells nothing."""
+    """Seconds at which a video begins and ends, by its head; one second where it says nothing."""
     start = float((stream.start_time or 0) * stream.time_base)
     if stream.duration:
         return start, start + float(stream.duration * stream.time_base)
@@ -358,7 +333,7 @@ def _encode(
     scale: int,
     step: int,
 ) -> int:
-    """Write the frames of `write_video` and the sound beside them; tells how many there were.
+    """Write the frames of `write_video` and the sound beside them; returns their number.
 
     Args:
         output: the file.
@@ -450,7 +425,7 @@ class _Screen:
     def _part(self, picture: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         if self._own != self._first:
             picture = _fit(picture, self._own, self._first, self._first)
-        elif picture.shape[1::-1] != self._first:  # pixels that are no squares
+        elif picture.shape[1::-1] != self._first:  # pixels that are not square
             picture = resize(picture, self._first)
         part = picture[top:bottom, left:right]
         return resize(part, self._size or part.shape[1::-1])

@@ -17,7 +17,8 @@ from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
 from data.pose_files import Detection, poses_fingerprint, read_poses, write_poses
 from data.progress import Bar
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.perception import Networks
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
@@ -262,7 +263,7 @@ def _annotate(
     """Annotations of the working frames, from keypoints that are cleaned within each shot."""
     count, fps = len(watched.times), float(source.info.fps)
     parts = shots.parts(watched.starts, count)
-    found = [clean(keypoints[part], fps, people=len(watched.tracks)) for part in parts]
+    found = [clean(keypoints[part], fps) for part in parts]
     annotations = Annotations(
         frame_numbers=np.arange(count, dtype=np.int64),
         times=np.asarray(watched.times, np.float64),

@@ -1,4 +1,4 @@
-"""What reaches the networks: one clip for all processes of a computer, batches of its pairs, on the device."""
+"""Data for the networks: one clip for all processes of a computer, batches of its pairs, on the device."""
 
 from __future__ import annotations
 

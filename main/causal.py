@@ -1,4 +1,4 @@
-"""What steps 1, 2 and 4 do of a whole dance, done frame by frame, knowing nothing of what comes: for live pictures."""
+"""Steps 1, 2 and 4 frame by frame, without knowledge of later frames: for live pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CALIBRATE = 1.0  # seconds of the dance by which its person is measured, once
 HELD = 0.3  # seconds for which a keypoint that is no longer seen stays with the body
 SWITCH = 0.04  # cost of copying from another frame: twice that of `appearance.choose_steadily`, which may wait
 # One Euro filter (Casiez, Roussel, Vogel 2012): hertz that pass when nothing moves, and how many more pass a body size
-# a second. At 25 frames a second a tremble shrinks to 0.4 of itself; a hand that crosses 3 body sizes a second is late
+# a second. At 25 frames a second a tremble shrinks to 0.4 of itself; a hand that moves 3 body sizes a second is late
 # by 0.02 s, half a frame.
 CUTOFF, FASTER = 1.5, 2.0
 MIDDLE, SIZE, LIGHT = 0.3, 0.1, 0.2  # share of the new value in running means: of window, person's size, shadows
@@ -149,7 +149,7 @@ class GrowingPlan:
         seen = pose[pose[:, 2] > 0, :2]
         if len(seen) < 4 or not np.isfinite(size):
             plan.poses[t] = 0
-            self._middle = self._person = self._sources = self._light = None  # whoever comes next begins anew
+            self._middle = self._person = self._sources = self._light = None  # the next person begins anew
             return t
         self._person = max(_towards(self._person, size, SIZE), 2.0)
         self._middle = _towards(self._middle, (seen.min(0) + seen.max(0)) / 2, MIDDLE)

@@ -17,7 +17,7 @@ from main.networks.generator import REACH, Generator
 from pose_detector.errors import InputError
 from pose_detector.untrusted import finite, load_tensors, read_bytes
 
-# Settings that the networks depend on: whoever goes on from a checkpoint takes them from there.
+# Settings that the networks depend on: a run that resumes takes them from its checkpoint.
 ARCHITECTURE = ("quality", "channels", "stacks", "detail", "discriminator_channels", "discriminator_scales")
 FORMAT_VERSION = 1
 BEST = "checkpoint-best.pth"
@@ -46,7 +46,7 @@ def make_generator(config: Config) -> Generator:
 
 
 def adopt(config: Config, state: dict[str, Any]) -> Config:
-    """The settings, but for the networks those of a checkpoint. Raises InputError if these are none."""
+    """The settings, but for the networks those of a checkpoint. Raises InputError if they are not valid."""
     stored = {name: state["config"].get(name, getattr(config, name)) for name in ARCHITECTURE}
     if any(type(value) is not type(getattr(config, name)) for name, value in stored.items()):
         raise InputError(f"the checkpoint's settings are damaged ({stored}); train again")
@@ -170,7 +170,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], path
             reason = f"{key} is {there.get(key, 'missing')} there, {here.get(key, 'missing')} here"
             raise InputError(f"{path} does not fit this network ({reason}); use the settings it was trained with")
     if not finite(weights):
-        raise InputError(f"{path} is damaged: some weights are infinite or no numbers; {_REMEDY}")
+        raise InputError(f"{path} is damaged: some weights are infinite or NaN; {_REMEDY}")
     module.load_state_dict(weights)
 
 
@@ -195,8 +195,8 @@ def load_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any], path: Pa
 
 
 def set_random_state(state: torch.Tensor, path: Path) -> None:
-    """Go on with torch's random numbers. Raises InputError if this is no such state."""
+    """Go on with torch's random numbers. Raises InputError if the state is not valid."""
     try:
         torch.set_rng_state(state)
     except (RuntimeError, TypeError):
-        raise InputError(f"{path} is damaged: its state of the random numbers is none; {_REMEDY}") from None
+        raise InputError(f"{path} is damaged: its random state cannot be used; {_REMEDY}") from None

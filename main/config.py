@@ -5,23 +5,13 @@ Change a default here, or give it on the command line of any step (``--epochs 40
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import functools
-import io
-import os
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-import tyro
-
-from data import progress, step_log
 from data.annotations import fingerprint
-from data.files import only_run
 from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS
 
@@ -33,6 +23,11 @@ Look = Literal["auto", "blazepose", "blazepose_full", "bundled", "none"]
 # Size of the result: `frame_area` pixels (draft), or the train video's own; there, the generator decides about a person
 # at up to 512 pixels of height (normal) or 1024 (high), and copies and mixture are made at up to 896 or 1792.
 Quality = Literal["draft", "normal", "high"]
+
+
+def _path(folder: str, *parts: str) -> property:
+    """A path in a folder that another of the settings' paths names."""
+    return property(lambda self: getattr(self, folder).joinpath(*parts))
 
 
 @dataclass
@@ -173,21 +168,28 @@ class Config:
     def pair_dir(self) -> Path:  # ... of both
         return self.workspace / "runs" / self.name if self.name else self.workspace
 
-    @property
-    def source_dir(self) -> Path:
-        return self.workspace / "data" / "source"
-
-    @property
-    def train_source_dir(self) -> Path:
-        return self.person_dir / "data" / "source"
-
-    @property
-    def test_source_dir(self) -> Path:
-        return self.dance_dir / "data" / "source"
-
-    @property
-    def pair_source_dir(self) -> Path:
-        return self.pair_dir / "data" / "source"
+    source_dir = _path("workspace", "data", "source")
+    train_source_dir = _path("person_dir", "data", "source")
+    test_source_dir = _path("dance_dir", "data", "source")
+    pair_source_dir = _path("pair_dir", "data", "source")
+    images_dir = _path("train_source_dir", "images")
+    masks_dir = _path("train_source_dir", "masks")
+    train_annotations = _path("train_source_dir", "annotations", "train_annotations.npz")
+    background_image = _path("train_source_dir", "train_bg_img.png")
+    frame_image = _path("train_source_dir", "train_frame.png")  # what lies around the training video's picture
+    test_annotations = _path("test_source_dir", "annotations", "test_annotations.npz")
+    norm_test_annotations = _path("pair_source_dir", "annotations", "norm_test_annotations.npz")
+    norm_preview = _path("pair_source_dir", "norm_preview.mp4")
+    norm_plot = _path("pair_source_dir", "norm_plot.png")
+    look_dir = _path("pair_source_dir", "look")
+    step_logs = _path("pair_source_dir", "steps")  # what each step printed
+    checkpoint_dir = _path("person_dir", "output", "model_dump")
+    vis_dir = _path("pair_dir", "output", "vis")
+    rendered_of = _path("vis_dir", "rendered_of.txt")  # fingerprint of the dance that the pictures beside it show
+    rendered_by = _path("vis_dir", "rendered_by.txt")  # all that decided how they look
+    result_dir = _path("pair_dir", "output", "result")
+    persons_dir = _path("workspace", "output", "persons")
+    journal = _path("workspace", "output", "progress.jsonl")  # see data/progress.py
 
     @property
     def mode_source_dir(self) -> Path:
@@ -204,84 +206,12 @@ class Config:
         return self.test_video or self.source_dir / "test.mp4"
 
     @property
-    def images_dir(self) -> Path:
-        return self.train_source_dir / "images"
-
-    @property
-    def masks_dir(self) -> Path:
-        return self.train_source_dir / "masks"
-
-    @property
-    def train_annotations(self) -> Path:
-        return self.train_source_dir / "annotations" / "train_annotations.npz"
-
-    @property
-    def test_annotations(self) -> Path:
-        return self.test_source_dir / "annotations" / "test_annotations.npz"
-
-    @property
     def poses_dir(self) -> Path:
         return self.mode_source_dir / "poses" / self.mode
 
     @property
     def preview_video(self) -> Path:
         return self.mode_source_dir / f"{self.mode}_preview.mp4"
-
-    @property
-    def norm_test_annotations(self) -> Path:
-        return self.pair_source_dir / "annotations" / "norm_test_annotations.npz"
-
-    @property
-    def norm_preview(self) -> Path:
-        return self.pair_source_dir / "norm_preview.mp4"
-
-    @property
-    def norm_plot(self) -> Path:
-        return self.pair_source_dir / "norm_plot.png"
-
-    @property
-    def background_image(self) -> Path:
-        return self.train_source_dir / "train_bg_img.png"
-
-    @property
-    def frame_image(self) -> Path:  # what lies around the training video's picture, where it has bars
-        return self.train_source_dir / "train_frame.png"
-
-    @property
-    def checkpoint_dir(self) -> Path:
-        return self.person_dir / "output" / "model_dump"
-
-    @property
-    def vis_dir(self) -> Path:
-        return self.pair_dir / "output" / "vis"
-
-    @property
-    def rendered_of(self) -> Path:  # fingerprint of the dance that the pictures beside it show
-        return self.vis_dir / "rendered_of.txt"
-
-    @property
-    def rendered_by(self) -> Path:  # all that decided how they look
-        return self.vis_dir / "rendered_by.txt"
-
-    @property
-    def look_dir(self) -> Path:
-        return self.pair_source_dir / "look"
-
-    @property
-    def step_logs(self) -> Path:  # what each step printed
-        return self.pair_source_dir / "steps"
-
-    @property
-    def journal(self) -> Path:  # see data/progress.py
-        return self.workspace / "output" / "progress.jsonl"
-
-    @property
-    def result_dir(self) -> Path:
-        return self.pair_dir / "output" / "result"
-
-    @property
-    def persons_dir(self) -> Path:
-        return self.workspace / "output" / "persons"
 
     def as_dict(self) -> dict[str, object]:
         """Settings as plain values, as a checkpoint keeps them."""
@@ -290,38 +220,24 @@ class Config:
 
 # The least and the most of settings; of more than one value each.
 _LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("epochs", "patience", "max_minutes", "apart"), (0, 10**6)),
+    **dict.fromkeys((f.name for f in fields(Config) if f.name.startswith("weight_")), (0, 10**6)),
+    **dict.fromkeys(("keep_checkpoints", "validation_frames", "bank"), (1, 10**6)),
+    **dict.fromkeys(("pose_batch", "batch_size"), (1, 1024)),
+    **dict.fromkeys(("learning_rate", "discriminator_rate", "ema"), (0, 1)),
+    **dict.fromkeys(("train_dancer", "test_dancer"), (0, 1e6)),
     "seed": (0, 2**32 - 1),
     "threads": (0, 1024),
-    "train_dancer": (0, 1e6),
-    "test_dancer": (0, 1e6),
     "frame_area": (1024, MOST_PIXELS),
     "person": (0, 1000),
     "most_frames": (2, 10**6),
-    "pose_batch": (1, 1024),
     "pose_scales": (0.1, 8),
-    "epochs": (0, 10**6),
-    "patience": (0, 10**6),
-    "max_minutes": (0, 10**6),
-    "keep_checkpoints": (1, 10**6),
-    "batch_size": (1, 1024),
-    "learning_rate": (0, 1),
-    "discriminator_rate": (0, 1),
     "crop": (32, 4096),
-    "validation_frames": (1, 10**6),
     "channels": (2, 512),  # these two together decide the memory
     "stacks": (1, 8),
     "detail": (1, 256),
     "discriminator_channels": (1, 256),
     "discriminator_scales": (1, 5),
-    "weight_pixel": (0, 10**6),
-    "weight_ssim": (0, 10**6),
-    "weight_detail": (0, 10**6),
-    "weight_adversarial": (0, 10**6),
-    "weight_feature_matching": (0, 10**6),
-    "weight_perceptual": (0, 10**6),
-    "ema": (0, 1),
-    "bank": (1, 10**6),
-    "apart": (0, 10**6),
     "crf": (0, 51),
 }
 
@@ -378,110 +294,3 @@ def digest(path: Path) -> str:
 @functools.cache
 def _digest(path: Path, changed: int, size: int) -> str:
     return fingerprint(path)
-
-
-def parse(description: str, argv: list[str] | None = None) -> Config:
-    """Config from the command line (``sys.argv`` by default). A bad setting ends the process: one line, status 2."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(Config, args=argv, description=description)
-    except SystemExit as stop:
-        if stop.code:
-            # tyro frames its message; what stands above the first rule says it all.
-            text = re.sub(r"[╭╮╰╯│]", " ", complaint.getvalue().split("│ ──")[0]).split("\n", 1)[-1]
-            print(f"error: {' '.join(text.split())} (--help lists every setting)", file=sys.stderr)
-        raise
-
-
-def run_step(step: Callable[[Config], None], description: str, writes: bool = True) -> None:
-    """Run a step script with its settings from the command line. What a user can mend ends it with one line and status
-    2: an :class:`InputError`, a disk that is full or not to be written to, a device without enough memory.
-
-    Args:
-        step: what to run.
-        description: of it, for --help.
-        writes: whether it changes the workspace; only one run at a time may.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an old console lacks letters of names, and blocks of bars
-    config = parse(description)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
-    try:
-        check(config)
-        check_name(config.name)
-        config = of_pair(config)
-        with contextlib.ExitStack() as stack:
-            if writes and first:
-                stack.enter_context(only_run(config.workspace))
-                number = step_number(description, config.mode)
-                if number:
-                    stack.enter_context(progress.journal(config.journal, number))
-                    stack.enter_context(step_log.logged(config.step_logs, number, config.as_dict()))
-            if config.person_file:
-                from main.person_file import unpack  # brings torch, whose import takes seconds
-
-                unpack(config.person_file, config.person_dir)
-            step(config)
-    except InputError as error:
-        reason = str(error)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here (step 3: with --continue_train)", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        reason = explain(error)
-        if reason is None:
-            raise
-    else:
-        return
-    print(f"error: {one_line(reason)}", file=sys.stderr)
-    sys.exit(2)
-
-
-def step_number(description: str, mode: str) -> str:
-    """Name of a step script by its description: "1 train", "1 test", "2", ...; empty for other scripts."""
-    found = re.match(r"Step (\d)", description)
-    return "" if found is None else f"1 {mode}" if found[1] == "1" else found[1]
-
-
-_LONGEST_LINE = 2000  # characters of a message
-_DISK = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk quota is used up; free some space",
-    errno.EFBIG: "the file-size limit is reached; raise it (ulimit -f)",
-    errno.EROFS: "the disk is read-only; give a --workspace elsewhere",
-    errno.ENAMETOOLONG: "its name is too long; give a shorter one",
-    errno.ENOTDIR: "a file stands in a folder's place; remove it, or give another --workspace",
-    errno.EISDIR: "a folder stands in its place; remove it, or give another --workspace",
-    errno.EEXIST: "a file stands in a folder's place; remove it, or give another --workspace",
-    errno.ELOOP: "its links lead in a circle; give another path",
-    errno.EACCES: "no permission; give a --workspace that you may write to",
-    errno.EPERM: "no permission; give a --workspace that you may write to",
-}
-_FULL = re.compile(
-    r"out of memory|alloc_failed|not enough memory|can't allocate memory|cudnn_status_not_initialized"
-    r"|invalid buffer size"  # MPS
-    r"|insufficient memory|failed to allocate",  # OpenCV
-    re.IGNORECASE,
-)
-
-
-def one_line(text: str) -> str:
-    """A message without what names and files of others may bring in: line breaks, control characters, endless words."""
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE // 2]} ... {text[-_LONGEST_LINE // 2 :]}"
-
-
-def explain(error: Exception) -> str | None:
-    """One line that says what to do about an error of the machine; None: it is not one that a user can mend."""
-    if isinstance(error, OSError):
-        reason = _DISK.get(error.errno)
-        return reason and f"{error.filename or 'a file'} cannot be written: {reason}, and run this again"
-    if not (isinstance(error, MemoryError) or _FULL.search(f"{type(error).__name__} {error}")):
-        return None
-    where = "the GPU" if re.search("cuda|cudnn|cublas|mps|hip", str(error), re.IGNORECASE) else "this computer"
-    return (
-        f"the memory of {where} does not suffice; try half of --batch_size (step 3) or of --pose_batch (step 1), "
-        "--quality draft, or --device cpu"
-    )

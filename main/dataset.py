@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset
 
 from data import pictures
 from data.annotations import Annotations, image_name, mask_name
+from data.exposure import even_exposure
 from data.progress import Bar
 from data.video import resize
 from main import appearance, painting, shadow, window
@@ -24,7 +24,7 @@ from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.series import spread
 
-_MADE_BY = "python data/video2data.py --mode train --redo"
+MADE_BY = "python data/video2data.py --mode train --redo"
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Clip:
         plate: (H, W, 3) uint8 RGB.
         light: (N, a, b, 4) uint8, see `shadow.missing_light`.
         room: the plate at the size of step 1's frames; None: the same size.
-        sizes: (N,) size of the person in pixels; None: as the poses tell.
+        sizes: (N,) size of the person in pixels; None: from the poses.
         texture: the windows, to copy from.
         shadows: what goes with the person.
     """
@@ -73,10 +73,14 @@ class Clip:
         return self.plate.shape[1::-1]
 
     @property
+    def whole(self) -> np.ndarray:
+        """The plate at the size of step 1's frames."""
+        return self.plate if self.room is None else self.room
+
+    @property
     def scale(self) -> np.ndarray:
         """(2,) pixels of these frames per pixel of step 1's frames, in x and y."""
-        whole = self.plate if self.room is None else self.room
-        return np.array(self.size, np.float32) / whole.shape[1::-1]
+        return np.array(self.size, np.float32) / self.whole.shape[1::-1]
 
     def show(self, index: int, onto: np.ndarray, origin: np.ndarray) -> np.ndarray:
         """A part of a frame: the plate's (h, w, 3) with this corner, and on it what is known of the frame."""
@@ -113,7 +117,7 @@ def source_bank(annotations: Annotations, most: int | None = None, most_height: 
 
     Args:
         annotations: of the training video.
-        most: at most so many frames, evenly spread; None: all.
+        most: the most frames, evenly spread; None: all.
         most_height: pixels that the person is high at most; a higher one is shrunk.
 
     Raises:
@@ -143,7 +147,7 @@ def load_clip(
     """
     bank = bank or source_bank(annotations)
     rows, poses, sizes, size = bank.rows, bank.poses, bank.sizes, bank.size
-    room = read_picture(plate_path, annotations.frame_size)
+    room = pictures.load(plate_path, MADE_BY, annotations.frame_size)
     plate = resize(room, size)
     # Somewhat larger than the window that is generated: it is that of another frame when pairs are cut.
     part = tuple(side + window.MULTIPLE for side in window.window_size(poses, size))
@@ -153,9 +157,9 @@ def load_clip(
 
     def keep(i: int) -> None:
         number, origin = annotations.frame_numbers[rows[i]], origins[i]
-        picture = resize(read_picture(images_dir / image_name(number), annotations.frame_size, or_less=True), size)
-        outline = read_picture(masks_dir / mask_name(number), annotations.frame_size, grey=True, or_less=True)
-        outline = resize(outline, size)
+        picture = pictures.load(images_dir / image_name(number), MADE_BY, annotations.frame_size, or_less=True)
+        outline = pictures.load(masks_dir / mask_name(number), MADE_BY, annotations.frame_size, True, or_less=True)
+        picture, outline = resize(picture, size), resize(outline, size)
         picture = even_exposure(picture, plate)
         view, empty, outline = (window.cut(p, origin, part) for p in (picture, plate, outline))
         cover = matte(view, empty, outline, sizes[i])
@@ -172,7 +176,7 @@ def load_clip(
 
 
 def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray:
-    """Rows of the annotations whose frames texture is copied from; at most so many, evenly spread.
+    """Rows of the annotations whose frames texture is copied from; at most `most`, evenly spread.
 
     Raises:
         InputError: there are too few.
@@ -184,21 +188,6 @@ def source_rows(annotations: Annotations, most: int | None = None) -> np.ndarray
             f"{annotations.source} shows a person in {len(rows)} frames: too few to train on; film a longer video"
         )
     return rows if most is None else rows[spread(len(rows), most)]
-
-
-def even_exposure(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """The frame as bright as the plate, both (H, W, 3) uint8: cameras adjust themselves, and the result would flicker.
-
-    The gain of each channel is the median ratio of all pixels, most of which are background.
-    """
-    step = max(4, min(plate.shape[:2]) // 72)
-    some, reference = (p[::step, ::step].reshape(-1, 3).astype(np.float32) for p in (frame, plate))
-    usable = ((reference > 24) & (reference < 250) & (some < 250)).all(-1)
-    if usable.sum() < 50:
-        return frame
-    gain = np.clip(np.median(some[usable] / reference[usable], 0), 0.8, 1.25)
-    levels = np.arange(256)[:, None] / gain  # (256, 3)
-    return cv2.LUT(frame, np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None])
 
 
 def split(count: int, share: float = 0.06, blocks: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -308,24 +297,3 @@ def disturb(pose: np.ndarray, person: float, rng: np.random.Generator) -> np.nda
     noisy[:, :2] += rng.normal(0, 0.015 * person, (18, 2)) * (pose[:, 2:] > 0)
     noisy[rng.random(18) < 0.01] = 0
     return noisy
-
-
-def read_picture(
-    path: Path,
-    size: tuple[int, int],
-    made_by: str = _MADE_BY,
-    grey: bool = False,
-    or_less: bool = False,
-) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; InputError if it is missing or not of ``size`` (width, height). With
-    ``or_less``, a smaller one of that shape will do: a person's file stores no more pixels than step 4 needs."""
-    picture = pictures.read(path, grey)
-    if picture is None:
-        raise InputError(f"{path} is missing or no picture; make it with: {made_by}")
-    width, height = picture.shape[1::-1]
-    less = or_less and width < size[0] and abs(width * size[1] - height * size[0]) <= max(size)  # both sides rounded
-    if (width, height) != tuple(size) and not less:
-        raise InputError(
-            f"{path} is {picture.shape[1]}x{picture.shape[0]}, not {size[0]}x{size[1]}; make it anew with: {made_by}"
-        )
-    return picture

@@ -14,7 +14,7 @@ from pose_detector.errors import InputError
 
 
 def prepare_device(name: str, threads: int = 0) -> torch.device:
-    """The device of this name, with torch set to so many CPU threads (0: as it chooses)."""
+    """The device of this name, with torch set to this number of CPU threads (0: its own choice)."""
     if threads:
         torch.set_num_threads(threads)
     device = choose_device(name)
@@ -95,9 +95,9 @@ def network_type(device: torch.device, precision: str = "auto") -> torch.dtype:
 
 def cpu_likes_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16 by tiles (AMX): convolutions are then 2 to 6 times as fast as in float32.
-    The instructions of AVX-512 alone are no faster (0.6 times on the same CPU), without them it is a tenth.
+    The instructions of AVX-512 alone are no faster (0.6 times on the same CPU), and without them it is a tenth as fast.
 
-    Asked, not tried: beside other work a trial of some hundredths of a second says now this, now that.
+    Queried, not measured: next to other work a short measurement gives varying answers.
     """
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 

@@ -60,7 +60,7 @@ class Group:
             gradient.copy_(part.view_as(gradient))
 
     def broadcast(self, data: bytes, device: torch.device) -> bytes:
-        """What the first process gives; every one gets it. The others' own is left out of account."""
+        """The first process's value, in every process; the others' own values are ignored."""
         if self.size == 1:
             return data
         length = torch.tensor([len(data)], device=device)

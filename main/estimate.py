@@ -21,14 +21,15 @@ from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
 from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
-from data.progress import Plan, in_words
+from data.progress import STEPS, Plan, in_words
 from data.quick_look import QuickLook
 from main import checkpoint
 from main.batches import to_device
 from main.config import Config
 from main.dataset import Clip, load_clip, source_bank
 from main.device import network_type
-from main.rendering import WARM_UP, make_plan, prepare_generator, render
+from main.frame_files import LONGEST, MOST_STREAMS
+from main.rendering import WARM_UP, make_plan, prepare_generator, render, stretches
 from main.trainer import batches_of, build_trainer, make_data, train_step
 from pose_detector.errors import InputError
 
@@ -39,10 +40,8 @@ START_SMALL = 0.9  # of one that does not
 PLATE = 1.1e-7  # a pixel of the frames that the empty room is made from
 END = 1.0  # the end of step 1
 RETARGET = 0.005  # a frame of step 2, with its preview
-STREAMS = 8  # as in step 4
 RENDERED = 8  # frames that the speed of step 4 is measured on, each core
 COMPARISON = 1.7  # times the work that a frame of the result is, at its size
-HIGHEST = 720  # as in step 5
 REPORT = 3.0  # curves and sheets
 REPORTED = 0.012  # a frame of the three small videos
 ENCODED = 24  # frames that the speed of step 5 is measured on
@@ -160,7 +159,7 @@ def _rendering_speed(cfg: Config, device: torch.device, clip: Clip, poses: np.nd
     """Seconds a frame of poses (N, 18, 3), pixels of step 1's frames, rendered as step 4 does: a stretch each core."""
     generator = prepare_generator(checkpoint.make_generator(cfg), device, network_type(device, cfg.precision))
     cores = torch.get_num_threads()
-    streams = min(cores, STREAMS)
+    streams = min(cores, MOST_STREAMS)
     whole = poses[(poses[..., 2] > 0).sum(axis=1) >= 4]
     plan = make_plan(clip, np.resize(whole, (RENDERED, *whole.shape[1:])), cfg.most_height)
     list(render(generator, clip, plan, device, range(1)))
@@ -202,8 +201,8 @@ def plan(
         training = min(training, max(0.0, 60 * (cfg.max_minutes - trained)))
     writing = {"train": n * speeds.write / min(2, os.cpu_count() or 1), "test": 0.0}  # in two threads
     plate = PLATE * len(sample_indices(n, size)) * size[0] * size[1]
-    beside = min(1.0, HIGHEST / size[1]) ** 2 * COMPARISON  # pixels of the comparison per pixel of the result
-    parts = max(1, min(max(4 * STREAMS, m // 300), m // (8 * WARM_UP)))
+    beside = np.prod(np.divide(video.preview_size(*size), size)) * COMPARISON  # pixels per pixel of the result
+    parts = len(stretches(m, max(4 * MOST_STREAMS, -(-m // LONGEST))))
     looks = [
         (f"1 {mode}", name, seconds)
         for mode, seen, end in (("train", person, plate + END), ("test", dance, END))
@@ -246,22 +245,12 @@ def disk(cfg: Config, person: QuickLook, dance: QuickLook, speeds: Speeds) -> di
     }
 
 
-NAMES = {
-    "1 train": "step 1, the person's video",
-    "1 test": "step 1, the dance",
-    "2": "step 2, the poses onto the person",
-    "3": "step 3, training",
-    "4": "step 4, rendering",
-    "5": "step 5, video and sound",
-}
-
-
 def table(timing: Plan, bytes_: dict[str, float]) -> list[str]:
     """Lines with time and disk of every step and of all."""
     lines = []
-    for step, name in NAMES.items():
+    for step, name in STEPS.items():
         seconds = sum(seconds for one, _, seconds in timing if one == step)
-        lines.append(f"{name:<36}{in_words(seconds):>12}{_megabytes(bytes_.get(step, 0.0)):>10}")
+        lines.append(f"{f'step {step[0]}, {name}':<36}{in_words(seconds):>12}{_megabytes(bytes_.get(step, 0.0)):>10}")
     seconds = sum(seconds for *_, seconds in timing)
     lines.append(f"{'all':<36}{in_words(seconds):>12}{_megabytes(sum(bytes_.values())):>10}")
     return lines

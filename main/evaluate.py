@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data import bars, video
+from data import bars, pictures, video
 from data.annotations import Annotations, image_name
 from main import metrics
-from main.config import Config, run_step
-from main.dataset import read_picture
+from main.cli import run_step
+from main.config import Config
+from main.dataset import MADE_BY
 from main.device import prepare_device
 from main.networks.perceptual import declare_missing_operators
 from pose_detector.detector import Detector
@@ -136,8 +137,7 @@ def main(cfg: Config) -> None:
     person = Annotations.load(cfg.train_annotations, "python data/video2data.py --mode train")
     detector = Detector.load(cfg.evaluate_weights, device=device)
     distance = perceptual_distance(device) if cfg.lpips else None
-    left, top, right, bottom = person.view
-    plate = read_picture(cfg.background_image, person.frame_size)[top:bottom, left:right]
+    plate = person.shown(pictures.load(cfg.background_image, MADE_BY, person.frame_size))
     kept = np.flatnonzero(person.kept)
     nearest = person.frame_numbers[kept[nearest_frames(dance.keypoints, person.in_view().keypoints[kept])]]
     results: dict[str, Scores] = {"result": {}, "nearest training frame": {}, "background": {}}
@@ -145,8 +145,8 @@ def main(cfg: Config) -> None:
     real_frames = video.read_frames(cfg.truth, dance.frame_size, bars.find_picture(cfg.truth)[0])
     truth = zip(dance.frame_numbers, dance.keypoints, nearest, real_frames, strict=False)
     for number, pose, source, (_, _, real) in tqdm(truth, total=dance.total_frames, unit="frame", desc="comparing"):
-        ours = read_picture(cfg.vis_dir / image_name(number), dance.frame_size, "python main/test.py")
-        copy = read_picture(cfg.images_dir / image_name(source), person.frame_size)[top:bottom, left:right]
+        ours = pictures.load(cfg.vis_dir / image_name(number), "python main/test.py", dance.frame_size)
+        copy = person.shown(pictures.load(cfg.images_dir / image_name(source), MADE_BY, person.frame_size))
         for scores, picture in zip(results.values(), (ours, copy, plate), strict=True):
             score(scores, picture, real, pose, distance)
         for kept, seen in zip((sure, again), found_again(detector, ours, real), strict=True):

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_path
+from data.files import atomic_path, sha256
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,6 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mp
 MOST_BYTES = 4 << 30  # of a video
 LOOK_SECONDS = 180  # that a look may take
 TAIL = 1 << 14  # bytes at the end of a journal in which its last lines are
-STEPS = ("1 train", "1 test", "2", "3", "4", "5")
 
 Place = tuple[float, float, float]  # seconds, and shares of width and height
 
@@ -100,7 +99,7 @@ class Progress:
     """Where a run is.
 
     Attributes:
-        step: of `STEPS`; empty before the first.
+        step: of `progress.STEPS`; empty before the first.
         pid: of the process at work.
         name: of its bar.
         done, total: of the bar; total None: unknown.
@@ -122,12 +121,9 @@ class Progress:
 
 
 def read_progress(journal: Path) -> Progress:
-    """The state that the end of a journal tells."""
+    """The state at the end of a journal."""
     try:
-        with open(journal, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()[size > TAIL :]
+        lines = _tail(journal).splitlines()
     except OSError:
         return Progress()
     known: dict[str, Any] = {}
@@ -175,17 +171,15 @@ class Studio:
         """Take a video over into the folder, under its name and its content's digest.
 
         Raises:
-            InputError: it is no video by its name, or too large.
+            InputError: its name is not that of a supported video, or it is too large.
         """
         suffix = path.suffix.lower()
         if suffix not in VIDEOS:
-            raise InputError(f"{path.name} is no video that is taken here; take {', '.join(VIDEOS)}")
+            raise InputError(f"{path.name} has a type that is not supported here; use {', '.join(VIDEOS)}")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path.name} is larger than {MOST_BYTES >> 30} GB; cut it, or use the command line")
-        with open(path, "rb") as file:
-            digest = _sha(file)
         stem = re.sub(r"[^\w-]+", "_", path.stem)[:60].strip("_-") or "video"
-        kept = self.folder / "videos" / f"{stem}-{digest}{suffix}"
+        kept = self.folder / "videos" / f"{stem}-{sha256(path)[:8]}{suffix}"
         if not kept.is_file():
             with atomic_path(kept) as temporary:
                 shutil.copyfile(path, temporary)
@@ -197,10 +191,10 @@ class Studio:
         Args:
             video: one that was kept, or the sample's.
             mode: "train" or "test".
-            place: on the dancer, where somebody chose.
+            place: on the dancer, if the user clicked on one.
 
         Returns:
-            a picture with skeletons, and what `main/look.py` tells of the video.
+            a picture with skeletons, and what `main/look.py` wrote about the video.
 
         Raises:
             InputError: the video cannot be used; the line says why.
@@ -216,7 +210,7 @@ class Studio:
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=LOOK_SECONDS, check=False)
             except subprocess.TimeoutExpired:
-                raise InputError(f"{video.name}: to look at it takes too long; cut it, or export it as mp4") from None
+                raise InputError(f"{video.name}: looking at it takes too long; cut it, or export it as mp4") from None
             if done.returncode:
                 raise InputError(_error_line(done.stderr) or f"{video.name} cannot be read")
         return picture, json.loads(told.read_text(encoding="utf-8"))["videos"][mode]
@@ -324,10 +318,3 @@ def _error_line(text: str) -> str:
     """The last line of a program's output that says what is wrong; empty where there is none."""
     lines = [line for line in re.split(r"[\r\n]+", text) if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
-
-
-def _sha(file: Any) -> str:
-    digest = hashlib.sha256()
-    while part := file.read(1 << 20):
-        digest.update(part)
-    return digest.hexdigest()[:8]

@@ -15,7 +15,8 @@ from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
 from data.progress import write_plan
 from data.quick_look import QuickLook, poster, quick_look
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.perception import Networks
 from pose_detector.errors import InputError
 

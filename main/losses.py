@@ -33,13 +33,13 @@ def pixel_weights(keypoints: Tensor, real: Tensor, plate: Tensor, gain: float = 
 
 
 def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """Least squares (LSGAN): real patches shall score 1, generated ones 0; mean over the scales."""
+    """Least squares (LSGAN): real patches should score 1, generated ones 0; mean over the scales."""
     losses = [((r[-1].float() - 1) ** 2).mean() + (f[-1].float() ** 2).mean() for r, f in zip(real, fake, strict=True)]
     return sum(losses) / (2 * len(losses))
 
 
 def adversarial_loss(fake: list[list[Tensor]]) -> Tensor:
-    """Least squares: generated patches shall score 1."""
+    """Least squares: generated patches should score 1."""
     return sum(((f[-1].float() - 1) ** 2).mean() for f in fake) / len(fake)
 
 

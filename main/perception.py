@@ -10,8 +10,7 @@ from pose_detector.look import Looker
 
 
 class Networks:
-    """The networks that the settings name. Torch takes seconds to import, which complaints about the video need not
-    wait for."""
+    """The networks that the settings name. Torch takes seconds to import: complaints about the video come before it."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -37,7 +36,7 @@ class Networks:
         from pose_detector.model_files import resolve_second_look
 
         config = self.config
-        # Whoever wants the first look's keypoints still needs the outline.
+        # The outline is needed even where the first look's keypoints are used.
         name = "bundled" if config.second_look == "none" else config.second_look
         return resolve_second_look(name, config.second_look_model, offline=config.offline)
 

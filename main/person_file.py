@@ -32,15 +32,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from data import video
+from data import pictures, video
 from data.annotations import Annotations, image_name, mask_name
 from data.detecting import Writer
-from data.files import atomic_path, recover, replace_folder, staging
+from data.files import atomic_path, recover, replace_folder, sha256, staging
 from data.progress import Bar
-from data.provenance import program_version, sha256
+from data.provenance import program_version
 from main import checkpoint
 from main.config import Config
-from main.dataset import read_picture, source_bank, source_rows
+from main.dataset import MADE_BY, source_bank, source_rows
 from pose_detector.errors import InputError
 from pose_detector.untrusted import MOST_PIXELS, load_arrays
 
@@ -58,10 +58,10 @@ LIMITS = {
 }
 MOST_SHOWN = 1 << 36  # pixels of all frames together: 8,000 of 4K
 BUDGET = 20 << 20  # bytes of both videos; with weights and keypoints a file stays below 25 MB
-# Every so manieth frame, and quality of H.264, best first: the first pair within the budget is taken. Of the sample's
+# Every n-th frame and the quality of H.264, best first: the first pair within the budget is taken. Of the sample's
 # frames (512x288) crf 4 keeps 48 dB in 12 kB each with the outline, 8: 46 dB in 8 kB, 12: 44 dB in 6 kB, 16: 42 dB.
 LEVELS = ((1, 4), (1, 8), (1, 12), (1, 16), (2, 16), (4, 16), (8, 16))
-# Settings in words that a file tells; others may hold names of folders.
+# Settings that are words and go into a file; others may hold names of folders.
 _WORDS = ("quality", "precision", "second_look", "normalise", "start", "perceptual")
 
 
@@ -111,7 +111,7 @@ def save(path: Path, annotations: Annotations, state: dict[str, Any], config: Co
         annotations: of the train video.
         state: a checkpoint's content.
         config: where pictures, outlines and the plate lie, and how many frames texture may be copied from.
-        made_from: what tells this file from one of another checkpoint.
+        made_from: identifies the checkpoint and the other sources.
     """
     annotations, size, frames, outlines = _videos(annotations, checkpoint.adopt(config, state))
     parts = {
@@ -236,7 +236,7 @@ def _shown(annotations: Annotations, folder: Path, size: tuple[int, int], grey: 
     name, what = (mask_name, "outlines") if grey else (image_name, "frames")
     numbers = annotations.frame_numbers[annotations.kept]
     for number in Bar(numbers, unit="frame", desc=f"person's file, {what}"):
-        picture = read_picture(folder / name(number), annotations.frame_size, grey=grey, or_less=True)
+        picture = pictures.load(folder / name(number), MADE_BY, annotations.frame_size, grey, or_less=True)
         picture = video.resize(picture, size)
         yield np.dstack([picture] * 3) if grey else picture
 
@@ -289,7 +289,7 @@ def _lay_out(person: Person, config: Config) -> None:
     if annotations.fingerprint != person.manifest["fingerprint"]:
         raise ValueError("keypoints of another video")
     config.background_image.write_bytes(person.parts["plate.png"])
-    read_picture(config.background_image, annotations.frame_size)
+    pictures.load(config.background_image, MADE_BY, annotations.frame_size)
     width, height = person.manifest["size"]
     numbers = annotations.frame_numbers[annotations.kept]
     if len(numbers) * width * height > MOST_SHOWN:
@@ -301,7 +301,7 @@ def _lay_out(person: Person, config: Config) -> None:
             writer.write(config.images_dir / image_name(number), frame)
         for number, frame in _decode(person.parts["outlines.mp4"], numbers, (width, height), config):
             writer.write(config.masks_dir / mask_name(number), np.ascontiguousarray(frame[..., 1]))
-    read_picture(config.images_dir / image_name(numbers[0]), annotations.frame_size, or_less=True)
+    pictures.load(config.images_dir / image_name(numbers[0]), MADE_BY, annotations.frame_size, or_less=True)
     weights = _read_weights(person.parts["generator.npz"], config)
     settings = checkpoint.adopt(Config(), {"config": person.manifest["settings"]})
     path = checkpoint.path_of(config.checkpoint_dir, 0)

@@ -105,11 +105,11 @@ def render(
         alone: the person without the room, see :func:`layer`.
 
     Yields:
-        (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where hardly a keypoint is.
-        (H, W, 4) if `alone`.
+        (H, W, 3) uint8 RGB of the size of step 1's frames, one a frame; the empty plate where fewer than four keypoints
+        are seen. (H, W, 4) if `alone`.
     """
     dtype = generator.out.weight.dtype
-    room = clip.plate if clip.room is None else clip.room
+    room = clip.whole
     frames = range(len(plan)) if frames is None else frames
     before: tuple[Tensor, np.ndarray] | None = None  # window rendered last (3, h, w), and its corner
     for t in range(max(frames.start - WARM_UP, 0), frames.stop):
@@ -271,7 +271,7 @@ def layer(
     Returns:
         (H, W, 4) uint8: red, green and blue, multiplied by the coverage already, and the coverage; a shadow is black.
     """
-    room = clip.plate if clip.room is None else clip.room
+    room = clip.whole
     colour, left = np.zeros_like(room), np.full_like(room, 255)
     darken(left, light)
     found = visible(rendering, scene, device)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from main import appearance
+from pose_detector.keypoints import scale_points
 from pose_detector.series import spread
 from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 
@@ -16,7 +17,7 @@ CELL = 4  # pixels of a frame, in both directions, that share one value, or more
 MOST_CELLS = 12_000  # of a map; those of thousands of frames are kept in memory
 NEIGHBOURS = 4  # training frames whose shadows are averaged
 GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
-FAINT = 0.015  # a difference in light that may be the camera's; twice as much is none
+FAINT = 0.015  # a difference in light that may come from the camera; twice as much does not
 REACH = (1.5, 3.0)  # torso lengths from the keypoints within which shadows are whole, and beyond which there are none
 DARKEST = 0.6  # share of light that a shadow takes at most; what takes more is a thing
 
@@ -27,7 +28,7 @@ class Shadows:
 
     Attributes:
         maps: (N, h, w, 4) uint8 by cells: the share of the plate's red, green and blue light that is missing (255: all
-            of it), and whether that can be told: not where the person is.
+            of it), and whether it is known: not where the person is.
         poses: (N, 18, 3) pixels of these frames.
         sizes: (N,) sizes of the person in them.
         cell: (2,) pixels of these frames per cell, in x and y.
@@ -60,7 +61,7 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
     frame, plate = (p.astype(np.float32) + 1 for p in (frame, plate))
     ratio = frame / plate
     light = frame.sum(-1) / plate.sum(-1)
-    # What is lighter, or of another colour, is no shadow.
+    # Anything lighter, or of another colour, is not a shadow.
     known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.2)
     known &= cv2.dilate(matte, np.ones((3, 3), np.uint8)) < 3
     missing = np.maximum(1 - ratio, 0) * np.clip((1 - ratio) / FAINT - 1, 0, 1) * known[..., None]
@@ -75,7 +76,7 @@ def gather(
     some = maps[spread(len(maps), most)]
     known = some[..., 3:] > 0
     missing = np.where(known, some[..., :3], 255)
-    rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of those that can tell have less
+    rank = (0.2 * known.sum(0, keepdims=True)).astype(int)  # a fifth of the known ones have less
     always = np.take_along_axis(np.sort(missing, axis=0), rank, 0)[0] * known.any(0)
     always = always.astype(np.uint8)
     for each in maps:
@@ -129,16 +130,16 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         both = [j for j in GROUND if pose[j, 2] > 0 and shadows.poses[i, j, 2] > 0]
         if not share or not both:
             continue
-        here, there = ((p[both, :2].mean(0) + 0.5) / shadows.cell - 0.5 for p in (pose, shadows.poses[i]))
+        here, there = (scale_points(p[both, :2].mean(0), 1 / shadows.cell) for p in (pose, shadows.poses[i]))
         ratio = float(shadows.sizes[i]) / person
         matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         total += share * cv2.warpAffine(shadows.maps[i], matrix, (width, height), flags=flags)
-    # Where the person stood in all of them, the neighbouring cells tell.
+    # Where the person stood in all of them, the neighbouring cells are used.
     total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
     missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)
     # Far from the person, what is missing is noise.
-    seen = (pose[pose[:, 2] > 0, :2] + 0.5) / shadows.cell - 0.5
+    seen = scale_points(pose[pose[:, 2] > 0, :2], 1 / shadows.cell)
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     beyond = (np.maximum(np.maximum(seen[:, i].min() - v, v - seen[:, i].max()), 0) for i, v in enumerate((x, y)))
     distance = np.hypot(*np.meshgrid(*(far * (cell / person) for far, cell in zip(beyond, shadows.cell, strict=True))))
@@ -158,7 +159,7 @@ def shade(
         whole: (width, height) of the whole plate; None: it is given.
     """
     scale = np.divide(light.shape[1::-1], plate.shape[1::-1] if whole is None else whole)  # cells per pixel
-    first = (np.asarray(origin) + 0.5) * scale - 0.5
+    first = scale_points(np.asarray(origin), scale)
     matrix = np.array([[scale[0], 0, first[0]], [0, scale[1], first[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     light = cv2.warpAffine(light, matrix, plate.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)

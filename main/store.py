@@ -18,7 +18,7 @@ class Store:
     """N uint8 arrays of one shape, read and set one by one, by several threads at a time.
 
     A large one lies in a temporary file that is gone with it. A piece is mapped anew whenever it is asked for, so that
-    it takes memory only as long as somebody holds it.
+    it takes memory only while it is in use.
 
     Args:
         shape: (N, ...).

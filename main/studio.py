@@ -26,7 +26,7 @@ except ImportError:
     gr = None  # `main` says so
 
 from data.progress import in_words
-from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
+from main.jobs import MOST_BYTES, VIDEOS, Job, Place, Progress, Studio, read_progress
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +75,7 @@ Chosen = dict[str, Any]  # "video": str, and "place" where somebody was clicked 
 
 
 def advice(told: dict[str, Any]) -> str:
-    """Markdown of what a look tells of a video."""
+    """Markdown of what a look found in a video."""
     first, *findings = told["lines"]
     _, _, text = first.partition(": ")
     lines = [f"{text[:1].upper()}{text[1:]}.\n"]
@@ -102,9 +102,10 @@ def describe(job: Job | None) -> str:
     if job.state == "done":
         return f'{name}<p class="left">Done</p>'
     head = "Stopped. It can go on from here." if job.state == "stopped" else _headline(progress)
-    here = STEPS.index(progress.step) if progress.step in STEPS else -1
+    steps = list(TITLES)
+    here = steps.index(progress.step) if progress.step in steps else -1
     items = []
-    for i, step in enumerate(STEPS):
+    for i, step in enumerate(steps):
         mark, kind = ("✓", "over") if i < here else ("●", "now") if i == here else ("○", "")
         right = f"{progress.share:.0%}" if i == here and progress.total else ""
         items.append(f'<li class="{kind}"><span>{mark}</span><span>{TITLES[step]}</span><span>{right}</span></li>')
@@ -171,83 +172,83 @@ def build(studio: Studio, settings: list[str]) -> gr.Blocks:
         studio: what it shows.
         settings: put behind those of every run.
     """
+
+    def refresh(number: int | None, before: str) -> list[Any]:
+        return _refreshed(studio, number, before)
+
+    def start(one: Chosen, other: Chosen, file: str, how: str) -> gr.Radio:
+        try:
+            words = words_for(one, other, file or None, how)
+        except InputError as error:
+            raise gr.Error(str(error), duration=5, print_exception=False) from None
+        dance = Path(other["video"])
+        name = f"{title_of(Path(file or one['video']))} dances {title_of(dance)}"
+        job = studio.add(name, [*words, *settings], dance)
+        return gr.Radio(_runs(studio), value=job.number, visible=True)
+
     with gr.Blocks(title="Everybody Dance Now", analytics_enabled=False) as page:
-        with gr.Row():
-            with gr.Column(scale=3, min_width=300):
-                gr.Markdown("# Everybody Dance Now\nThe person of one video does the dance of another.")
-            sample = gr.Button("Try it with the sample pair", size="sm", elem_id="try-sample")
-        with gr.Row():
-            person = _chooser(
-                studio, "train", "The person", "20 seconds or more, whole body, a camera that stands still"
-            )
-            dance = _chooser(studio, "test", "The dance", "one dancer, whole body, with the music")
-        trained = gr.Dropdown(
-            _persons(studio), value="", label="or somebody who is trained already", visible=bool(studio.persons())
-        )
-        with gr.Row():
-            speed = gr.Radio(SPEEDS, value=SPEEDS[1], label="Training", scale=3)
-            make = gr.Button("Make the video", variant="primary", elem_id="make", scale=1, min_width=200)
-        gr.Markdown("## Progress")
-        with gr.Row():
-            with gr.Column(min_width=280):
-                progress = gr.HTML(describe(None), elem_id="progress")
-                with gr.Row():
-                    enough = gr.Button("Good enough, finish now", visible=False, elem_id="enough")
-                    stop = gr.Button("Stop", visible=False, elem_id="stop")
-                    resume = gr.Button("Go on", visible=False, elem_id="resume")
-            picture = gr.Image(
-                label="Learnt so far: skeleton, filmed, painted, difference", visible=False, elem_id="sample"
-            )
-        gr.Markdown("## Results")
-        runs = gr.Radio(
-            _runs(studio), value=_newest(studio), show_label=False, visible=bool(studio.jobs), elem_id="runs"
-        )
-        with gr.Row(visible=False) as films:
-            shown_dance = gr.Video(label="The dance", interactive=False, elem_id="dance", min_width=280)
-            shown_result = gr.Video(label="The result", interactive=False, elem_id="result", min_width=280)
-        with gr.Row(visible=False) as buttons:
-            together = gr.Button("Play both together", elem_id="together")
-            save = gr.DownloadButton("Download the video", elem_id="download")
-            report = gr.DownloadButton("Download the report", elem_id="report")
+        person, dance, trained, speed, make = _choices(studio)
+        progress, enough, stop, resume, picture = _progress()
+        runs, *results = _results(studio)
         shown = gr.State("")
-        together.click(None, js=TOGETHER)
-        outputs = [
-            runs,
-            progress,
-            enough,
-            stop,
-            resume,
-            picture,
-            films,
-            buttons,
-            shown_dance,
-            shown_result,
-            save,
-            report,
-        ]
-        outputs += [trained, shown]
-
-        def refresh(number: int | None, before: str) -> list[Any]:
-            return _refreshed(studio, number, before)
-
-        def start(one: Chosen, other: Chosen, file: str, how: str) -> gr.Radio:
-            try:
-                words = words_for(one, other, file or None, how)
-            except InputError as error:
-                raise gr.Error(str(error), duration=5, print_exception=False) from None
-            dance_path = Path(other["video"])
-            name = f"{title_of(Path(file or one['video']))} dances {title_of(dance_path)}"
-            job = studio.add(name, [*words, *settings], dance_path)
-            return gr.Radio(_runs(studio), value=job.number, visible=True)
-
-        make.click(start, [person, dance, trained, speed], runs).then(refresh, [runs, shown], outputs)
-        sample.click(lambda: ({"video": str(SAMPLE["train"])}, {"video": str(SAMPLE["test"])}), None, [person, dance])
+        state = [runs, shown]
+        outputs = [runs, progress, enough, stop, resume, picture, *results, trained, shown]
+        make.click(start, [person, dance, trained, speed], runs).then(refresh, state, outputs)
         for button, action in ((enough, studio.enough), (stop, studio.stop), (resume, studio.resume)):
-            button.click(_on_job(studio, action), runs, None).then(refresh, [runs, shown], outputs)
-        runs.change(refresh, [runs, shown], outputs, show_progress="hidden")
-        gr.Timer(TICK).tick(refresh, [runs, shown], outputs, show_progress="hidden", queue=False)
-        page.load(refresh, [runs, shown], outputs, show_progress="hidden")
+            button.click(_on_job(studio, action), runs, None).then(refresh, state, outputs)
+        runs.change(refresh, state, outputs, show_progress="hidden")
+        gr.Timer(TICK).tick(refresh, state, outputs, show_progress="hidden", queue=False)
+        page.load(refresh, state, outputs, show_progress="hidden")
     return page
+
+
+def _choices(studio: Studio) -> list[Any]:
+    """The person, the dance, a person trained already, how long to train, and the button that begins."""
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300):
+            gr.Markdown("# Everybody Dance Now\nThe person of one video does the dance of another.")
+        sample = gr.Button("Try it with the sample pair", size="sm", elem_id="try-sample")
+    with gr.Row():
+        person = _chooser(studio, "train", "The person", "20 seconds or more, whole body, a camera that stands still")
+        dance = _chooser(studio, "test", "The dance", "one dancer, whole body, with the music")
+    sample.click(lambda: ({"video": str(SAMPLE["train"])}, {"video": str(SAMPLE["test"])}), None, [person, dance])
+    trained = gr.Dropdown(
+        _persons(studio), value="", label="or somebody who is trained already", visible=bool(studio.persons())
+    )
+    with gr.Row():
+        speed = gr.Radio(SPEEDS, value=SPEEDS[1], label="Training", scale=3)
+        make = gr.Button("Make the video", variant="primary", elem_id="make", scale=1, min_width=200)
+    return [person, dance, trained, speed, make]
+
+
+def _progress() -> list[Any]:
+    """Where the run is, the buttons that end it and let it go on, and what the model paints so far."""
+    gr.Markdown("## Progress")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            progress = gr.HTML(describe(None), elem_id="progress")
+            with gr.Row():
+                enough = gr.Button("Good enough, finish now", visible=False, elem_id="enough")
+                stop = gr.Button("Stop", visible=False, elem_id="stop")
+                resume = gr.Button("Go on", visible=False, elem_id="resume")
+        label = "Learnt so far: skeleton, filmed, painted, difference"
+        picture = gr.Image(label=label, visible=False, elem_id="sample")
+    return [progress, enough, stop, resume, picture]
+
+
+def _results(studio: Studio) -> list[Any]:
+    """All runs, and of the one that is chosen: rows of videos and of buttons, the videos, and the downloads."""
+    gr.Markdown("## Results")
+    runs = gr.Radio(_runs(studio), value=_newest(studio), show_label=False, visible=bool(studio.jobs), elem_id="runs")
+    with gr.Row(visible=False) as films:
+        dance = gr.Video(label="The dance", interactive=False, elem_id="dance", min_width=280)
+        result = gr.Video(label="The result", interactive=False, elem_id="result", min_width=280)
+    with gr.Row(visible=False) as buttons:
+        together = gr.Button("Play both together", elem_id="together")
+        save = gr.DownloadButton("Download the video", elem_id="download")
+        report = gr.DownloadButton("Download the report", elem_id="report")
+    together.click(None, js=TOGETHER)
+    return [runs, films, buttons, dance, result, save, report]
 
 
 def _chooser(studio: Studio, mode: str, title: str, hint: str) -> gr.State:

@@ -24,7 +24,8 @@ from data.files import atomic_path, move
 from data.progress import Bar
 from main import checkpoint, distributed, person_file
 from main.batches import load_together
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.dataset import Pairs, load_clip, source_bank
 from main.distributed import Group
 from main.trainer import (
@@ -124,7 +125,7 @@ def announce(trainer: Trainer, annotations: Annotations, pairs: Pairs, checks: D
 
 
 def run_epochs(trainer: Trainer, fingerprint: str, pairs: Pairs, checks: DataLoader, untrained: bool) -> None:
-    """Train until the epochs, the minutes or the patience end. `untrained`: also tell what it is worth before."""
+    """Train until the epochs, the minutes or the patience end. `untrained`: also validate before the first step."""
     cfg, group, device = trainer.config, trainer.group, trainer.device
     folder, steps = cfg.checkpoint_dir, steps_of_epoch(pairs, trainer)
     deadline = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf

@@ -208,7 +208,7 @@ def to_uint8(pictures: Tensor) -> np.ndarray:
 
 
 def batches_of(pairs: Pairs, trainer: Trainer) -> Iterator[Batch]:
-    """What is left of the epoch under way, this process's batches; the order depends on seed and epoch alone."""
+    """This process's batches of the rest of the current epoch; the order depends on seed and epoch alone."""
     cfg, group = trainer.config, trainer.group
     pairs.epoch = trainer.epoch
     order = np.random.default_rng([cfg.seed, trainer.epoch]).permutation(len(pairs))

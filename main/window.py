@@ -32,7 +32,7 @@ def generated_size(keypoints: np.ndarray, frame_size: tuple[int, int], most: int
 
 def window_size(keypoints: np.ndarray, frame_size: tuple[int, int]) -> tuple[int, int]:
     """Smallest (width, height), multiples of 32, that holds the person in (nearly) every frame; it may exceed a frame
-    whose sides are no such multiples.
+    whose sides are not such multiples.
 
     Args:
         keypoints: (N, 18, 3) pixels of the frame.

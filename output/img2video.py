@@ -9,13 +9,16 @@ import numpy as np
 
 from data import bars, pictures, provenance, video
 from data.annotations import Annotations, check_same_video, image_name
+from data.files import sha256
 from data.progress import Bar
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from output import report
 from pose_detector import skeleton
 from pose_detector.errors import InputError
 
 _RENDER = "python main/test.py"
+_REMAKE = "python data/video2data.py --mode train --redo, then the steps after it"
 
 
 def main(config: Config) -> None:
@@ -29,15 +32,14 @@ def main(config: Config) -> None:
         raise InputError(f"the pictures in {config.vis_dir} show another dance; render this one with: {_RENDER}")
     result, comparison = config.result_dir / "result.mp4", config.result_dir / "comparison.mp4"
     show = provenance.mark if config.mark else lambda picture: picture
-    frames = (read_picture(path) for path in Bar(paths, unit="frame", desc="result"))
+    frames = (pictures.load(path, _RENDER) for path in Bar(paths, unit="frame", desc="result"))
     if dance.target_picture.any():
         around, box = read_around(config.frame_image, dance.target_picture), dance.target_picture.tolist()
         frames = (bars.put_back(frame, around, box) for frame in frames)
     tags = provenance.tags(origin(config, dance))
     frames = map(show, frames)
     video.write_video(result, frames, info.fps, dance.times, audio_from=source, crf=config.crf, metadata=tags)
-    view = Annotations.load(config.train_annotations).view if config.train_annotations.is_file() else None
-    beside = side_by_side(source, dance, paths, config.background_image, view)
+    beside = side_by_side(source, dance, paths, report.dim_room(config, video.preview_size(*dance.frame_size)))
     beside = map(show, Bar(beside, unit="frame", total=len(paths), desc="comparison"))
     # The result's sound is ready to be copied, and begins with its first frame.
     times = dance.times - dance.times[0]
@@ -49,7 +51,7 @@ def main(config: Config) -> None:
     else:
         sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
-    page = report.write(config, (show(read_picture(path)) for path in paths), dance)
+    page = report.write(config, (show(pictures.load(path, _RENDER)) for path in paths), dance)
     print(f"written: {page}")
     print(f"written: {comparison}")
     print(f"written: {result}")
@@ -59,14 +61,14 @@ def origin(config: Config, dance: Annotations) -> dict[str, str]:
     """SHA-256 of the files that a result was made from, by what they are; of a video that is gone, how it begins."""
     sources = {}
     if config.person_file:
-        sources["person file"] = provenance.sha256(config.person_file)
+        sources["person file"] = sha256(config.person_file)
     elif config.train_video_path.is_file():
-        sources["train video"] = provenance.sha256(config.train_video_path)
+        sources["train video"] = sha256(config.train_video_path)
     else:
         sources["train video"] = f"{dance.target_fingerprint}..."
     if config.partner:
-        sources["second person file"] = provenance.sha256(config.partner)
-    return sources | {"dance": provenance.sha256(config.test_video_path)}
+        sources["second person file"] = sha256(config.partner)
+    return sources | {"dance": sha256(config.test_video_path)}
 
 
 def read_around(path: Path, box: np.ndarray) -> np.ndarray:
@@ -77,8 +79,7 @@ def read_around(path: Path, box: np.ndarray) -> np.ndarray:
     """
     around = pictures.read(path)
     if around is None or around.shape[1] < box[2] or around.shape[0] < box[3]:
-        remake = "python data/video2data.py --mode train --redo, then the steps after it"
-        raise InputError(f"{path} is missing, or of another training video; make it again with: {remake}")
+        raise InputError(f"{path} is missing, or of another training video; make it again with: {_REMAKE}")
     return around
 
 
@@ -98,54 +99,29 @@ def rendered_frames(folder: Path, numbers: np.ndarray) -> list[Path]:
     return paths
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    picture = pictures.read(path)
-    if picture is None:
-        raise InputError(f"{path} is damaged; render it again with: {_RENDER}")
-    return picture
-
-
-def side_by_side(
-    source: Path,
-    dance: Annotations,
-    paths: list[Path],
-    background: Path | None = None,
-    view: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Frames of dance | normalised skeleton | result, all of the result's height, or `video.preview_size`, uint8 RGB.
+def side_by_side(source: Path, dance: Annotations, paths: list[Path], room: np.ndarray) -> Iterator[np.ndarray]:
+    """Frames of dance | normalised skeleton | result, all as high as the room, uint8 RGB.
 
     Args:
         source: the dance's video.
         dance: its normalised poses.
         paths: rendered pictures, one a frame.
-        background: the target's empty room, shown dimly behind the skeleton; black where there is none.
-        view: (4,) left, top, right and bottom of the room's part that the result shows; None: all.
+        room: (H, W, 3) uint8 RGB, what is behind the skeleton.
 
     Raises:
         InputError: the dance has fewer frames than poses.
     """
-    width, height = video.preview_size(*dance.frame_size)
+    height, width = room.shape[:2]
     dance = dance.resized((width, height))
     info = video.probe(source)
     left, top, right, bottom = dance.crop or (0, 0, info.width, info.height)
-    room = np.zeros((height, width, 3), np.uint8)
-    if background is not None and background.is_file():
-        room = read_picture(background)
-        part = view if view is not None else (0, 0, *room.shape[1::-1])
-        room = np.ascontiguousarray(room[part[1] : part[3], part[0] : part[2]])
-        room = video.resize(room, (width, height)) // 3
     beside = (2 * max(1, round(height * (right - left) / (bottom - top) / 2)), height)
     frames = video.read_frames(source, beside, dance.crop)
     for keypoints, path in zip(dance.keypoints, paths, strict=True):
         _, _, frame = next(frames, (0, 0.0, None))
         if frame is None:  # another version of FFmpeg may decode less of a damaged file
             raise InputError(f"{source} has fewer frames than step 1 found; do all steps again from that one on")
-        result = video.resize(read_picture(path), (width, height))
+        result = video.resize(pictures.load(path, _RENDER), (width, height))
         yield np.hstack([frame, skeleton.draw(room, keypoints), result])
 
 

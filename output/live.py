@@ -23,17 +23,21 @@ import torch
 
 from data import provenance, video
 from data.annotations import Annotations
+from data.files import sha256
 from main import checkpoint
 from main.causal import GrowingPlan, Placer, Smoother
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from main.dataset import load_clip, source_bank
 from main.device import network_type, prepare_device
-from main.rendering import prepare_generator, render
+from main.frame_files import load_generator
+from main.rendering import render
 from pose_detector.detector import Detector
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import Looker
 from pose_detector.second_look import PRESENT, find, steady
+from pose_detector.tracking import poses_of, scores_of
 
 LONGEST = 960  # pixels of the longer side of what is looked at; the crop has 256
 PORT = 8137
@@ -87,7 +91,7 @@ class Moment:
 
 @dataclass
 class Tally:
-    """What is told of a run: pictures shown, and delays in seconds of the newest ones."""
+    """Figures of a run: pictures shown, and delays in seconds of the newest ones."""
 
     shown: int = 0
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=100))
@@ -246,16 +250,13 @@ def follow(source: Newest, goal: Newest, detector: Detector, looker: Looker, per
 def first_look(frame: np.ndarray, detector: Detector, person: int | None) -> np.ndarray | None:
     """Keypoints (18, 3) of the largest person in a frame, or of one counted from the left; None where there is none."""
     size = video.working_size(frame.shape[1], frame.shape[0])
-    ((places, scores),) = detector([video.resize(frame, size)])
-    people = scale_keypoints(np.dstack([places, scores]).astype(np.float32), np.divide(frame.shape[1::-1], size))
+    people = scale_keypoints(poses_of(*detector([video.resize(frame, size)])), np.divide(frame.shape[1::-1], size))
     if not len(people) or (person is not None and person >= len(people)):
         return None
-    seen = people[..., 2] > 0
-    if person is not None:
-        middles = (people[..., 0] * seen).sum(1) / np.maximum(seen.sum(1), 1)
-        return people[np.argsort(middles)[person]]
-    low, high = (f(people[..., 1], axis=1, where=seen, initial=v) for f, v in ((np.min, 1e9), (np.max, -1e9)))
-    return people[np.argmax((high - low) * seen.sum(1))]
+    if person is None:
+        return people[scores_of(people).argmax()]
+    middles = np.average(people[..., 0], axis=1, weights=people[..., 2] > 0)
+    return people[np.argsort(middles)[person]]
 
 
 def rendered(
@@ -266,19 +267,14 @@ def rendered(
     annotations = Annotations.load(config.train_annotations)
     path = checkpoint.best(config.checkpoint_dir)
     state = checkpoint.load(path)
-    config = checkpoint.adopt(config, state)
-    generator = checkpoint.make_generator(config)
-    checkpoint.load_weights(generator, state["averaged"], path)
-    prepare_generator(generator, device, network_type(device, config.precision))
+    generator, config = load_generator(config, state, path, device)
     pictures = config.images_dir, config.masks_dir, config.background_image
     bank = source_bank(annotations, config.bank, config.most_height)  # no more pixels than are decided about: faster
     clip = load_clip(annotations, *pictures, bank)
     growing = GrowingPlan(clip)
     smooth, place = Smoother(), Placer(annotations.keypoints)
     frames = render(generator, clip, growing.plan, device)
-    room = clip.plate if clip.room is None else clip.room
-    left, top, right, bottom = annotations.view
-    yield 0.0, room[top:bottom, left:right]
+    yield 0.0, annotations.shown(clip.whole)
     for moment in poses:
         if stop.is_set():
             return
@@ -291,7 +287,7 @@ def rendered(
         growing.add(scale_keypoints(missing if pose is None else pose, clip.scale))
         picture = next(frames)
         tally.add(moment.taken)
-        yield moment.time, picture[top:bottom, left:right]
+        yield moment.time, annotations.shown(picture)
 
 
 def to_file(config: Config, pictures: Iterator[tuple[float, np.ndarray]], fps: Fraction, stop: threading.Event) -> None:
@@ -312,9 +308,9 @@ def to_file(config: Config, pictures: Iterator[tuple[float, np.ndarray]], fps: F
             yield last
 
     sound = None if config.source.isdigit() else config.source
-    sources = {"person file": provenance.sha256(config.person_file)}
+    sources = {"person file": sha256(config.person_file)}
     if sound:
-        sources["dance"] = provenance.sha256(sound)
+        sources["dance"] = sha256(sound)
     video.write_video(
         config.to, even(), fps, audio_from=sound, crf=config.crf, preset="veryfast", metadata=provenance.tags(sources)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import io
 import json
@@ -23,7 +24,7 @@ import numpy as np
 from data import pictures, step_log, video
 from data.annotations import Annotations, image_name, mask_name
 from data.files import atomic_path
-from data.progress import in_words
+from data.progress import STEPS, in_words
 from main.config import Config
 from pose_detector import skeleton
 from pose_detector.errors import InputError
@@ -35,14 +36,6 @@ CRF = 28.0  # of H.264: a preview
 SHEET = (6, 3)  # columns and rows of training frames
 CELL = 240  # pixels of one of their longer sides
 PACKAGES = ("torch", "opencv-python-headless", "opencv-python", "numpy", "scipy", "av", "ai-edge-litert")
-STEPS = {
-    "1 train": "Step 1: the person's video",
-    "1 test": "Step 1: the dance",
-    "2": "Step 2: poses onto the person",
-    "3": "Step 3: training",
-    "4": "Step 4: rendering",
-    "5": "Step 5: video and sound",
-}
 CURVES = (
     ("psnr", "PSNR of held-out frames, dB"),
     ("ssim", "SSIM of held-out frames"),
@@ -89,12 +82,7 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
     times = dance.times[:count]
     width, height = dance.frame_size
     small = _even(width * HEIGHT / height), HEIGHT
-    room = pictures.read(config.background_image)
-    if room is None:
-        room = np.zeros((small[1], small[0], 3), np.uint8)
-    else:
-        left, top, right, bottom = _view(config, room)
-        room = video.resize(np.ascontiguousarray(room[top:bottom, left:right]), small) // 3
+    room = dim_room(config, small)
     result = (video.resize(frame, small) for frame in islice(frames, count))
     bones = (skeleton.draw(room, pose) for pose in dance.resized(small).keypoints[:count])
     full = config.result_dir / "result.mp4"
@@ -124,13 +112,15 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
     )
 
 
-def _view(config: Config, room: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the room's part that the result shows."""
-    try:
-        view = Annotations.load(config.train_annotations).view
-    except InputError:
-        view = None
-    return (0, 0, *room.shape[1::-1]) if view is None else tuple(view.tolist())
+def dim_room(config: Config, size: tuple[int, int]) -> np.ndarray:
+    """What the result shows of the empty room, dark, to draw skeletons on: (H, W, 3) uint8 RGB at (width, height);
+    black where it is not known."""
+    room = pictures.read(config.background_image)
+    if room is None:
+        return np.zeros((*size[::-1], 3), np.uint8)
+    with contextlib.suppress(InputError):
+        room = Annotations.load(config.train_annotations).shown(room)
+    return video.resize(room, size) // 3
 
 
 def _film(frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None) -> str:
@@ -164,7 +154,7 @@ def _findings(logs: list[dict[str, Any]]) -> str:
             for text, advice in findings(entry["lines"])
         )
         if items:
-            blocks.append(f"<h3>{STEPS[entry['step']]}</h3><ul>{items}</ul>")
+            blocks.append(f"<h3>{_title(entry)}</h3><ul>{items}</ul>")
     return _section("What could be better", "".join(blocks) or "<p>Nothing was found.</p>")
 
 
@@ -247,8 +237,7 @@ def _sheet(config: Config) -> str:
             continue
         drawn = skeleton.draw(frame, person.resized(frame.shape[1::-1]).keypoints[i], 0.05)
         if outline is not None and outline.shape == drawn.shape[:2]:
-            rims, _ = cv2.findContours(np.uint8(outline > 127), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(drawn, rims, -1, (0, 255, 0), max(1, min(drawn.shape[:2]) // 200), cv2.LINE_AA)
+            skeleton.draw_outline(drawn, outline)
         shrink = CELL / max(drawn.shape[:2])
         cells.append(video.resize(drawn, (round(drawn.shape[1] * shrink), round(drawn.shape[0] * shrink))))
     if not cells:
@@ -263,7 +252,7 @@ def _sheet(config: Config) -> str:
 
 def _costs(logs: list[dict[str, Any]]) -> str:
     rows = [
-        f"<tr><td>{STEPS[entry['step']]}</td><td>{_time(entry['seconds'])}</td>"
+        f"<tr><td>{_title(entry)}</td><td>{_time(entry['seconds'])}</td>"
         f"<td>{'' if entry['megabytes'] is None else format(entry['megabytes'], '.0f')}</td></tr>"
         for entry in logs
     ]
@@ -297,7 +286,7 @@ def _settings(config: Config) -> str:
 
 def _printed(logs: list[dict[str, Any]]) -> str:
     blocks = [
-        f"<details><summary>{STEPS[entry['step']]}</summary><pre>{html.escape(chr(10).join(entry['lines']))}</pre></details>"
+        f"<details><summary>{_title(entry)}</summary><pre>{html.escape(chr(10).join(entry['lines']))}</pre></details>"
         for entry in logs
     ]
     return _section("What each step said", "".join(blocks))
@@ -308,6 +297,10 @@ def _printed(logs: list[dict[str, Any]]) -> str:
 
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
+
+
+def _title(entry: dict[str, Any]) -> str:
+    return f"Step {entry['step'][0]}: {STEPS[entry['step']]}"
 
 
 def _even(side: float) -> int:

@@ -16,7 +16,8 @@ from data.files import replace_folder, staging
 from data.progress import Bar
 from data.retarget.floor import floor_line
 from data.retarget.measure import complete
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from pose_detector.errors import InputError
 from pose_detector.series import interpolate
 from pose_detector.skeleton import body_size
@@ -37,8 +38,7 @@ def main(config: Config) -> None:
     target = Annotations.load(both[0].train_annotations, "python data/video2data.py --mode train")
     if room is None or not np.array_equal(moves[0].frame_numbers, moves[1].frame_numbers):
         raise InputError(f"the two dancers do not belong together; render both anew: {_RENDER}")
-    left, top, right, bottom = target.view
-    room = room[top:bottom, left:right]
+    room = target.shown(room)
     placed, places, front = place(seen, moves, room.shape[1])
     moves[0].save(config.norm_test_annotations)
     with staging(config.vis_dir) as fresh:
@@ -59,7 +59,7 @@ def main(config: Config) -> None:
 def place(
     seen: list[Annotations], moves: list[Annotations], width: int
 ) -> tuple[str, tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Where both go in the first one's room.
+    """Place both in the first one's room.
 
     The first one stays where they alone would be. How far the second one is from them, and how much larger, is as in
     the dance, in the first one's scale. Where that leaves the room, both are shifted.

@@ -14,7 +14,7 @@ SIZE = 256  # side of its input, pixels
 COCO18 = np.array([0, 0, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7])
 # Little finger, index and thumb of the right hand, then of the left; heel and toe of the right foot, then of the left.
 EXTRA = np.array([18, 20, 22, 17, 19, 21, 30, 32, 29, 31])
-HIPS, REACH = 33, 34  # landmarks that tell the next crop: its centre, and a point on the circle around the body
+HIPS, REACH = 33, 34  # landmarks that give the next crop: its centre, and a point on the circle around the body
 GUESSED = 0.05  # below this a point is not hidden but nowhere; a hidden elbow is guessed well
 NOSE, EYES, EARS = 0, (5, 2), (8, 7)
 
@@ -42,8 +42,8 @@ class BlazePose:
         """The network's answer to a crop (256, 256, 3) uint8 RGB.
 
         Returns:
-            landmarks (39, 4): x, y and depth in pixels of the crop, and how sure it is that each can be seen, in
-            [0, 1]; how sure it is that somebody is there, in [0, 1]; outline (256, 256) float32, 1 = the person.
+            landmarks (39, 4): x, y and depth in pixels of the crop, and the probability that each is visible, in
+            [0, 1]; the probability that a person is there, in [0, 1]; outline (256, 256) float32, 1 = the person.
         """
         self._network.set_tensor(self._input, picture[None].astype(np.float32) / 255)
         self._network.invoke()
@@ -51,7 +51,7 @@ class BlazePose:
         present = float(self._network.get_tensor(self._outputs["Identity_1"])[0, 0])
         outline = self._network.get_tensor(self._outputs["Identity_2"]).reshape(SIZE, SIZE)
         if not (np.isfinite(points).all() and np.isfinite(present) and np.isfinite(outline).all()):
-            raise InputError(f"{self._model} gives values that are infinite or no numbers; fetch it again")
+            raise InputError(f"{self._model} gives values that are infinite or NaN; fetch it again")
         landmarks = np.column_stack([points[:, :3], 1 / (1 + np.exp(-points[:, 3]))])
         return landmarks, present, 1 / (1 + np.exp(-outline))
 
@@ -66,9 +66,14 @@ class BlazePose:
         points[points[:, 2] < GUESSED, 2] = 0
         keypoints = to_coco18(points)
         keypoints[face_away(landmarks), 2] = 0
-        dx, dy = points[REACH, :2] - points[HIPS, :2]
-        following = Crop(*points[HIPS, :2].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
-        return Look(keypoints.astype(np.float32), points[EXTRA].astype(np.float32), outline, present, crop, following)
+        extra, following = points[EXTRA].astype(np.float32), following_crop(points)
+        return Look(keypoints.astype(np.float32), extra, outline, present, crop, following)
+
+
+def following_crop(landmarks: np.ndarray) -> Crop:
+    """Where to look in the next frame, from landmarks (39, >=2) in pixels of this one."""
+    dx, dy = landmarks[REACH, :2] - landmarks[HIPS, :2]
+    return Crop(*landmarks[HIPS, :2].tolist(), 2.5 * float(np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
 
 
 def to_coco18(landmarks: np.ndarray) -> np.ndarray:

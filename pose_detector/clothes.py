@@ -1,8 +1,8 @@
-"""What somebody wears, as histograms of colour, to know them again where their place does not tell: after a cut."""
+"""Colour histograms of clothes, by which people are recognised after a cut, where their places say nothing."""
 
 import numpy as np
 
-LEVELS = 4  # of each colour channel in a histogram; finer ones tell light and folds apart, not clothes
+LEVELS = 4  # of each colour channel in a histogram; finer ones distinguish light and folds, not clothes
 REGIONS = 2  # trunk, thighs
 _ACROSS, _ALONG = 7, 9  # points that are looked at on the trunk
 _THIGH = 0.12  # lengths of a thigh to each side of its bone that are surely on it

@@ -54,9 +54,28 @@ class Crop:
         matrix = self.matrix(size)
         return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
-    def put_back(self, picture: np.ndarray, width_height: tuple[int, int]) -> np.ndarray:
-        """A picture (S, S) or (S, S, C) of the crop, as it lies in a frame of this size; 0 elsewhere."""
-        return cv2.warpAffine(picture, self.matrix(len(picture)), width_height, flags=cv2.INTER_LINEAR)
+    def put_back(
+        self, picture: np.ndarray, frame_size: tuple[int, int], size: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """A picture (S, S) or (S, S, C) of the crop as it lies in a frame of (width, height), 0 elsewhere; the frame is
+        shown at `size`, or as it is."""
+        size = size or frame_size
+        scale = np.divide(frame_size, size)
+        matrix = self.matrix(len(picture))
+        matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + 0.5]) / scale[:, None]
+        matrix[:, 2] -= 0.5
+        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
+
+
+def lean(shoulders: np.ndarray, hips: np.ndarray) -> float:
+    """Angle of a trunk against the vertical, radians clockwise, from (2, >=2) shoulders and hips."""
+    dx, dy = shoulders[:, :2].mean(axis=0) - hips[:, :2].mean(axis=0)
+    return float(np.arctan2(dx, -dy))
+
+
+def turn(before: float, after: float) -> float:
+    """Radians from one angle to another, the short way: -pi to pi."""
+    return (after - before + np.pi) % (2 * np.pi) - np.pi
 
 
 def body_circle(keypoints: np.ndarray, margin: float) -> Crop | None:
@@ -75,7 +94,6 @@ def body_circle(keypoints: np.ndarray, margin: float) -> Crop | None:
     if (hips[:, 2] > 0).all():
         middle = hips[:, :2].mean(axis=0)
         if (shoulders[:, 2] > 0).all():
-            dx, dy = shoulders[:, :2].mean(axis=0) - middle
-            angle = float(np.arctan2(dx, -dy))
+            angle = lean(shoulders, hips)
     radius = float(np.linalg.norm(points - middle, axis=1).max())
     return Crop(*middle.tolist(), 2 * margin * max(radius, 8.0), angle) if radius > 0 else None

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,8 +74,7 @@ class Detector:
     """Finds people in pictures.
 
     Example:
-        detector = Detector.load()
-        for keypoints, scores in detector(frames):
+        detector = Detector.load() for keypoints, scores in detector(frames):
             ...
     """
 
@@ -93,12 +93,12 @@ class Detector:
         Args:
             network: What gives the maps. A `PoseNetwork` is taken over: moved to the device and simplified.
             device: Where it runs; ONNX networks run on the CPU.
-            height: Frames are resized to so many pixels; larger finds smaller people and takes longer. None: what the
-                network likes best. ONNX networks have their own size.
+            height: Frames are resized to this height in pixels; larger finds smaller people and takes longer. None:
+                what the network likes best. ONNX networks have their own size.
             dtype: None: float16 on CUDA devices, else float32.
             flip: Look at every frame in the mirror too, and average: takes twice as long and errs less.
             scales: Factors on the height. The maps of all are averaged, at the resolution of the largest.
-            turns: Look at every frame turned by quarters too, and believe the view that is surest of a person: takes
+            turns: Look at every frame turned by quarters too, and keep the most confident view of each person: takes
                 four times as long and finds people who are upside down.
 
         Raises:
@@ -118,23 +118,13 @@ class Detector:
             fuse_norms(network).to(self.device, self.dtype, memory_format=torch.channels_last)
 
     @classmethod
-    def load(
-        cls,
-        weights: str = "",
-        directory: Path = files.FOLDER,
-        device: torch.device | str = "cpu",
-        height: int | None = None,
-        dtype: torch.dtype | None = None,
-        flip: bool = False,
-        scales: Sequence[float] = (1.0,),
-        turns: bool = False,
-    ) -> "Detector":
+    def load(cls, weights: str = "", directory: Path = files.FOLDER, **options: Any) -> "Detector":
         """Make a detector from weights, found as `weights.resolve` says.
 
         Args:
             weights: A .pth or .onnx file, "openpose", "light" or "".
             directory: Folder of own and fetched weights.
-            device, height, dtype, flip, scales, turns: As for `Detector`.
+            options: As for `Detector`.
 
         Raises:
             InputError: The weights cannot be found, fetched or used.
@@ -142,7 +132,7 @@ class Detector:
         path, reason = files.resolve(weights, directory)
         log.info("pose detector: %s (%s)", path, reason)
         network = OnnxNetwork(path) if path.suffix == ".onnx" else files.load_network(path)
-        return cls(network, device, height, dtype, flip, scales, turns)
+        return cls(network, **options)
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[People]:
         """Find the people in frames.

@@ -22,7 +22,7 @@ class Look:
         keypoints: (18, 3) float32 x, y in pixels of the frame and confidence in [0, 1], COCO-18; 0 = not known.
         extra: (10, 3) float32, the same of `EXTRA_NAMES`.
         outline: (S, S) float32 over the crop, 1 = the person.
-        presence: How sure it is that somebody is there, in [0, 1].
+        presence: Probability that a person is there, in [0, 1].
         crop: What was looked at.
         following: Where to look in the next frame.
     """
@@ -45,7 +45,7 @@ class Looker(Protocol):
     first_look_trust: float
 
     def first_crop(self, keypoints: np.ndarray) -> Crop | None:
-        """Where to look, from keypoints (K, 3) that another network saw; None where they do not tell."""
+        """Where to look, from keypoints (K, 3) that another network saw; None where they are too few."""
 
     def look(self, frame: np.ndarray, crop: Crop) -> Look:
         """Look at a crop of a frame (H, W, 3) uint8 RGB."""

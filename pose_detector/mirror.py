@@ -1,4 +1,4 @@
-"""What becomes of a network's maps in a mirror: left becomes right."""
+"""A network's maps of mirrored pictures: left becomes right."""
 
 import numpy as np
 

@@ -112,10 +112,10 @@ def resolve_second_look(
         bundled: The repository's network.
         auto_timeout: Seconds until the first byte after which "auto" gives up.
         timeout: The same for a file that was asked for by name; and how long a transfer may stall.
-        announce: Told in one line what is about to be fetched.
+        announce: Called with one line that says what is about to be fetched.
 
     Raises:
-        InputError: What was asked for cannot be had, or `model` is no such network.
+        InputError: The file cannot be had, or `model` is another network.
     """
     if name not in ("auto", "bundled", "none", *published):
         raise InputError(f"second_look: {name} is not known; give auto, {', '.join(published)}, bundled or none")
@@ -165,7 +165,7 @@ def download(
         otherwise: What the user can do without it; an error then names this, and where to put the file by hand.
         first_byte: Seconds after which a server that has sent nothing is given up, looking up its name included.
         stall: Seconds without a byte after which a transfer that has begun is given up.
-        announce: Told in one line what is about to be fetched.
+        announce: Called with one line that says what is about to be fetched.
 
     Returns:
         Its path.
@@ -240,7 +240,8 @@ def load_blazepose(path: Path, threads: int = 1, tried: bool = True) -> Interpre
 
 
 class _Downloader:
-    """Fetches for `pooch.retrieve`. Pooch's own cannot tell a server that never answers from a slow transfer."""
+    """Fetches for `pooch.retrieve`. Pooch's own does not distinguish a server that never answers from a slow
+    transfer."""
 
     def __init__(self, first_byte: float, stall: float) -> None:
         self.first_byte = first_byte
@@ -263,14 +264,14 @@ class _Downloader:
             raise InputError("the transfer broke off or stalled") from None
 
     def _open(self, url: str) -> tuple[int | None, Iterator[bytes]]:
-        """Size of the content, if told, and its chunks, of which the first has come."""
+        """Size of the content, if known, and its chunks, of which the first has come."""
         import requests
 
         answers: queue.SimpleQueue[tuple[int | None, Iterator[bytes]] | Exception] = queue.SimpleQueue()
 
         def ask() -> None:
             try:
-                whole = {"Accept-Encoding": "identity"}  # so that the told size is that of the file
+                whole = {"Accept-Encoding": "identity"}  # so that the size in the header is that of the file
                 response = requests.get(url, stream=True, timeout=(self.first_byte, self.stall), headers=whole)
                 response.raise_for_status()
                 chunks = response.iter_content(_CHUNK)

@@ -18,6 +18,7 @@ class PoseNetwork(nn.Module):
     """What both networks share: their input, and features for use as a perceptual loss."""
 
     default_height: int  # of the pictures that the network likes best, pixels
+    taps: tuple[int, ...]  # layers of the trunk that are features for perceptual losses
 
     @staticmethod
     def normalize(pictures: Tensor) -> Tensor:
@@ -26,6 +27,11 @@ class PoseNetwork(nn.Module):
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """RGB (B, 3, H, W) in [0, 1] -> activations of the trunk, shallow to deep, for perceptual losses."""
+        return tapped(self.trunk, self.normalize(pictures), self.taps)
+
+    @property
+    def trunk(self) -> nn.Sequential:
+        """The layers that both heads share."""
         raise NotImplementedError
 
     def stages(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -38,6 +44,16 @@ class PoseNetwork(nn.Module):
         The centre of cell (i, j) lies at pixel ((j + 0.5) * 8 - 0.5, (i + 0.5) * 8 - 0.5). H and W are multiples of 8.
         """
         return self.stages(pictures)[-1]
+
+
+def tapped(layers: nn.Sequential, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+    """What some of the layers (by number) make of x, in order."""
+    found = []
+    for i, layer in enumerate(layers):
+        x = layer(x)
+        if i in taps:
+            found.append(x)
+    return found
 
 
 def _chain(channels: list[int], kernels: list[int]) -> nn.Sequential:
@@ -71,15 +87,10 @@ class OpenPose(PoseNetwork):
                 channels = [128 + PAFS + HEATMAPS, 128, 128, 128, 128, 128, 128, out]
                 self.add_module(f"model{stage}_{branch}", _chain(channels, [7, 7, 7, 7, 7, 1, 1]))
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        """See `PoseNetwork.features`."""
-        x = self.normalize(pictures)
-        found = []
-        for i, layer in enumerate(self.model0):
-            x = layer(x)
-            if i in self.taps:
-                found.append(x)
-        return found
+    @property
+    def trunk(self) -> nn.Sequential:
+        """See `PoseNetwork.trunk`."""
+        return self.model0
 
     def stages(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
         """See `PoseNetwork.stages`."""
@@ -202,15 +213,10 @@ class Light(PoseNetwork):
             trunk = nn.Sequential(first, *(_RefinementBlock(c128, c128) for _ in range(4)))
             self.refinement_stages.append(_Stage(trunk, c128, hidden=c128))
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        """See `PoseNetwork.features`."""
-        x = self.normalize(pictures)
-        found = []
-        for i, layer in enumerate(self.model):
-            x = layer(x)
-            if i in self.taps:
-                found.append(x)
-        return found
+    @property
+    def trunk(self) -> nn.Sequential:
+        """See `PoseNetwork.trunk`."""
+        return self.model
 
     def stages(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
         """See `PoseNetwork.stages`."""

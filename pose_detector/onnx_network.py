@@ -23,12 +23,11 @@ class OnnxNetwork:
         size: Height and width of the input, pixels.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] = DEFAULT_SIZE, tried: bool = False) -> None:
+    def __init__(self, path: Path, tried: bool = False) -> None:
         """The network of a file.
 
         Args:
             path: The .onnx file.
-            size: Height and width of the input where the file leaves them open.
             tried: Whether this is the trial itself, see `untrusted.try_network`.
 
         Raises:
@@ -47,7 +46,7 @@ class OnnxNetwork:
             raise InputError(f"{path}: takes an input of shape {shape}; a picture with 3 colours is needed")
         self._path, self._channels_last = path, shape[3] == 3
         height, width = shape[1:3] if self._channels_last else shape[2:4]
-        self.size = (height or size[0], width or size[1])
+        self.size = (height or DEFAULT_SIZE[0], width or DEFAULT_SIZE[1])
         if shape[0] > 1 or self.size[0] * self.size[1] > MOST_PIXELS:
             raise InputError(f"{path}: takes an input of shape {shape}; one picture of a usual size is needed")
         self._names = self._network.getUnconnectedOutLayersNames()
@@ -88,11 +87,11 @@ def split_outputs(outputs: list[np.ndarray], path: Path) -> tuple[np.ndarray, np
 def input_shape(model: bytes) -> list[int]:
     """Shape of the first input of an ONNX file; 0 where it is left open.
 
-    OpenCV does not tell it. Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.initializer 5 (its
+    OpenCV does not provide it. Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.initializer 5 (its
     name 8) and input 11 (its name 1, type 2); TypeProto.tensor_type 1, its shape 2, dim 1, dim_value 1.
 
     Raises:
-        ValueError, IndexError: The bytes are no such file.
+        ValueError, IndexError: The bytes are not an ONNX file.
     """
     graph = _only(model, 7)
     constants = {bytes(_only(field, 8)) for number, field in _fields(graph) if number == 5}

@@ -1,4 +1,4 @@
-"""A network for one person in a square crop: keypoints below a pixel, how sure it is of each, and the outline."""
+"""A network for one person in a square crop: keypoints with sub-pixel accuracy, their confidences, and the outline."""
 
 import os
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, lean, turn
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_points
 from pose_detector.look import Look
@@ -22,11 +22,11 @@ POINTS = 27  # COCO-18 without the neck, then hands and feet: see `look.EXTRA_NA
 SIZE = 256  # side of the crops that it is given, pixels
 REACH = 2  # cells around the highest one that a point is the mean of
 SURE = 0.2  # probability below which a point is taken to be missing
-# Mean confidence of the eight surest points from which on somebody is there: in real clips all people lie above it, and
-# 99 of 100 pieces of their rooms below.
+# Mean confidence of the eight best points above which a person is there: in real clips all people lie above it, and 99
+# of 100 pieces of their rooms below.
 SOMEBODY = 0.3
 SHRINK = 0.9  # the most that a crop shrinks from one frame to the next
-LEAN = 0.9  # radians from which on somebody is turned upright
+LEAN = 0.9  # radians of lean above which a person is turned upright
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -103,7 +103,7 @@ class PersonNetwork(nn.Module):
 
         Returns:
             heat (B, POINTS, S / 4, S / 4) and absent (B, POINTS): a softmax over all cells of a keypoint's map and its
-            `absent` tells where the keypoint is, or that it is not to be seen; outline (B, 1, S / 2, S / 2), logits.
+            `absent` says where the keypoint is, or that it is not visible; outline (B, 1, S / 2, S / 2), logits.
         """
         x4 = self.down4(self.stem((pictures - 0.45) * 4))  # (B, 48, S/4, S/4)
         x8 = self.down8(x4)
@@ -139,7 +139,7 @@ def decode(heat: Tensor, absent: Tensor, outline: Tensor) -> tuple[np.ndarray, n
     mass = local.sum((2, 3)).clamp(min=1e-12)
     x = (local.sum(2) * xs).sum(2) / mass
     y = (local.sum(3) * ys).sum(2) / mass
-    points = torch.stack([(x + 0.5) * STRIDE - 0.5, (y + 0.5) * STRIDE - 0.5, mass], dim=2)
+    points = torch.stack([scale_points(x, STRIDE), scale_points(y, STRIDE), mass], dim=2)
     return points.cpu().numpy(), torch.sigmoid(outline[:, 0].float()).cpu().numpy()
 
 
@@ -211,14 +211,14 @@ class Bundled:
 
     def _following(self, keypoints: np.ndarray, outline: np.ndarray, crop: Crop) -> Crop:
         seen = keypoints[keypoints[:, 2] > 0.3, :2]
-        if len(seen) < 6:  # too few to tell how large the person is
+        if len(seen) < 6:  # too few to measure the person
             return crop
         y, x = np.nonzero(outline > 0.5)
         scale = SIZE / len(outline)
         cells = np.stack([x, y], axis=1)[:: max(1, len(x) // 500)]
         shown = crop.to_frame(scale_points(cells, scale), SIZE)
         low, high = seen.min(axis=0), seen.max(axis=0)
-        reach = 0.25 * float((high - low).max())  # what is far from the keypoints is somebody else
+        reach = 0.25 * float((high - low).max())  # anything far from the keypoints is another person
         if len(shown):
             near = shown[((shown > low - reach) & (shown < high + reach)).all(axis=1)]
             low, high = (
@@ -226,17 +226,16 @@ class Bundled:
                 np.maximum(high, near.max(axis=0, initial=-np.inf)),
             )
         wanted = self._crop(low, high, keypoints, crop.angle, 1.25)
-        # Nobody shrinks that fast: a crop that follows a few sure points alone would close in on them.
+        # Nobody shrinks that fast: a crop that follows a few confident points alone would close in on them.
         return replace(wanted, side=max(wanted.side, SHRINK * crop.side))
 
     @staticmethod
     def _crop(low: np.ndarray, high: np.ndarray, keypoints: np.ndarray, angle: float, margin: float) -> Crop:
         """A crop around a box; turned where the trunk leans by more than `LEAN` against its present angle."""
         if (keypoints[[2, 5, 8, 11], 2] > 0.3).all():
-            dx, dy = keypoints[[2, 5], :2].mean(axis=0) - keypoints[[8, 11], :2].mean(axis=0)
-            lean = float(np.arctan2(dx, -dy))
-            if abs(lean) < LEAN:
+            trunk = lean(keypoints[[2, 5]], keypoints[[8, 11]])
+            if abs(trunk) < LEAN:
                 angle = 0.0
-            elif abs((lean - angle + np.pi) % (2 * np.pi) - np.pi) > LEAN / 2:
-                angle = lean
+            elif abs(turn(angle, trunk)) > LEAN / 2:
+                angle = trunk
         return Crop(*((low + high) / 2).tolist(), margin * max(float((high - low).max()), 16.0), angle)

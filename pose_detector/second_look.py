@@ -1,6 +1,6 @@
 """The second look: one person, followed through a video by a network that sees a crop of the frames' own pixels.
 
-The first look (`detector`, `tracking`) tells where the person is; from then on the crop follows what the second look
+The first look (`detector`, `tracking`) finds the person; from then on the crop follows what the second look
 sees, and where it loses the person, or sees somebody else, the first look gives it anew.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, turn
 from pose_detector.look import Look, Looker
 from pose_detector.skeleton import person_size
 
 MOST_WAITING = 128 << 20  # bytes of compressed frames in which nobody was found yet
-TRIES = 4  # times that a crop is put right before it is believed
+TRIES = 4  # times that a crop is corrected before it is accepted
 PRESENT = 0.5  # presence below which the person is lost
 ELSEWHERE = 0.8  # body sizes between what both looks see, from which on they see two people
 STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.05, 0.08, 0.35  # shares of the side, and radians, that move no crop
@@ -92,7 +92,7 @@ def _backwards(
 
 
 def is_lost(look: Look, first: np.ndarray) -> bool:
-    """Whether nobody is seen, or somebody else than the first look sees (18, 3)."""
+    """Whether nobody is seen, or another person than the first look sees (18, 3)."""
     if look.presence < PRESENT:
         return True
     both = (look.keypoints[:, 2] > 0) & (first[:, 2] > 0)
@@ -104,8 +104,8 @@ def is_lost(look: Look, first: np.ndarray) -> bool:
 
 
 def join(second: np.ndarray, first: np.ndarray, trust: float) -> np.ndarray:
-    """Keypoints (N, 18, 3) of the second look; where the first look (N, 18, 3) is surer of one, that one. Two networks
-    seldom err in the same place.
+    """Keypoints (N, 18, 3) of the second look; where the first look (N, 18, 3) is more confident of one, that one. Two
+    networks seldom err in the same place.
 
     Args:
         trust: Factor on the first look's confidences, see `look.Looker`.
@@ -114,8 +114,8 @@ def join(second: np.ndarray, first: np.ndarray, trust: float) -> np.ndarray:
 
 
 def steady(now: Crop, wanted: Crop) -> Crop:
-    """The crop for the next frame: the same, until the person has clearly moved. So who stands still is seen in the
-    same pixels again and again, and a tremble of the keypoints does not feed on itself."""
-    turn = (wanted.angle - now.angle + np.pi) % (2 * np.pi) - np.pi
+    """The crop for the next frame: the same, until the person has clearly moved. So a person who stands still is seen
+    in the same pixels again and again, and jitter of the keypoints does not feed on itself."""
+    turned = abs(turn(now.angle, wanted.angle)) > STEADY_TURN
     moved = np.hypot(wanted.x - now.x, wanted.y - now.y) > STEADY_SHIFT * now.side
-    return wanted if moved or abs(np.log(wanted.side / now.side)) > STEADY_SCALE or abs(turn) > STEADY_TURN else now
+    return wanted if moved or abs(np.log(wanted.side / now.side)) > STEADY_SCALE or turned else now

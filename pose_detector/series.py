@@ -1,4 +1,4 @@
-"""Values over the frames of a video: gaps closed, and some of the frames chosen."""
+"""Values over the frames of a video: gaps closed, runs found, some of the frames chosen."""
 
 from __future__ import annotations
 
@@ -19,5 +19,12 @@ def interpolate(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `count` things, evenly spread from the first to the last; all where they are few."""
+    """Indices of at most `most` of `count` things, evenly spread from the first to the last; all if there are no
+    more."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, np.int8), [0]])))
+    return [(int(begin), int(end) - 1) for begin, end in edges.reshape(-1, 2)]

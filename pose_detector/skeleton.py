@@ -163,6 +163,12 @@ def draw(frame: np.ndarray, keypoints: np.ndarray, thickness: float = 0.09) -> n
     return canvas
 
 
+def draw_outline(canvas: np.ndarray, outline: np.ndarray) -> np.ndarray:
+    """Draw the rim of an outline (H, W) uint8, 255 = the person, on a canvas (H, W, 3) uint8 RGB, which is returned."""
+    rims, _ = cv2.findContours(np.uint8(outline > 127), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(canvas, rims, -1, (0, 255, 0), max(1, min(canvas.shape[:2]) // 200), cv2.LINE_AA)
+
+
 def to_fixed(points: np.ndarray, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Points (N, 2) in pixels as cv2's fixed-point integers, kept within reach of a picture of this shape."""
     height, width = shape[:2]

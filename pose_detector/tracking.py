@@ -12,15 +12,15 @@ from pose_detector.skeleton import MIRROR, person_size
 
 Detection = tuple[np.ndarray, np.ndarray]  # keypoints (P, 18, 2) in pixels, scores (P, 18)
 
-MEMORY = 1.0  # seconds for which somebody out of sight is waited for, and a keypoint's last place is remembered
-REUNION = 3.0  # seconds after which somebody who comes back within a body size is still the same person
-RETURN = 10.0  # and within half a body size
+MEMORY = 1.0  # seconds for which a lost person is waited for, and a keypoint's last place is remembered
+REUNION = 3.0  # seconds within which a person who reappears within a body size is the same one
+RETURN = 10.0  # the same for half a body size
 MIN_SHARED = 3  # keypoints that two poses must share to be compared
 # Likeness of clothes (`clothes.likeness`) from which on two who are never seen together are one person: in another
-# shot, and in the same one, where their place would tell if they had not been away for long. In nineteen clips it is
+# shot, and in the same one, where their place decides unless they have been away for long. In nineteen clips it is
 # 0.93 and more within a clip, 0.63 and more in the light of three quarters; between clips 0.6, and at most 0.9.
 LIKE_ELSEWHERE, LIKE_HERE = 0.6, 0.9
-GHOST = 0.03  # people with less than this share of the main person's score are no people
+GHOST = 0.03  # people with less than this share of the main person's score are false detections
 
 
 @dataclass
@@ -38,12 +38,24 @@ class Track:
     def score(self) -> float:
         """Height of the person's box in pixels times mean confidence, summed over the frames.
 
-        Large for who is large and present long, small for furniture that the network takes for somebody.
+        Large for a person who is large and present long, small for furniture that the network takes for a person.
         """
-        shown = self.keypoints[self.present]
-        seen, y = shown[..., 2] > 0, shown[..., 1]
-        heights = np.where(seen, y, -np.inf).max(axis=1) - np.where(seen, y, np.inf).min(axis=1)
-        return float((heights * shown[..., 2].mean(axis=1)).sum())
+        return float(scores_of(self.keypoints[self.present]).sum())
+
+
+def scores_of(poses: np.ndarray) -> np.ndarray:
+    """Height in pixels times mean confidence of people (..., 18, 3), as `Track.score` sums it up; 0 for nobody."""
+    seen, y = poses[..., 2] > 0, poses[..., 1]
+    heights = np.where(seen, y, -np.inf).max(axis=-1) - np.where(seen, y, np.inf).min(axis=-1)
+    return np.where(seen.any(axis=-1), np.nan_to_num(heights, neginf=0.0) * poses[..., 2].mean(axis=-1), 0.0)
+
+
+def poses_of(detection: Detection) -> np.ndarray:
+    """Keypoints (P, 18, 3) float32 with confidences, of a frame's people."""
+    keypoints, scores = detection
+    poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
+    poses[poses[..., 2] <= 0] = 0
+    return poses
 
 
 def choose(tracks: Sequence[Track], person: int | None = None) -> int:
@@ -92,7 +104,7 @@ def choose_at(tracks: Sequence[Track], frame: int, x: float, y: float) -> int:
 
 def choose_of_two(tracks: Sequence[Track], number: int) -> int:
     """Number of the left (0) or right (1) of the two people with the highest `Track.score`: pictures on the wall, and
-    who looks on, are not the second dancer.
+    onlookers, are not the second dancer.
 
     Raises:
         InputError: There are fewer than two people.
@@ -111,9 +123,9 @@ def track(
     """Find out who is who over time.
 
     Poses are matched from frame to frame by the mean distance of the keypoints that both show, in body sizes, all at
-    once (Hungarian). Somebody unseen is waited for `MEMORY` seconds; who appears again near the place where someone of
-    that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: who is
-    who in another shot, or after a longer absence, is told by their clothes, the largest and longest present first.
+    once (Hungarian). A lost person is waited for `MEMORY` seconds; a person who appears near the place where one of
+    that size vanished, within `REUNION` or `RETURN` seconds, is that person. Nobody is followed across a cut: in
+    another shot, or after a longer absence, people are recognised by their clothes, the most visible ones first.
 
     Args:
         detections: For every frame keypoints (P, 18, 2) in pixels and scores (P, 18), 0 where missing.
@@ -127,11 +139,10 @@ def track(
     ended: list[_Path] = []
     active: list[_Path] = []
     starts = {int(first) for first in shots}
-    for frame, (keypoints, scores) in enumerate(detections):
+    for frame, detection in enumerate(detections):
         if frame in starts:
             ended, active = ended + active, []
-        poses = np.concatenate([keypoints, np.asarray(scores)[..., None]], axis=-1).astype(np.float32)
-        poses[poses[..., 2] <= 0] = 0
+        poses = poses_of(detection)
         shown = (poses[..., 2] > 0).any(axis=1)
         poses = poses[shown]
         colours = np.zeros((len(poses), *_NOTHING.shape)) if worn is None else worn[frame][shown]

@@ -48,14 +48,14 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; no objects, so nothing is unpickled.
 
     Raises:
-        ValueError: it is none, is damaged, or announces more than `MOST_BYTES`.
+        ValueError: it is not one, is damaged, or announces more than `MOST_BYTES`.
         OSError: it cannot be opened.
     """
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
-                # A zip entry is never unpacked beyond the size that its directory tells.
+                # A zip entry is never unpacked beyond the size in its directory.
                 if len(entries) > _MOST_ARRAYS or sum(entry.file_size for entry in entries) > MOST_BYTES:
                     raise ValueError("it announces too much data")
                 return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
@@ -64,7 +64,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(content: bytes) -> np.ndarray:
-    """The array of an .npy file whose head and size agree: numpy would ask for memory for whatever the head tells."""
+    """The array of an .npy file whose head and size agree: numpy would allocate whatever size the head states."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -110,7 +110,7 @@ def load_tensors(content: bytes) -> object:
 
 
 def _check_plain(value: object, most_bytes: int) -> None:
-    """Raise ValueError unless all that hangs on a value is plain, and its tensors together are not larger than told."""
+    """Raise ValueError unless a value holds plain values only, and its tensors no more than `most_bytes`."""
     import torch
 
     waiting, seen, size = [value], 0, 0
@@ -143,7 +143,7 @@ def finite(tensors: dict[str, torch.Tensor]) -> bool:
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
-    """(width, height) in pixels that the head of a PNG or JPEG file tells; None: it is neither, or damaged.
+    """(width, height) in pixels, from the head of a PNG or JPEG file; None: it is neither, or damaged.
 
     By the PNG specification, 5.2 and 11.2.2, and ITU-T T.81, B.1.1 and B.2.2.
     """
@@ -189,7 +189,7 @@ _NO_MEMORY = 3  # exit status of a trial
 
 
 def _trial(path: Path) -> None:
-    """In the process of a trial. What the reader refuses by itself is no crash: it will refuse again."""
+    """In the process of a trial. A file that the reader itself refuses is not a crash: it will refuse it again."""
     try:
         import resource
 

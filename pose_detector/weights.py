@@ -110,7 +110,7 @@ def load_network(path: Path) -> PoseNetwork:
         if key not in network.state_dict():
             raise InputError(f"{path}: {key} is not known; the weights are of another network")
     if not finite(state):
-        raise InputError(f"{path}: holds values that are infinite or no numbers; fetch it again")
+        raise InputError(f"{path}: holds values that are infinite or NaN; fetch it again")
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, assign=True)
     return network.requires_grad_(False).eval()
 

@@ -255,7 +255,7 @@ def test_each_step_names_the_one_before(config, weights, tmp_path):
     with pytest.raises(InputError, match=r"1 of 40 rendered frames.*000007\.jpg"):
         img2video.main(config)
     (config.vis_dir / "000007.jpg").write_bytes(b"broken")
-    with pytest.raises(InputError, match=r"000007\.jpg is damaged"):
+    with pytest.raises(InputError, match=r"000007\.jpg is missing or damaged"):
         img2video.main(config)
     assert not list(config.result_dir.glob("*")), "a broken picture must not leave half a video"
     # Another dance than the annotations are of.

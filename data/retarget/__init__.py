@@ -3,7 +3,7 @@
 Two ways, `normalise(..., method)`:
 
 "limbs"   From the keypoints of each video a camera over a flat floor is guessed (`view`). How high the feet stand in
-          the picture then tells how far away the person is, and every pose becomes a flat figure that stands upright at
+          the picture then gives the distance of the person, and every pose becomes a flat figure that stands upright at
           that distance (`measure`). The figure's bones get the target's lengths (`compare`); it is put at the target's
           place, walks the dancer's way in steps of the target's size, and is seen through the target's camera
           (`limbs`).
@@ -49,7 +49,7 @@ SAME_RATE = 0.02  # logarithm of the ratio of two frame rates, up to which they 
 
 @dataclass(frozen=True)
 class Retargeting:
-    """What was done, for whoever wants to know.
+    """What was done.
 
     Attributes:
         anchor: joints that the floor line was taken from.

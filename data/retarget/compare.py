@@ -7,9 +7,9 @@ import numpy as np
 from data.retarget.bones import KINDS, UPRIGHT_KINDS, usual_lengths
 from data.retarget.measure import Motion, measure_bones, measure_stature
 
-# Spread of people's builds, and how well two videos tell them: standard deviations of logarithms.
+# Spread of people's builds, and the errors of measuring them in two videos: standard deviations of logarithms.
 BONE_SHARE = 0.08  # of a bone's share of the height, among people
-BY_BONES, BY_STATURE = 0.045, 0.03  # of one person's height over another's, told by their bones, by their whole height
+BY_BONES, BY_STATURE = 0.045, 0.03  # of the ratio of two people's heights, measured by bones and by the whole height
 # Set by hand on class "oneself" of `benchmarks/normalise.py` against the other ones.
 ACROSS, ALONG = 0.5, 0.7  # heights that one may stand from where the target was, sideways and along the floor
 ANKLE_RISE = 0.03  # heights by which ankles rise when one dances
@@ -19,12 +19,11 @@ UNLIKE_MEAN, UNLIKE_MOST = 0.6, 2.5  # squared differences of bones, in variance
 
 
 def same_person_and_camera(dance: Motion, target: Motion) -> bool:
-    """Whether the dance shows the target, before the target's camera: then nothing is to be changed.
+    """Whether the dance shows the target in front of the target's camera: then nothing has to change.
 
-    That is so where the dancer, seen by the target's camera, has the target's bones, and stands where the target was,
-    give or take half a height across and a little more along the floor. Towards the camera that is far less in the
-    picture than sideways: who is filmed by another camera, even with the target's size and build, will hardly stand on
-    that strip of it with just the size to be expected there.
+    The dancer, seen by the target's camera, must have the target's bones and stand where the target stood, within half
+    a height sideways and a little more along the floor. In the picture the floor's depth is a narrow strip: a person
+    filmed by another camera will hardly stand on it at just the expected size, even with the target's build.
     """
     shown = dance.filtered, dance.measurable, target.view, target.view.distance(dance.floor)
     lengths, log_std, _ = measure_bones(*shown)

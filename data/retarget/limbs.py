@@ -44,7 +44,7 @@ def move_by_limbs(dance: Motion, target: Motion, feet: tuple[int, ...], height: 
     legs = (ratio["thigh"] + ratio["shin"]) / 2
     there, away = middle(target.aside, target.seen), middle(target.distance, target.seen)
     way = legs * (dance.aside - middle(dance.aside, dance.seen))
-    # Who comes so near that the feet would leave the picture, or further than the target's own, stops there.
+    # A dancer stops before the feet leave the picture, or leave it further than the target's own do.
     nearest = min(away, float(target.view.distance(np.maximum(target.floor.max(), height - 1))))
     distance = away + legs * (dance.distance - middle(dance.distance, dance.seen))
     distance = np.clip(distance, nearest, FARTHEST * away)

@@ -1,4 +1,4 @@
-"""What one video says of its person: where they are on the floor, and how their body is built."""
+"""Measurements of one video's person: where they are on the floor, and how their body is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pose_detector.series import interpolate
 from pose_detector.skeleton import ANKLES, LEFT_HIP, LEFT_SHOULDER, NECK, RIGHT_HIP, RIGHT_SHOULDER
 
 # Set by hand on `benchmarks/normalise.py`, as all numbers here.
-FACING = 0.5  # of the usual width of shoulders and hips, above which somebody faces the camera
+FACING = 0.5  # of the usual width of shoulders and hips, above which a person faces the camera
 SPREAD = (0.75, 0.95)  # quantiles of a bone's lengths whose ratio says how well it is known
 MOSTLY, UPRIGHT_MOST = 0.6, 0.95  # quantiles of the height over time: the one mostly seen, and the stature
 _SIDES = 1 / np.array([1, 2, 2, 2, 2, 1])  # share of each of `UPRIGHT` in the height: legs are two
@@ -34,13 +34,13 @@ _SIDES = 1 / np.array([1, 2, 2, 2, 2, 1])  # share of each of `UPRIGHT` in the h
 
 @dataclass(frozen=True)
 class Motion:
-    """What one video says of its person.
+    """Measurements of one video's person.
 
     Attributes:
         keypoints: (N, 19, 2) pixels, missing ones filled in from their neighbours in time; the last is the root.
         filtered: (N, 19, 2) the same without spikes and most of the jitter, to be measured.
         seen: (N, 18) bool, the joints to rely on.
-        measurable: (N, 18) bool, those among them that tell lengths: of who faces the camera.
+        measurable: (N, 18) bool, those of them from which lengths can be measured: the person faces the camera.
         floor: (N,) y of the floor under the person, pixels.
         centre: (N,) x of the middle of the body, pixels.
         view: the guessed camera.

@@ -16,7 +16,7 @@ MAX_STRETCH = 2.0  # of travel in depth, beyond what the change of size asks for
 MAX_SLOPE = 4.0  # growth of size per pixel of floor: body height over camera height, so a camera 0.4 m up
 MAX_GROWTH = 1.5  # of the size, from the far to the close end, over its mean
 END = 0.25  # share of the floor's range that counts as its far or close end
-NOISE = 0.05  # body sizes: a range of the floor as small as this tells nothing
+NOISE = 0.05  # body sizes: a smaller range of the floor says nothing
 
 
 @dataclass(frozen=True)

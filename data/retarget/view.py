@@ -82,7 +82,7 @@ def guess_view(
 
     Tried is how steeply the camera looks down at the feet (`SLOPES`). The guess is the mean of the logarithms of the
     slopes, weighted by their posterior. Who hardly moves in depth says nothing by their size; then long thighs over
-    short shins and neck tell of a camera high up, and its usual height has a say.
+    short shins and neck speak for a high camera, and the usual height of cameras is a prior.
 
     Args:
         xy: (N, 19, 2) keypoints and root, pixels.

@@ -8,6 +8,7 @@ body.
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from data.sample import shapes
 from data.sample.cloth import Sheet, body_capsules, hang
@@ -295,69 +296,31 @@ def _pattern_position(joints: np.ndarray, vertices: np.ndarray, limb: np.ndarray
     return position
 
 
-def _quaternions(rotations: np.ndarray) -> np.ndarray:
-    """Unit quaternions (..., 4) w, x, y, z of rotation matrices (..., 3, 3)."""
-    m = rotations
-    diagonal = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], -1)
-    trace = diagonal.sum(-1)
-    signs = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-    size = np.sqrt(np.maximum(1 + diagonal @ signs.T, 0)) / 2
-    off = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1)
-    pairs = np.stack(
-        [m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]], -1
-    )  # xy, xz, yz
-    best = np.argmax(np.concatenate([trace[..., None], diagonal], -1), -1)
-    zero = np.zeros_like(trace)
-    table = np.stack(
-        [
-            np.stack([zero, off[..., 0], off[..., 1], off[..., 2]], -1),
-            np.stack([off[..., 0], zero, pairs[..., 0], pairs[..., 1]], -1),
-            np.stack([off[..., 1], pairs[..., 0], zero, pairs[..., 2]], -1),
-            np.stack([off[..., 2], pairs[..., 1], pairs[..., 2], zero], -1),
-        ],
-        -2,
-    )
-    chosen = np.take_along_axis(table, best[..., None, None], -2)[..., 0, :]
-    largest = np.take_along_axis(size, best[..., None], -1)
-    quaternion = chosen / np.maximum(4 * largest, 1e-9)
-    np.put_along_axis(quaternion, best[..., None], largest, -1)
-    return quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-
-
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamilton product of quaternions (..., 4)."""
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        -1,
-    )
+    """Hamilton product (..., 4) of a pure quaternion (..., 3) with one (..., 4) w, x, y, z."""
+    w, axis = b[..., :1], b[..., 1:]
+    return np.concatenate([-(a * axis).sum(-1, keepdims=True), w * a + np.cross(a, axis)], -1)
 
 
 def skin_mesh(figure: Figure, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and unit normals (V, 3) float32 in the world for one pose."""
     rotations, positions = forward(figure.joints, pose)
     moved = positions - (rotations @ figure.joints[..., None])[..., 0]
-    real = _quaternions(rotations)
+    real = Rotation.from_matrix(rotations).as_quat()[:, [3, 0, 1, 2]]
     for bone in range(1, len(BONES)):  # the same hemisphere along the chain, so that blends take the short way
         parent = PARENT[bone]
         if real[bone] @ real[parent] < 0:
             real[bone] *= -1
-    dual = 0.5 * _product(np.concatenate([np.zeros((len(BONES), 1)), moved], 1), real)
+    dual = 0.5 * _product(moved, real)
     blended = figure.weights @ np.concatenate([real, dual], 1).astype(np.float32)
     blended /= np.linalg.norm(blended[:, :4], axis=1, keepdims=True)
     w, axis = blended[:, :1], blended[:, 1:4]
     dw, daxis = blended[:, 4:5], blended[:, 5:]
 
     def turn(v: np.ndarray) -> np.ndarray:
-        return v + 2 * _cross(axis, _cross(axis, v) + w * v)
+        return v + 2 * np.cross(axis, np.cross(axis, v) + w * v)
 
-    shift = 2 * (w * daxis - dw * axis + _cross(axis, daxis))
+    shift = 2 * (w * daxis - dw * axis + np.cross(axis, daxis))
     vertices, turned = turn(figure.vertices) + shift, turn(figure.normals)
     if figure.sheets:
         _let_hang(figure, rotations, positions, vertices, turned)
@@ -389,17 +352,6 @@ def _let_hang(
         for side, sign in ((0, 1), (1, -1)):
             here = slice(first + side * size, first + (side + 1) * size)
             vertices[here], normals[here] = points.reshape(-1, 3), sign * normal
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.stack(
-        [
-            a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
-            a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
-            a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
-        ],
-        1,
-    )
 
 
 # keypoint -> bone whose joint it is; the head's points are given relative to the point between the eyes

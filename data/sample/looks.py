@@ -190,7 +190,7 @@ def _any_colour(rng: np.random.Generator, skin: tuple[float, float, float]) -> t
 
 
 def any_cloth(rng: np.random.Generator, skin: tuple[float, float, float], plain: float = 0.5) -> Cloth:
-    """As `random_cloth`, with more patterns, and with colours that are hard to tell from skin or wall."""
+    """As `random_cloth`, with more patterns, and with colours much like skin or walls."""
     colour = _any_colour(rng, skin)
     second = _any_colour(rng, skin)
     if rng.random() < 0.3:  # a pattern that hardly shows

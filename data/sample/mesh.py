@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 FAR = 1e3
 
@@ -18,11 +19,10 @@ class Loft:
     """Elliptical tube from `start` to `end`.
 
     sections: rows (t in [0, 1], half width, half depth, offset in depth), interpolated linearly over a smooth
-    parameter.
-    side: the direction in which the width is measured; depth is perpendicular to it and to the axis.
-    caps: lengths of the half ellipsoids that close the two ends; small ones give flat ends.
-    bones: rows (t, bone) or (t, (right bone, left bone)): which bones move the tube at t.
-    axis: direction of the axis, needed only when start == end (an ellipsoid).
+    parameter. side: the direction in which the width is measured; depth is perpendicular to it and to the axis. caps:
+    lengths of the half ellipsoids that close the two ends; small ones give flat ends. bones: rows (t, bone) or (t,
+    (right bone, left bone)): which bones move the tube at t. axis: direction of the axis, needed only when start == end
+    (an ellipsoid).
     """
 
     start: np.ndarray
@@ -198,14 +198,7 @@ def surface_nets(field: np.ndarray, origin: np.ndarray, step: float) -> tuple[np
 
 def sample_field(field: np.ndarray, origin: np.ndarray, step: float, points: np.ndarray) -> np.ndarray:
     """Trilinear values of the field at points (V, 3)."""
-    position = np.clip((points - origin) / step, 0, np.array(field.shape) - 1.001)
-    cell = position.astype(int)
-    part = position - cell
-    value = np.zeros(len(points))
-    for i, j, k in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where([i, j, k], part, 1 - part), axis=1)
-        value += weight * field[cell[:, 0] + i, cell[:, 1] + j, cell[:, 2] + k]
-    return value
+    return ndimage.map_coordinates(field, ((points - origin) / step).T, order=1, mode="nearest")
 
 
 def build(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
+from scipy.spatial.transform import Rotation
 
 BONES = (
     "pelvis", "waist", "chest", "neck", "head",
@@ -101,17 +102,8 @@ def forward(joints: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 def euler(pitch, yaw, roll) -> np.ndarray:
     """Rotation matrices (..., 3, 3): roll about z, then pitch about x, then yaw about y. Positive pitch bends forwards,
     positive yaw turns to the figure's left, positive roll leans to its right."""
-    pitch, yaw, roll = np.broadcast_arrays(*(np.asarray(a, float) for a in (pitch, yaw, roll)))
-    cx, sx, cy, sy, cz, sz = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw), np.cos(roll), np.sin(roll)
-    zero, one = np.zeros_like(cx), np.ones_like(cx)
-
-    def matrix(*entries) -> np.ndarray:
-        return np.stack(entries, -1).reshape(*cx.shape, 3, 3)
-
-    about_x = matrix(one, zero, zero, zero, cx, -sx, zero, sx, cx)
-    about_y = matrix(cy, zero, sy, zero, one, zero, -sy, zero, cy)
-    about_z = matrix(cz, -sz, zero, sz, cz, zero, zero, zero, one)
-    return about_y @ about_x @ about_z
+    angles = np.stack(np.broadcast_arrays(yaw, pitch, roll), -1)
+    return Rotation.from_euler("YXZ", angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape[:-1], 3, 3)
 
 
 def about(axis: np.ndarray, angle) -> np.ndarray:

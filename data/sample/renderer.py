@@ -607,9 +607,8 @@ def render_figures(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Render figures over a picture.
 
-    background: uint8 RGB (camera.height, camera.width, 3); grey if None.
-    Returns frame uint8 RGB (H, W, 3), keypoints (P, 18, 3) float32 with confidence 1, visible (P, 18) bool,
-    alpha (H, W) float32: the coverage by figures.
+    background: uint8 RGB (camera.height, camera.width, 3); grey if None. Returns frame uint8 RGB (H, W, 3), keypoints
+    (P, 18, 3) float32 with confidence 1, visible (P, 18) bool, alpha (H, W) float32: the coverage by figures.
     """
     light = light or Light()
     layer = render_layer(people, camera, light, supersample, shadows)

@@ -1,4 +1,4 @@
-"""Fixed networks whose features tell whether two pictures look alike."""
+"""Fixed networks whose features say whether two pictures look alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_detector.errors import InputError
-from pose_detector.networks import fuse_norms
+from pose_detector.networks import fuse_norms, tapped
 
 
 class PoseFeatures(nn.Module):
@@ -51,13 +51,7 @@ class VGGFeatures(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """RGB (B, 3, H, W) in [0, 1] -> feature maps, shallow to deep."""
-        x = (pictures - self.mean) / self.std
-        found = []
-        for i, layer in enumerate(self.layers):
-            x = layer(x)
-            if i in self.taps:
-                found.append(x)
-        return found
+        return tapped(self.layers, (pictures - self.mean) / self.std, self.taps)
 
 
 def declare_missing_operators() -> None:

@@ -10,32 +10,27 @@ from pose_detector.cleaning.outliers import find_jumps, find_long_bones, find_sp
 from pose_detector.cleaning.smoothing import smooth
 from pose_detector.cleaning.swaps import find_swaps
 from pose_detector.series import interpolate
-from pose_detector.skeleton import KEYPOINTS, PAIRS, person_size
-
-
-@dataclass
-class CleaningStats:
-    """What was found and done; arrays are (18,) counts of frames per keypoint."""
-
-    frames: int
-    frames_without_person: int
-    people: int
-    outliers: np.ndarray  # seen, but rejected
-    swaps: np.ndarray  # exchanged with the other side's
-    filled: np.ndarray  # interpolated
-    missing: np.ndarray  # still missing
+from pose_detector.skeleton import PAIRS, person_size
 
 
 @dataclass
 class Cleaned:
-    """keypoints (N, 18, 3) float32, filled (N, 18) bool: interpolated rather than seen, and the statistics."""
+    """What became of a person's keypoints.
+
+    Attributes:
+        keypoints: (N, 18, 3) float32 x, y in pixels and confidence, 0 = missing.
+        filled: (N, 18) bool, interpolated rather than seen.
+        rejected: (N, 18) bool, seen, but not where the keypoint can be.
+        swapped: (N, 18) bool, exchanged with the other side's.
+    """
 
     keypoints: np.ndarray
     filled: np.ndarray
-    stats: CleaningStats
+    rejected: np.ndarray
+    swapped: np.ndarray
 
 
-def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
+def clean(keypoints: np.ndarray, fps: float) -> Cleaned:
     """Keypoints of one person over time, fit to be drawn.
 
     Sides that are exchanged for a moment are put right (`swaps`); keypoints that jump away and back, or lie at the end
@@ -46,7 +41,6 @@ def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
     Args:
         keypoints: (N, 18, 3) x, y in pixels and confidence (0: missing), one row per frame. Not changed.
         fps: Frames per second.
-        people: How many people the video shows, for the statistics.
     """
     points = np.array(keypoints[..., :2], np.float64)
     confidence = np.where(np.isfinite(keypoints).all(axis=-1), keypoints[..., 2], 0).astype(np.float64)
@@ -54,34 +48,24 @@ def clean(keypoints: np.ndarray, fps: float, people: int = 1) -> Cleaned:
     confidence = np.maximum(confidence, 0)
     size = _size_over_time(points, fps)
 
-    swaps = np.zeros(KEYPOINTS, int)
+    swapped = np.zeros(confidence.shape, bool)
     for (right, left), exchanged in zip(PAIRS, find_swaps(points, size, fps).T, strict=True):
         for array in (points, confidence):
             array[np.ix_(exchanged, [right, left])] = array[np.ix_(exchanged, [left, right])]
-        swaps[[right, left]] = np.count_nonzero(exchanged)
+        swapped[:, [right, left]] = exchanged[:, None]
 
     seen = ~np.isnan(points[..., 0])
     points[find_long_bones(points, size)] = np.nan
     points[find_jumps(points, confidence, size, fps)] = np.nan
     points[find_spikes(points, size, fps)] = np.nan
     points[find_islands(points, fps)] = np.nan
-    outliers = seen & np.isnan(points[..., 0])
-    confidence[outliers] = 0
+    rejected = seen & np.isnan(points[..., 0])
+    confidence[rejected] = 0
 
     points = smooth(points, confidence, fps)
     points, confidence, filled = fill_gaps(points, confidence, fps)
-    missing = np.isnan(points[..., 0])
-    result = np.concatenate([np.where(missing[..., None], 0, points), confidence[..., None]], axis=-1)
-    stats = CleaningStats(
-        frames=len(points),
-        frames_without_person=int(missing.all(axis=1).sum()),
-        people=people,
-        outliers=outliers.sum(axis=0),
-        swaps=swaps,
-        filled=filled.sum(axis=0),
-        missing=missing.sum(axis=0),
-    )
-    return Cleaned(result.astype(np.float32), filled, stats)
+    result = np.concatenate([np.nan_to_num(points), confidence[..., None]], axis=-1)
+    return Cleaned(result.astype(np.float32), filled, rejected, swapped)
 
 
 def _size_over_time(points: np.ndarray, fps: float) -> np.ndarray:

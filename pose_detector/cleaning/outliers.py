@@ -14,10 +14,10 @@ from pose_detector.skeleton import KEYPOINTS, LIMBS, VISIBLE_LIMBS
 TOO_LONG = 1.5  # times the length that a limb hardly ever exceeds (its quantile 0.9)
 SHORTEST = 0.1  # of that length, for limbs that always point at the camera
 OUTAGE = 0.15  # seconds of frames that a jump costs ...
-LEAST_OUTAGE = 2.1  # ... or so many frames: two are then better left out
+LEAST_OUTAGE = 2.1  # ... or this many frames: leaving out two is then cheaper
 FASTEST = (0.15, 8.0)  # jitter, and speed per second: of a step
 SHARPEST = (0.1, 2.5, 8.0, 5.0)  # jitter, per second, per second squared, and times the noise: of a break of velocity
-SURE = 0.35  # least share of what a sure frame earns
+SURE = 0.35  # what a frame of low confidence earns at least, in what a confident one does
 SPIKE, BODY_SPIKE, ARM_SPIKE = 0.1, 60.0, 120.0  # off its course; the last two per second squared: half the greatest
 ARMS = [3, 4, 6, 7]  # acceleration
 UNUSUAL = 5.0  # times what a keypoint usually is off its course
@@ -37,11 +37,10 @@ def find_long_bones(points: np.ndarray, size: np.ndarray) -> np.ndarray:
 def find_jumps(points: np.ndarray, confidence: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18) bool that are off the likeliest course through time.
 
-    A course is a choice of the frames in which a keypoint is believed. Each believed frame earns 1, less where the
-    keypoint is for some frames less sure than it can be; each step that is faster than a body moves, or breaks with the
-    velocity before and after it, costs more than two frames, or the frames of `OUTAGE` seconds: what jumps away for
-    less than twice that time and comes back is better left out. Dynamic programming finds the best course, for all
-    keypoints at once.
+    A course is a choice of the frames in which a keypoint is accepted. Each accepted frame earns 1, or less while the
+    keypoint's confidence is low. Each step that is faster than a body moves, or that breaks with the velocity before
+    and after it, costs more than two frames, or the frames of `OUTAGE` seconds: so a keypoint that jumps away for less
+    than twice that time and comes back is left out. Dynamic programming finds the best course of each keypoint.
 
     Args:
         points: (N, 18, 2) pixels, NaN where missing.
@@ -85,8 +84,8 @@ def _implausible_steps(points: np.ndarray, size: np.ndarray, fps: float, reach: 
 def find_spikes(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18) bool that leave their course for a frame or two.
 
-    That is by `SPIKE` body sizes, by what a limb can be accelerated between two frames, or by `UNUSUAL` times what is
-    usual for this keypoint within half a second, whichever is most.
+    A spike exceeds all of these: `SPIKE` body sizes; what a limb can be accelerated between two frames; `UNUSUAL` times
+    the usual deviation of this keypoint within half a second.
     """
     least = np.full(KEYPOINTS, BODY_SPIKE)
     least[ARMS] = ARM_SPIKE
@@ -94,7 +93,7 @@ def find_spikes(points: np.ndarray, size: np.ndarray, fps: float) -> np.ndarray:
     wrong = np.zeros(points.shape[:2], bool)
     half = max(3, round(fps / 2))
     for k in range(KEYPOINTS):
-        for _ in range(2):  # great ones hide lesser ones
+        for _ in range(2):  # large spikes hide small ones
             times = np.flatnonzero(~np.isnan(points[:, k, 0]) & ~wrong[:, k])
             deviation = _deviation(points[times, k] / size[times, None], times, max(3, 0.2 * fps))
             usual = median_filter(deviation, 2 * half + 1, mode="nearest")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pose_detector.keypoints import scale_points
 from pose_detector.mirror import CHANNELS
 from pose_detector.networks import HEATMAPS, PAFS, STRIDE
 from pose_detector.pafprocess import PAF_CHANNELS
@@ -36,7 +37,7 @@ class Picture:
         keypoints: (P, 18, 3) float32: x and y in pixels, and 1 where the keypoint is known to lie there, else 0.
         alpha: (H, W) uint8, the share of the figures in each pixel, or None: the whole picture counts.
         complete: Whether `keypoints` are all that can be seen; else nothing is known of other people and keypoints.
-        views: What a teacher network saw, for what is not complete; the first that shows a place is believed.
+        views: What a teacher network saw, for what is not complete; the first that shows a place counts.
     """
 
     rgb: np.ndarray
@@ -53,7 +54,7 @@ def compose(after: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 def cell_centres(cells: int) -> np.ndarray:
     """(cells,) pixel coordinates of the centres of map cells."""
-    return ((np.arange(cells) + 0.5) * STRIDE - 0.5).astype(np.float32)
+    return scale_points(np.arange(cells), STRIDE).astype(np.float32)
 
 
 def draw_maps(people: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
@@ -109,7 +110,7 @@ def warp_maps(view: View, matrix: np.ndarray, mirrored: bool, cells: int) -> tup
     back = compose(view.matrix, cv2.invertAffineTransform(matrix))  # crop -> teacher's input
     centres = cell_centres(cells)
     grid = np.stack(np.meshgrid(centres, centres), axis=-1) @ back[:, :2].T + back[:, 2]
-    grid = ((grid + 0.5) / STRIDE - 0.5).astype(np.float32)
+    grid = scale_points(grid, 1 / STRIDE).astype(np.float32)
     height, width = view.maps.shape[1:]
     shown = ((grid > -0.5) & (grid < np.array([width, height]) - 0.5)).all(axis=-1)
     planes = np.ascontiguousarray(view.maps.transpose(1, 2, 0))
@@ -137,11 +138,11 @@ def look(views: tuple[View, ...], matrix: np.ndarray, mirrored: bool, cells: int
 def merge_teacher(
     drawn: np.ndarray, teacher: np.ndarray, shown: np.ndarray, person: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels where there are some, the teacher's word elsewhere.
+    """Labels where there are some, the teacher's answer elsewhere.
 
     In the box around the labelled person the labels alone count for the keypoints and limbs that they name: the
-    teacher may have confused left and right there. Outside of it, and for all other channels, the teacher is believed,
-    0.8 times as much as labels; where it was not asked they do not count.
+    teacher may have confused left and right there. Outside of it, and for all other channels, the teacher counts, with
+    0.8 of the weight of labels; where it was not asked they do not count.
 
     Args:
         drawn: (57, h, w) maps of the labelled person.

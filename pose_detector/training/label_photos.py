@@ -21,7 +21,7 @@ import tyro
 from tqdm import tqdm
 
 from pose_detector.blazepose import SIZE, BlazePose
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, lean
 
 MIRROR17 = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 
@@ -52,9 +52,7 @@ def person_crops(points: np.ndarray, hips: list[int], shoulders: list[int]) -> t
     low, high = known.min(axis=0), known.max(axis=0)
     middle, angle = (low + high) / 2, 0.0
     if (points[hips, 2] > 0).all() and (points[shoulders, 2] > 0).all():
-        hip = points[hips, :2].mean(axis=0)
-        dx, dy = points[shoulders, :2].mean(axis=0) - hip
-        angle = float(np.arctan2(dx, -dy))
+        hip, angle = points[hips, :2].mean(axis=0), lean(points[shoulders], points[hips])
     else:
         hip = middle
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

@@ -1,7 +1,7 @@
 """Training examples for the network of one person: crops of photos and of rendered people, with points and outlines.
 
 Points are those of the network (`POINTS` of them): COCO-18 without the neck, then hands and feet. Each has x and y in
-pixels and a weight: 0 = not known. In the examples a further flag tells that a point is known not to be seen.
+pixels and a weight: 0 = not known. In the examples a further flag marks points that are known to be hidden.
 """
 
 import zipfile
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from pose_detector.blazepose import COCO18, EXTRA
-from pose_detector.crop import Crop
+from pose_detector.crop import Crop, lean
 from pose_detector.person_network import POINTS
 from pose_detector.training.augment import degrade, occlude, texture, vary_colours
 
@@ -69,8 +69,8 @@ def join_labels(thunder: np.ndarray, landmarks: np.ndarray, hand: np.ndarray | N
     """One set of points from two teachers and, where there are some, labels by hand.
 
     Where the teachers agree within a quarter of the torso their mean counts in full; a label by hand nearby is averaged
-    in. Where they do not, the label by hand counts, or else MoveNet, where it is sure, by half: measured, it is right
-    twice as often. A face point that MoveNet does not see at all is turned away.
+    in. Where they do not, the label by hand counts, or else MoveNet, where it is confident, by half: measured, it is
+    right twice as often. A face point that MoveNet does not see at all is turned away.
 
     Args:
         thunder: (17, 3) of MoveNet, COCO-17.
@@ -254,8 +254,7 @@ class Examples(IterableDataset):
         if rng.random() < mixture.turned:
             angle = rng.uniform(-np.pi, np.pi)
         elif rng.random() < mixture.upright and (person.points[[*HIPS, *SHOULDERS], 2] > 0).all():
-            dx, dy = person.points[SHOULDERS, :2].mean(axis=0) - person.points[HIPS, :2].mean(axis=0)
-            angle += float(np.arctan2(dx, -dy))
+            angle += lean(person.points[SHOULDERS], person.points[HIPS])
         side = extent * float(np.exp(rng.normal(np.log(1.2), 0.13)))
         middle = middle + rng.normal(0, 0.07, 2) * extent
         if rng.random() < mixture.part:

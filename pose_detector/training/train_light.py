@@ -44,7 +44,7 @@ from pose_detector.weights import BUNDLED, save_light
 CHECKPOINT = "checkpoint.pth"
 ARMS, WRISTS = [3, 4, 6, 7], [4, 7]  # the hardest to find
 LEGS = [9, 10, 12, 13]
-FACE = list(HEAD)  # in photos only the teacher tells
+FACE = list(HEAD)  # in photos only the teacher marks it
 
 
 @dataclass(kw_only=True)
@@ -169,7 +169,8 @@ def learning_rate(settings: Settings, seen: int) -> float:
 
 
 def save(progress: Progress, held_out: dict[str, list[Picture]], settings: Settings) -> str:
-    """Measure the averaged network, export it if it is the best so far, write a checkpoint; tells the measures."""
+    """Measure the averaged network, export it if it is the best so far, write a checkpoint; returns the measures in
+    words."""
     device = torch.device(settings.device)
     found = {name: share_found(progress.average, part, device) for name, part in held_out.items() if part}
     score = sum(found.values()) / len(found)

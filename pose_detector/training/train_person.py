@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pose_detector.crop import Crop
+from pose_detector.keypoints import scale_points
 from pose_detector.person_network import PERSON, STRIDE, PersonNetwork, decode, save
 from pose_detector.training.loop import LoopSettings, Progress, one_cycle
 from pose_detector.training.person_examples import (
@@ -91,7 +92,7 @@ def loss_of(answer: tuple[Tensor, Tensor, Tensor], points: Tensor, masks: Tensor
     heat, absent, outline = answer
     side = heat.shape[-1]
     cells = torch.arange(side, device=heat.device)
-    centre = (points[..., :2] + 0.5) / STRIDE - 0.5  # in cells
+    centre = scale_points(points[..., :2], 1 / STRIDE)  # in cells
     x, y = (torch.exp((cells - centre[..., i, None]).square() * (-0.5 / SIGMA**2)) for i in (0, 1))  # (B, K, side)
     there = 1 - points[..., 3]
     scale = there / (x.sum(-1) * y.sum(-1)).clamp(min=1e-6)
@@ -206,7 +207,8 @@ def train(settings: Settings, sets: list[list[Person]]) -> None:
 
 
 def export(progress: Progress, held_out: list[list[Person]], settings: Settings) -> str:
-    """Measure the averaged network, export it if it is the best so far, write a checkpoint; tells the measures."""
+    """Measure the averaged network, export it if it is the best so far, write a checkpoint; returns the measures in
+    words."""
     found = [measure(progress.average, people) for people in held_out if people]
     score = float(np.mean([body + wrists for body, wrists, _ in found]))
     if score >= progress.best:

@@ -3,7 +3,7 @@
 import judge as judging
 import numpy as np
 import pytest
-from judge import Judge, outline_in_frame, run, steady_torso, videos
+from judge import Judge, run, steady_torso, videos
 
 from pose_detector.blazepose import SIZE
 from pose_detector.crop import Crop
@@ -58,17 +58,6 @@ def test_the_judge_follows_a_person_and_finds_them_anew(judge):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InputError, match=r"missing\.tflite.*--judge"):
         Judge(tmp_path / "missing.tflite")
-
-
-def test_an_outline_lies_where_its_crop_does_at_any_size():
-    crop, outline = Crop(120, 80, 60, 0.3), np.ones((SIZE, SIZE), np.float32)
-    same = outline_in_frame(outline, crop, (300, 200), (300, 200))
-    assert np.abs(same - crop.put_back(outline, (300, 200))).max() < 1e-5
-    half = outline_in_frame(outline, crop, (300, 200), (150, 100))
-    assert half.sum() == pytest.approx(60 * 60 / 4, rel=0.02)
-    rows, columns = np.nonzero(half > 0.5)
-    # A pixel's middle: x of the frame is (x + 0.5) / 2 - 0.5 here.
-    assert columns.mean() == pytest.approx(59.75, abs=0.1) and rows.mean() == pytest.approx(39.75, abs=0.1)
 
 
 def test_the_torso_keeps_its_length_while_the_person_bends():

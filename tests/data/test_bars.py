@@ -142,7 +142,7 @@ def test_a_video_without_bars(tmp_path):
 def test_a_sample_is_spread_over_the_video(tmp_path, interval):
     """The square moves to the right."""
     path = write_clip(tmp_path / "a.mp4", moving_square(50), options={"g": str(interval)})
-    frames = sample_frames(path, 5)
+    frames = [frame for _, frame in sample_frames(path, 5)]
     assert len(frames) == 5
     places = [np.flatnonzero((f[..., 0] > 150).any(axis=0)).mean() for f in frames]
     assert (np.diff(places) > 5).all() and places[-1] - places[0] > 0.5 * 96 * 0.7

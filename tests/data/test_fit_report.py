@@ -12,7 +12,8 @@ from data import annot_normalize, fit_report, pose_range
 from data.annotations import Annotations
 from data.retarget import PoseSequence, normalise
 from data.video import probe
-from main.config import Config, parse
+from main.cli import parse
+from main.config import Config
 from pose_detector.errors import InputError
 
 

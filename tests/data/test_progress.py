@@ -7,7 +7,8 @@ import pytest
 
 from data import progress, step_log
 from data.progress import Bar, in_words, journal, read_plan, write_plan
-from main.config import Config, run_step, step_number
+from main.cli import run_step, step_number
+from main.config import Config
 from main.jobs import read_progress
 
 PLAN = [("1 train", "first look", 20.0), ("1 train", "end", 4.0), ("3", "training", 60.0), ("4", "rendering", 30.0)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.sample import render_readme, render_sample
+from data.sample import pair, render_readme
 from data.sample.figure import Figure, build_figure, keypoints_3d, random_figure, restyle, skin_mesh
 from data.sample.looks import Look
 from data.sample.mesh import build, ellipsoid
@@ -238,7 +238,7 @@ def test_light_comes_from_its_direction(figure: Figure) -> None:
 
 @pytest.mark.parametrize("make", [train_dance, test_dance])
 def test_planted_feet_do_not_slide_and_stand_on_the_floor(make) -> None:
-    body = render_sample.PERSON_A[0]
+    body = pair.PERSON_A[0]
     stance = make().stance(np.arange(25 * FPS) / FPS)
     _, positions = forward(rest_joints(body), solve(body, stance, smooth=2.0))
     for foot, side in enumerate(("right", "left")):
@@ -256,7 +256,7 @@ def test_shoes_touch_the_floor(figure: Figure) -> None:
 
 @pytest.mark.parametrize("make", [train_dance, test_dance])
 def test_dances_move_as_a_body_can(make) -> None:
-    body = render_sample.PERSON_A[0]
+    body = pair.PERSON_A[0]
     poses = solve(body, make().stance(np.arange(25 * FPS) / FPS), smooth=2.0)
     rotations, positions = forward(rest_joints(body), poses)
     speed = np.linalg.norm(np.diff(positions, axis=0), axis=-1) * FPS
@@ -335,7 +335,7 @@ def read(path: Path, index: int) -> tuple[np.ndarray, av.container.InputContaine
     raise AssertionError(f"{path} has no frame {index}")
 
 
-FOLDER = Path(render_sample.__file__).parent
+FOLDER = Path(pair.__file__).parent
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
@@ -343,7 +343,7 @@ def test_committed_clips_are_as_promised(name: str) -> None:
     with av.open(str(FOLDER / f"{name}.mp4")) as container:
         video = container.streams.video[0]
         assert (video.width, video.height, video.average_rate, video.codec_context.name) == (512, 288, 25, "h264")
-        assert video.frames == render_sample.SECONDS[name] * FPS and 20 <= render_sample.SECONDS[name] <= 30
+        assert video.frames == pair.SECONDS[name] * FPS and 20 <= pair.SECONDS[name] <= 30
         assert len(container.streams.audio) == (name == "test")
     assert sum(path.stat().st_size for path in FOLDER.glob("*.mp4")) < 5e6
 
@@ -351,7 +351,7 @@ def test_committed_clips_are_as_promised(name: str) -> None:
 def test_committed_clip_is_what_the_script_renders() -> None:
     index = 60
     committed, _ = read(FOLDER / "train.mp4", index)
-    clip = render_sample.clips()["train"]
+    clip = pair.clips()["train"]
     frame, keypoints, _ = render_frame([(clip.figure, clip.poses[index])], clip.camera, ROOM_A)
     error = np.square(frame.astype(float) - committed).mean()
     assert 10 * np.log10(255**2 / error) > 33

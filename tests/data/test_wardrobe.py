@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.sample import render_sample
+from data.sample import pair
 from data.sample.cloth import Sheet, _offsets, body_capsules, hang, push_out, ring
 from data.sample.figure import Figure, build_figure, hands_and_feet_3d, skin_mesh
 from data.sample.looks import (
@@ -270,7 +270,7 @@ def test_a_wrong_share_is_an_error(part: str) -> None:
 
 
 def test_the_sample_is_as_before() -> None:
-    clip = render_sample.clips()["train"]
+    clip = pair.clips()["train"]
     frame, keypoints, _ = render_frame([(clip.figure, clip.poses[100])], clip.camera, clip.room)
     assert (frame.mean(), frame.std()) == pytest.approx((161.576590, 42.014950), abs=1e-4)
     assert keypoints.sum() == pytest.approx(5646.9175, abs=0.01)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from stick_figure import Camera, figure, keypoints, stroll
+from tiny_pair import MODEL
 
 from data.annotations import Annotations, image_name, mask_name
 from main import appearance
@@ -53,9 +54,8 @@ def workspace(path: Path, count: int = 16, dance: int = 6) -> Path:
 def small(path: Path, **settings) -> Config:
     """Settings of steps 3 and 4 for such a workspace, quick."""
     config = Config(
-        workspace=path, epochs=2, channels=16, stacks=2, detail=4, discriminator_channels=4, batch_size=4, crop=64,
-        validation_frames=2, perceptual="none", learning_rate=2e-3, device="cpu", precision="float32",
-        patience=0, max_minutes=0.0,
+        workspace=path, epochs=2, batch_size=4, validation_frames=2, learning_rate=2e-3, precision="float32",
+        patience=0, max_minutes=0.0, **MODEL,
     )  # fmt: skip
     return replace(config, **settings)
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from places import ROOT
 
-from main.config import Config, check, parse, run_step
+from main.cli import parse, run_step
+from main.config import Config, check
 from pose_detector.errors import InputError
 
 STEPS = ("data/video2data.py", "data/annot_normalize.py", "main/train.py", "main/test.py", "output/img2video.py")
@@ -116,7 +117,7 @@ def test_other_errors_keep_their_traceback(monkeypatch, tmp_path):
 
 def test_a_console_without_the_letters_is_no_failure(tmp_path):
     code = f"import sys; sys.argv = ['x', '--workspace', {str(tmp_path)!r}]\n"
-    code += "from main.config import run_step; run_step(lambda config: print('Bühne ▏舞'), 'x')"
+    code += "from main.cli import run_step; run_step(lambda config: print('Bühne ▏舞'), 'x')"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, cwd=ROOT, check=False)
     assert done.returncode == 0 and done.stdout.startswith(b"B?hne")

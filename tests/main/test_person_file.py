@@ -19,7 +19,8 @@ from person import annotations, painted, small, workspace
 from data import annot_normalize, video2data
 from data.annotations import Annotations
 from main import checkpoint, person_file, test, train
-from main.config import Config, run_step
+from main.cli import run_step
+from main.config import Config
 from pose_detector.errors import InputError
 
 

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 from person import painted, workspace
+from tiny_pair import MODEL
 
 from main import checkpoint, pretrain, test, train
 from main import trainer as trainers
 from main.config import Config
 from main.pretrain import APART, MOMENTS
 from pose_detector.errors import InputError
-
-SMALL = dict(channels=16, stacks=2, detail=4, discriminator_channels=4, perceptual="none", device="cpu", crop=64)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def weights(tmp_path, monkeypatch):
     """A file of small pretrained networks, in place of the one that is shipped."""
     path = tmp_path / "weights" / "pretrained.pth"
     torch.manual_seed(3)
-    trainer = trainers.build_trainer(Config(**SMALL), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(**MODEL), torch.device("cpu"))
     for network in (trainer.generator, trainer.discriminator):
         for value in network.parameters():
             value.data.normal_(0, 0.01)
@@ -104,7 +103,7 @@ def test_it_overfits_one_person(people, monkeypatch):
     monkeypatch.setattr(pretrain, "STEPS", 30)
     cfg = Config(
         start="scratch", learning_rate=2e-3, weight_adversarial=0.0, weight_feature_matching=0.0, ema=0.9,
-        precision="float32", **SMALL,
+        precision="float32", **MODEL,
     )  # fmt: skip
     scores = []
     monkeypatch.setattr(
@@ -116,7 +115,7 @@ def test_it_overfits_one_person(people, monkeypatch):
 
 
 def test_step_3_starts_from_the_file(weights, tmp_path):
-    trainer = trainers.build_trainer(Config(**SMALL), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(**MODEL), torch.device("cpu"))
     assert trainers.start_pretrained(trainer) is None
     state = checkpoint.load_pretrained(checkpoint.PRETRAINED)
     for name, network in (
@@ -136,7 +135,7 @@ def test_the_shipped_file_fits_the_default_settings():
 
 
 def test_other_settings_start_from_scratch_or_are_refused(weights):
-    other = SMALL | {"channels": 24}
+    other = MODEL | {"channels": 24}
     trainer = trainers.build_trainer(Config(**other), torch.device("cpu"))
     before = {key: value.clone() for key, value in trainer.generator.state_dict().items()}
     assert "does not fit" in trainers.start_pretrained(trainer)
@@ -148,7 +147,7 @@ def test_other_settings_start_from_scratch_or_are_refused(weights):
 
 
 def test_no_epochs_gives_a_checkpoint_of_the_pretrained_generator(weights, tmp_path, capsys):
-    config = Config(workspace=workspace(tmp_path), epochs=0, **SMALL)
+    config = Config(workspace=workspace(tmp_path), epochs=0, **MODEL)
     train.main(config)
     state = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
     given = checkpoint.load_pretrained(checkpoint.PRETRAINED)["generator"]
@@ -170,7 +169,7 @@ def test_training_stops_where_validation_no_longer_rises(weights, tmp_path, caps
         return {**scores, "ssim": next(marks)}, rows
 
     monkeypatch.setattr(train, "validate", falling)
-    config = Config(workspace=workspace(tmp_path), epochs=9, patience=2, validation_frames=2, **SMALL)
+    config = Config(workspace=workspace(tmp_path), epochs=9, patience=2, validation_frames=2, **MODEL)
     train.main(config)
     newest = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
     assert (newest["epoch"], newest["best_epoch"], newest["best"]) == (3, 1, 0.6)
@@ -193,7 +192,7 @@ def test_a_wrong_file_is_refused_in_one_line(weights, kind):
         state = checkpoint.load_pretrained(checkpoint.PRETRAINED)
         next(iter(state["generator"].values())).fill_(float("nan"))
         checkpoint.save(state, weights)
-    trainer = trainers.build_trainer(Config(start="pretrained", **SMALL), torch.device("cpu"))
+    trainer = trainers.build_trainer(Config(start="pretrained", **MODEL), torch.device("cpu"))
     with pytest.raises(InputError, match="start scratch") as error:
         trainers.start_pretrained(trainer)
     assert "\n" not in str(error.value) and str(weights) in str(error.value)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from itertools import islice
 from pathlib import Path
 
 import pytest
 from chromium import errors, open_browser, resize, too_wide, wait_for
 from places import ROOT
+from tiny_pair import cut
 
 from data import video
 from main import studio
@@ -64,13 +64,7 @@ def test_progress_in_words(tmp_path):
 
 @pytest.fixture
 def clips(tmp_path):
-    made = []
-    for mode, source in studio.SAMPLE.items():
-        frames = (video.resize(frame, (320, 192)) for *_, frame in islice(video.read_frames(source), 24))
-        path = tmp_path / f"{mode} clip.mp4"
-        video.write_video(path, frames, 25, audio_from=source, crf=20)
-        made.append(path)
-    return made
+    return cut(tmp_path, 24, (320, 192))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -74,3 +75,12 @@ def test_the_circle_around_a_body():
     turned[..., 0], turned[..., 1] = 200 - keypoints[..., 1], keypoints[..., 0]  # a quarter clockwise
     turned[keypoints[..., 2] == 0] = 0
     assert np.isclose(body_circle(turned, 1.25).angle, np.pi / 2)
+
+
+def test_an_outline_lies_where_its_crop_does_at_any_size():
+    crop, outline = Crop(120, 80, 60, 0.3), np.ones((64, 64), np.float32)
+    half = crop.put_back(outline, (300, 200), (150, 100))
+    assert half.sum() == pytest.approx(60 * 60 / 4, rel=0.02)
+    rows, columns = np.nonzero(half > 0.5)
+    # A pixel's middle: x of the frame is (x + 0.5) / 2 - 0.5 here.
+    assert columns.mean() == pytest.approx(59.75, abs=0.1) and rows.mean() == pytest.approx(39.75, abs=0.1)
