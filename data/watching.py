@@ -57,7 +57,7 @@ class Source:
 
     @property
     def notes(self) -> Path:
-        """Stands for what the networks saw, which is kept beside the goal until that is written; see `files.staging`."""
+        """Stands for what the networks saw, kept beside the goal until that is written; see `files.staging`."""
         return self.goal.with_suffix("")
 
     @property
