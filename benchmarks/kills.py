@@ -3,37 +3,82 @@
     python benchmarks/kills.py [--kills 50] [--seed 0] [--steps train test] [--workspace DIR]
 
 Without a workspace, one is made of the first seconds of the sample pair. In a given one all steps before the first
-chosen one have been run. Prints one table and ends with status 1 if anything differs.
+chosen one have been run. A moment is a share of the processor's time that the undisturbed run took, so that other work
+on the machine does not shift it; the system then ends the process, which cannot answer, as with kill -9. Steps run in
+forked processes (Linux, macOS), which have the libraries imported already. Prints one table, with what a killed run and
+the one after it took together, and ends with status 1 if anything differs.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import random
+import runpy
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-import time
+import traceback
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import tiny_pair
 import torch
-from tiny_pair import ROOT, STEPS, TINY, make
+from tiny_pair import ROOT, STEPS, TINY
+from tqdm import tqdm
 
+from data import fit_report, retarget, training_set, watching  # noqa: F401  imported once for all processes
+from main import rendering, trainer  # noqa: F401
 from main.person_file import MANIFEST
+from output import report  # noqa: F401
+from pose_detector import detector, person_network  # noqa: F401
 
 FRAMES = 40  # of each video of the pair
+SETTINGS = (*TINY, "--second_look=bundled", "--offline")
 OF_THIS_RUN = ("log.txt", "stats.jsonl", "steps", "progress.jsonl", "report.html")  # tell how long it took
 
 
-def start(step: str, workspace: Path, pair: list[str]) -> subprocess.Popen:
-    """Start a step; what it says goes to a file beside the workspace."""
-    script, *mode = STEPS[step]
-    words = [sys.executable, str(ROOT / script), *mode, f"--workspace={workspace}", *pair, *TINY]
-    with open(workspace.with_suffix(".log"), "a", encoding="utf-8") as log:
-        return subprocess.Popen(words, stdout=log, stderr=log)
+def forked(work: Callable[[], object], log: Path) -> tuple[int, float]:
+    """Do something in a process of its own, which says what it has to say in a file. Returns its status (negative: the
+    signal that ended it), and the seconds that it took of the processor. This process must start no threads: their
+    locks would be held for ever in the other one."""
+    process = os.fork()
+    if not process:
+        status = 1
+        try:
+            with open(log, "a", encoding="utf-8") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            work()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    _, status, usage = os.wait4(process, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+
+
+def run(step: str, workspace: Path, pair: list[str], moment: float | None = None) -> tuple[int, float]:
+    """Run a step as its script, to its end or until it has taken so many seconds of the processor; see `forked`."""
+
+    def work() -> None:
+        cv2.setNumThreads(1)
+        script, *mode = STEPS[step]
+        sys.argv = [str(ROOT / script), *mode, f"--workspace={workspace}", *pair, *SETTINGS]
+        if moment is not None:
+            signal.setitimer(signal.ITIMER_PROF, moment)  # nothing handles its signal
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+    return forked(work, workspace.with_suffix(".log"))
 
 
 def outputs(workspace: Path) -> dict[str, str]:
@@ -57,19 +102,22 @@ def outputs(workspace: Path) -> dict[str, str]:
     return found
 
 
-def kill_once(step: str, before: Path, wanted: dict[str, str], moment: float, work: Path, pair: list[str]) -> str:
-    """Kill a step after so many seconds and run it again. Returns what is wrong then, or nothing."""
+def kill_once(
+    step: str, before: Path, wanted: dict[str, str], moment: float, work: Path, pair: list[str]
+) -> tuple[str, bool, float]:
+    """Kill a step after so many seconds of the processor and run it again. Returns what is wrong then, or nothing;
+    whether it was killed before its end; and the seconds of both."""
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(before, work)
-    process = start(step, work, pair)
-    time.sleep(moment)
-    process.kill()
-    process.wait()
-    if status := start(step, work, pair).wait():
-        return f"status {status} after it"
+    killed, first = run(step, work, pair, moment)
+    if killed not in (0, -signal.SIGPROF):
+        return f"status {killed} before it", False, first
+    status, second = run(step, work, pair)
+    if status:
+        return f"status {status} after it", bool(killed), first + second
     found = outputs(work)
     different = [name for name in sorted({*found, *wanted}) if found.get(name) != wanted.get(name)]
-    return f"differ: {', '.join(different)}" if different else ""
+    return f"differ: {', '.join(different)}" if different else "", bool(killed), first + second
 
 
 def main() -> int:
@@ -79,7 +127,6 @@ def main() -> int:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--workspace", type=Path)
     settings = parser.parse_args()
-    rng = random.Random(settings.seed)
     failures = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -88,33 +135,33 @@ def main() -> int:
             shutil.copytree(settings.workspace, base)
         else:
             base.mkdir()
-            pair = make(folder, FRAMES)
-        print(f"{'':18}{'seconds':>9}{'kills':>7}{'good':>6}")
+            pair = [f"--{kind}_video={folder / kind}.mp4" for kind in ("train", "test")]
+            if forked(lambda: tiny_pair.make(folder, FRAMES), folder / "pair.log")[0]:
+                sys.exit((folder / "pair.log").read_text(encoding="utf-8"))
+        print(f"{'':18}{'CPU s':>7}{'kills':>7}{'in time':>9}{'good':>6}{'with kill':>11}")
         last = max(list(STEPS).index(step) for step in settings.steps)
         first = list(STEPS).index(settings.steps[0]) if settings.workspace else 0
         for step in list(STEPS)[first : last + 1]:
             before = folder / "before"
             shutil.rmtree(before, ignore_errors=True)
             shutil.copytree(base, before)
-            began = time.monotonic()
-            if start(step, base, pair).wait():
+            status, seconds = run(step, base, pair)
+            if status:
                 said = base.with_suffix(".log").read_text(encoding="utf-8").splitlines()
                 sys.exit(f"{step} fails undisturbed: {said[-1] if said else ''}")
-            seconds, wanted = time.monotonic() - began, outputs(base)
             if step not in settings.steps:
                 continue
-            wrong = []
-            for _ in range(settings.kills):
-                moment = rng.uniform(0, seconds)
-                if reason := kill_once(step, before, wanted, moment, folder / "work", pair):
+            rng, wanted, wrong, in_time, spent = random.Random(f"{settings.seed} {step}"), outputs(base), [], 0, 0.0
+            for _ in tqdm(range(settings.kills), unit="kill", desc=step, leave=False, mininterval=2):
+                moment = rng.uniform(0.01, seconds)
+                reason, killed, both = kill_once(step, before, wanted, moment, folder / "work", pair)
+                in_time, spent = in_time + killed, spent + both
+                if reason:
                     wrong.append(f"  after {moment:.2f} s: {reason}")
             failures += len(wrong)
-            print(
-                f"{step:18}{seconds:9.1f}{settings.kills:7}{settings.kills - len(wrong):6}",
-                *wrong,
-                sep="\n",
-                flush=True,
-            )
+            good = settings.kills - len(wrong)
+            print(f"{step:18}{seconds:7.1f}{settings.kills:7}{in_time:9}{good:6}{spent / settings.kills:11.1f}")
+            print(*wrong, sep="\n", end="\n" * bool(wrong), flush=True)
     return min(failures, 1)
 
 

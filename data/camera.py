@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from data.memo import Memo
 from pose_detector.keypoints import scale_points
 from pose_detector.series import interpolate, runs
 
@@ -510,10 +511,12 @@ class Tracker:
 
     Args:
         size: (width, height) of the frames in pixels.
+        memo: keeps what the frames were registered to.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], memo: Memo | None = None) -> None:
         self.size, self.small = size, small_size(size)
+        self._memo = memo or Memo(None)
         self.keys: list[Keyframe] = []
         self.near: list[int] = []  # of each frame: its keyframe
         self.found: list[np.ndarray] = []  # of each frame: homography to it
@@ -534,11 +537,8 @@ class Tracker:
             self._note(0, Match(np.eye(3), 1.0, 1.0, 0.0))
             return
         place = self.keys[self.near[-1]].place @ self.found[-1]
-        ways = self._ways(place)
-        nearest = int(ways.argmin())
-        match = register(self.keys[nearest], picture, covered, np.linalg.inv(self.keys[nearest].place) @ place)
-        if not match.good:
-            nearest, match = self._search(picture, covered, place, ways, nearest, match)
+        found = self._memo(place.ravel(), lambda: self._registered(picture, covered, place))
+        nearest, match = int(found[0]), Match(found[1], *found[2].tolist())
         self._lost = 0 if match.good else self._lost + 1
         if self._lost > _PATIENCE + len(self.keys) // 4 and len(self.keys) < _MOST_KEYS:
             # Another shot, perhaps; if it is of the same room, that will be found when keyframes are put together.
@@ -549,6 +549,15 @@ class Tracker:
             place = normalised(self.keys[nearest].place @ match.homography)
             if self._ways(place).min() > _NEW_KEY * max(self.small) and len(self.keys) < _MOST_KEYS:
                 self._new_key(picture, covered, place)
+
+    def _registered(self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray) -> list[np.ndarray]:
+        """Number of the keyframe that a picture is registered to, and the values of the `Match`."""
+        ways = self._ways(place)
+        nearest = int(ways.argmin())
+        match = register(self.keys[nearest], picture, covered, np.linalg.inv(self.keys[nearest].place) @ place)
+        if not match.good:
+            nearest, match = self._search(picture, covered, place, ways, nearest, match)
+        return [np.array(nearest), match.homography, np.array([match.alike, match.rigid, match.unsure])]
 
     def _search(
         self, picture: np.ndarray, covered: np.ndarray, place: np.ndarray, ways: np.ndarray, nearest: int, match: Match
@@ -620,10 +629,11 @@ class Cameras:
     Args:
         size: (width, height) of the frames in pixels.
         scenes: (N,) int, which scene each frame belongs to, from 0 on; those of one scene show one room. -1: none.
+        memo: see `Tracker`.
     """
 
-    def __init__(self, size: tuple[int, int], scenes: np.ndarray) -> None:
-        self._size, self._scenes = size, scenes
+    def __init__(self, size: tuple[int, int], scenes: np.ndarray, memo: Memo | None = None) -> None:
+        self._size, self._scenes, self._memo = size, scenes, memo
         self._last = {int(scene): i for i, scene in enumerate(scenes)}
         self._trackers: dict[int, Tracker] = {}
         self._paths: dict[int, Path] = {}
@@ -633,7 +643,7 @@ class Cameras:
         """Process the next frame, see `Tracker.add`."""
         scene = int(self._scenes[self._count])
         if scene >= 0:
-            self._trackers.setdefault(scene, Tracker(self._size)).add(frame, people)
+            self._trackers.setdefault(scene, Tracker(self._size, self._memo)).add(frame, people)
             if self._last[scene] == self._count:
                 self._paths[scene] = self._trackers.pop(scene).path()
         self._count += 1

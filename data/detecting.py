@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import astuple, dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from data.background import people_mask
 from data.bars import Box
 from data.camera import Cameras
 from data.frame_stats import FrameStats
+from data.memo import Memo
 from data.pose_files import Detection
 from data.progress import Bar
 from pose_detector.clothes import clothes
+from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
 from pose_detector.second_look import follow
@@ -70,6 +72,51 @@ def precomputed(poses: Sequence[Detection]) -> Detect:
         yield list(rest)
 
     return detector
+
+
+def remembered(detector: Detect, memo: Memo) -> Detect:
+    """The same detector; at batches that the memo knows, which are the first ones, it does not look again."""
+
+    def remembering(batches: Iterable[Sequence[np.ndarray]]) -> Generator[list[Detection]]:
+        number, waiting = 0, iter(batches)
+        for batch in waiting:
+            known = memo.recall([number, len(batch)])
+            if known is None:
+                waiting = chain([batch], waiting)
+                break
+            yield list(zip(known[::2], known[1::2], strict=True))
+            number += 1
+        with closing(detector(waiting)) as results:
+            for found in results:
+                memo.keep([number, len(found)], [array for people in found for array in people])
+                yield found
+                number += 1
+
+    return remembering
+
+
+class Remembered:
+    """A looker that does not look again at crops that the memo knows, which are the first ones; see `look.Looker`."""
+
+    def __init__(self, looker: Looker, memo: Memo) -> None:
+        self._looker, self._memo = looker, memo
+        self.first_look_trust = looker.first_look_trust
+
+    def first_crop(self, keypoints: np.ndarray) -> Crop | None:
+        """See `look.Looker`."""
+        return self._looker.first_crop(keypoints)
+
+    def look(self, frame: np.ndarray, crop: Crop) -> Look:
+        """See `look.Looker`; the outline has 256 levels, as in the pictures that are written of it."""
+
+        def compute() -> list[np.ndarray]:
+            look = self._looker.look(frame, crop)
+            outline = np.rint(255 * look.outline).astype(np.uint8)
+            return [look.keypoints, look.extra, outline, np.array([look.presence, *astuple(look.following)])]
+
+        keypoints, extra, outline, rest = self._memo(astuple(crop), compute)
+        presence, *following = rest.tolist()
+        return Look(keypoints, extra, outline / np.float32(255), presence, crop, Crop(*following))
 
 
 def find_people(

@@ -76,6 +76,11 @@ def staging(folder: Path, work: str = "") -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
+def discard(folder: Path) -> None:
+    """Remove what `staging` keeps for `folder` between runs."""
+    shutil.rmtree(_beside(folder, "part"), ignore_errors=True)
+
+
 def replace_folder(folder: Path, new: Path) -> None:
     """Put `new` in the place of `folder`, so that nothing of an earlier, longer video stays.
 

@@ -70,6 +70,7 @@ _NEXT = ((3, 4), (6, 7), (2, 3), (5, 6))  # the other bone of the same arm
 _LEGS = ((8, 9), (11, 12), (9, 10), (12, 13))
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
 _DISTINCT = 100  # sources of a part are at least so manieth of the frames apart: neighbours show the same once more
+BLOCK = 2000  # poses whose costs are held at a time: 8 MB with 1,000 frames of the bank
 _SAME = 1e3  # cost of a frame nearer than that
 NOBODY, BODY, RIGHT_ARM, LEFT_ARM = range(4)  # what a pixel of a training frame shows
 
@@ -104,15 +105,19 @@ def choose_sources(
     bank_sizes: np.ndarray,
     choose: Callable[[np.ndarray], np.ndarray],
     banned: np.ndarray | None = None,
+    settle: Callable[[np.ndarray], np.ndarray] = lambda chosen: chosen,
 ) -> np.ndarray:
-    """For every source of every part a frame of the bank per pose. Those of one part differ.
+    """For every source of every part a frame of the bank per pose. Those of one part differ. Costs are in memory for
+    `BLOCK` poses at a time, however long a dance is.
 
     Args:
         queries: (Q, 18, 3) poses to be painted, pixels.
         bank: (N, 18, 3) poses of the frames that texture may be taken from.
         sizes, bank_sizes: (Q,) and (N,) from :func:`person_sizes`.
-        choose: from costs (Q, N) to indices (Q,), or (Q, K) with the best one first.
+        choose: from costs (q, N) of some poses to indices (q,), or (q, K) with the best one first, or to what `settle`
+            makes such indices of.
         banned: (Q, N) bool, frames that a pose must not be painted from.
+        settle: from what was chosen for all poses to indices.
 
     Returns:
         (len(SOURCES), Q) or (len(SOURCES), Q, K) int indices into the bank.
@@ -120,16 +125,24 @@ def choose_sources(
     chosen = []
     frames, gap = np.arange(len(bank)), max(1, len(bank) // _DISTINCT)
     for part in PARTS:
-        near = np.zeros((len(queries), len(bank)), bool)
+        taken = np.zeros((len(queries), 0), int)  # by the sources of this part before
         for likeness in part.sources:
-            cost = match_costs(part, likeness, queries, sizes, bank, bank_sizes)
-            cost[near] += _SAME
-            if banned is not None:
-                cost[banned] = np.inf
-            index = choose(cost)
+            found = []
+            for rows in blocks(len(queries)):
+                cost = match_costs(part, likeness, queries[rows], sizes[rows], bank, bank_sizes)
+                cost[(np.abs(frames - taken[rows, :, None]) <= gap).any(1)] += _SAME
+                if banned is not None:
+                    cost[banned[rows]] = np.inf
+                found.append(choose(cost))
+            index = settle(np.concatenate(found))
             chosen.append(index)
-            near |= np.abs(frames - index.reshape(len(queries), -1)[:, :1]) <= gap
+            taken = np.column_stack([taken, index.reshape(len(queries), -1)[:, 0]])
     return np.stack(chosen)
+
+
+def blocks(count: int) -> list[slice]:
+    """So many successive frames in pieces of `BLOCK`."""
+    return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
 
 
 def match_costs(
@@ -172,31 +185,46 @@ def distances(
     return (np.maximum(qq + bb - 2 * qb, 0) + LACKING * lacking) / np.maximum(both, 1e-6)
 
 
-def choose_steadily(costs: np.ndarray, switch: float = 0.02, candidates: int = 32) -> np.ndarray:
+def cheapest(costs: np.ndarray, most: int = 32) -> np.ndarray:
+    """The frames of the bank among which :func:`choose_steadily` chooses.
+
+    Args:
+        costs: (Q, N) from :func:`match_costs`.
+        most: how many for each pose.
+
+    Returns:
+        (Q, K) of the fields "frame", an index into the bank, and "cost".
+    """
+    keep = min(most, costs.shape[1])
+    found = np.empty((len(costs), keep), [("frame", np.int32), ("cost", np.float32)])
+    found["frame"] = np.argpartition(costs, keep - 1, axis=1)[:, :keep]
+    found["cost"] = np.minimum(np.take_along_axis(costs, found["frame"], 1), 1e6)
+    return found
+
+
+def choose_steadily(candidates: np.ndarray, switch: float = 0.02) -> np.ndarray:
     """One frame of the bank per pose, such that the source changes seldom.
 
     The path of least cost (Viterbi), where staying with a frame, or going on to the next one of the bank, is free and
     any other change costs ``switch``.
 
     Args:
-        costs: (Q, N) from :func:`match_costs`, Q successive poses.
+        candidates: (Q, K) from :func:`cheapest`, Q successive poses.
 
     Returns:
         (Q,) int indices into the bank.
     """
-    keep = min(candidates, costs.shape[1])
-    index = np.argpartition(costs, keep - 1, axis=1)[:, :keep]  # (Q, K)
-    cost = np.minimum(np.take_along_axis(costs, index, 1), 1e6)
+    index, cost = candidates["frame"].astype(np.int64), candidates["cost"]
     total = cost[0]
-    back = np.zeros((len(costs), keep), np.int64)
-    for t in range(1, len(costs)):
+    back = np.zeros(index.shape, np.uint8 if index.shape[1] <= 256 else np.int64)
+    for t in range(1, len(index)):
         step = index[t][None, :] - index[t - 1][:, None]  # (K before, K now)
         arrive = total[:, None] + np.where((step == 0) | (step == 1), 0.0, switch)
         back[t] = arrive.argmin(0)
         total = arrive.min(0) + cost[t]
     k = int(total.argmin())
-    chosen = np.empty(len(costs), np.int64)
-    for t in reversed(range(len(costs))):
+    chosen = np.empty(len(index), np.int64)
+    for t in reversed(range(len(index))):
         chosen[t] = index[t, k]
         k = back[t, k]
     return chosen

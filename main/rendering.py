@@ -78,8 +78,9 @@ def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = No
     size = window.window_size(small, few)
     corners = window.window_origins(small, size, few).astype(int)
     persons = appearance.person_sizes(poses)
-    sources = appearance.choose_sources(poses, persons, bank.poses, bank.sizes, appearance.choose_steadily)
-    shades = shadow.choose_steadily(shadow.match_costs(poses, persons, bank.poses, bank.sizes))
+    both = poses, persons, bank.poses, bank.sizes
+    sources = appearance.choose_sources(*both, appearance.cheapest, settle=appearance.choose_steadily)
+    shades = shadow.choose_steadily(*both)
     large = tuple(round(side * ratio) for side in size)
     return Plan(poses, size, large, corners, np.rint(corners * ratio).astype(int), persons, sources, shades)
 

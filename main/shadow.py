@@ -16,6 +16,7 @@ from pose_detector.skeleton import ANKLES, LEFT_HIP, RIGHT_HIP
 CELL = 4  # pixels of a frame, in both directions, that share one value, or more: shadows are soft
 MOST_CELLS = 12_000  # of a map; those of thousands of frames are kept in memory
 NEIGHBOURS = 4  # training frames whose shadows are averaged
+_OVER, _REACHES = 2.0, 8  # frames over which it is judged which they are: standard deviation, and to where
 GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
 FAINT = 0.015  # a difference in light that may come from the camera; twice as much does not
 REACH = (1.5, 3.0)  # torso lengths from the keypoints within which shadows are whole, and beyond which there are none
@@ -107,9 +108,19 @@ def choose(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, (shares / np.maximum(shares.sum(1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def choose_steadily(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`choose`, for successive poses: a frame counts by how alike it is over some time."""
-    return choose(gaussian_filter1d(np.minimum(costs, 1e3), 2.0, axis=0, mode="nearest"))
+def choose_steadily(
+    poses: np.ndarray, sizes: np.ndarray, bank: np.ndarray, bank_sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`choose`, for successive poses: a frame counts by how alike it is over some time. Arguments are those of
+    :func:`match_costs`, which are held for some poses at a time."""
+    found = []
+    for rows in appearance.blocks(len(poses)):
+        wide = slice(max(0, rows.start - _REACHES), rows.stop + _REACHES)
+        costs = np.minimum(match_costs(poses[wide], sizes[wide], bank, bank_sizes), 1e3)
+        costs = gaussian_filter1d(costs, _OVER, axis=0, mode="nearest", radius=_REACHES)
+        found.append(choose(costs[rows.start - wide.start :][: rows.stop - rows.start]))
+    index, shares = zip(*found, strict=True)
+    return np.concatenate(index), np.concatenate(shares)
 
 
 def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, shares: np.ndarray) -> np.ndarray:

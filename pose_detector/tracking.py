@@ -151,9 +151,11 @@ def track(
         active = [path for path in active if time - path.time <= MEMORY]
         active += _advance(active, poses, colours, frame, time)
     paths = [path for part in _by_shot(ended + active, shots) for path in _reunited(part)]
-    tracks = [_as_track(path, len(detections)) for path in _recognised(paths, len(detections), shots)]
-    least = GHOST * max((t.score for t in tracks), default=0)
-    return sorted((t for t in tracks if t.score >= least), key=_first_place)
+    people = _recognised(paths, len(detections), shots)
+    scores = [_score(path) for path in people]
+    least = GHOST * max(scores, default=0)
+    tracks = [_as_track(path, len(detections)) for path, score in zip(people, scores, strict=True) if score >= least]
+    return sorted(tracks, key=_first_place)
 
 
 _NOTHING = np.zeros((REGIONS, LEVELS**3))
@@ -290,10 +292,10 @@ def _by_shot(paths: list[_Path], shots: Sequence[int]) -> list[list[_Path]]:
 
 def _recognised(paths: list[_Path], frames: int, shots: Sequence[int]) -> list[_Path]:
     """Joins paths of people who wear the same and are never seen together; see `track`."""
-    tracks = [_as_track(path, frames) for path in paths]
     people: list[tuple[_Path, np.ndarray, set[int]]] = []  # somebody, when they are present, in which shots
-    for i in sorted(range(len(paths)), key=lambda i: -tracks[i].score):
-        path, present = paths[i], tracks[i].present
+    for path in sorted(paths, key=_score, reverse=True):
+        present = np.zeros(frames, bool)
+        present[list(path.poses)] = True
         shot = int(np.searchsorted(shots, min(path.poses), "right"))
         best, most = None, 0.0
         for k, (person, there, known) in enumerate(people):
@@ -308,6 +310,11 @@ def _recognised(paths: list[_Path], frames: int, shots: Sequence[int]) -> list[_
         person.worn += path.worn
         people[best] = person, there | present, known | {shot}
     return [person for person, *_ in people]
+
+
+def _score(path: _Path) -> float:
+    """As `Track.score`; a long video may have thousands of paths, and a track has a row for every frame."""
+    return Track(np.stack([path.poses[frame] for frame in sorted(path.poses)])).score
 
 
 def _as_track(path: _Path, frames: int) -> Track:

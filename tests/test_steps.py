@@ -112,6 +112,44 @@ def test_from_two_videos_to_the_result(config, weights, capsys):
     assert not [p for p in config.workspace.rglob(".*")], "temporary files are left"
 
 
+class Dying:
+    """A function that stops the run at some call."""
+
+    def __init__(self, function, at):
+        self.function, self.at, self.calls = function, at, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return self.function(*arguments)
+
+
+@pytest.mark.parametrize("mode", ["train", "test"])
+def test_step_1_goes_on_where_it_was_stopped(config, weights, mode):
+    """Neither network sees a frame again, and the result is that of a run that nothing stopped."""
+    prepare(config, weights, mode)
+    config, undisturbed = replace(config, mode=mode, redo=True), contents(config.workspace)
+    stub, looks = Stub(), []
+    for first, second in ((3, 0), (0, 7), (0, 21), (0, 0)):
+        detector, looker = Dying(stub, first), StubLooker(stub.closely)
+        looker.look = Dying(looker.look, second)
+        looks.append((detector, looker.look))
+        try:
+            video2data.prepare(config, StubNetworks(weights, detector, looker))
+        except KeyboardInterrupt:
+            assert contents(config.workspace).items() >= undisturbed.items(), "the result before it stays"
+    batches = -(
+        -Annotations.load(config.train_annotations if mode == "train" else config.test_annotations).total_frames // 8
+    )
+    made = [(detector.calls - (detector.at > 0), look.calls - (look.at > 0)) for detector, look in looks]
+    assert made[:3] == [(2, 0), (batches - 2, 6), (0, 20)]
+    once = StubLooker(stub.closely)
+    video2data.prepare(config, StubNetworks(weights, stub, once))
+    assert made[3] == (0, len(once.crops) - 26)
+    assert contents(config.workspace) == undisturbed
+
+
 def pattern(size):
     """Something to see: what a room is told by."""
     rng = np.random.default_rng(3)
@@ -230,7 +268,8 @@ def test_a_crash_half_way_damages_nothing(config, weights):
 
     with pytest.raises(RuntimeError, match="out of memory"):
         prepare(replace(config, redo=True), weights, "train", Broken())
-    assert contents(config.workspace) == before
+    after = {p: data for p, data in contents(config.workspace).items() if p.parent.name != ".train_annotations.part"}
+    assert after == before, "but for what the networks saw"
 
 
 def test_each_step_names_the_one_before(config, weights, tmp_path):

@@ -14,5 +14,5 @@ def test_a_killed_step_run_again_gives_what_an_undisturbed_one_gives(tmp_path):
     command += ["--workspace", str(workspace(tmp_path / "work", count=8))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = {line.split()[0]: line.split()[-2:] for line in done.stdout.splitlines()[1:]}
+    rows = {line.split()[0]: line.split()[2::2] for line in done.stdout.splitlines()[1:]}
     assert rows == {"train": ["2", "2"], "test": ["2", "2"]}

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from person import clip, coloured, painted, with_mattes
 
-from main import appearance
+from main import appearance, shadow
 
 NAMES = [part.name for part in appearance.SOURCES]
 FIRST = [NAMES.index(part.name) for part in appearance.PARTS]
@@ -67,8 +67,8 @@ def test_a_frame_that_lacks_a_leg_is_taken_unwillingly():
 def test_steady_choice_prefers_staying_and_going_on():
     rng = np.random.default_rng(0)
     costs = 0.3 + 0.005 * rng.random((40, 30)).astype(np.float32)
-    free = appearance.choose_steadily(costs, switch=0.0)
-    steady = appearance.choose_steadily(costs, switch=0.1, candidates=30)
+    free = appearance.choose_steadily(appearance.cheapest(costs), switch=0.0)
+    steady = appearance.choose_steadily(appearance.cheapest(costs, 30), switch=0.1)
     assert (np.diff(free) > 1).any() and np.isin(np.diff(steady), (0, 1)).all()
 
 
@@ -81,7 +81,22 @@ def test_steady_choice_is_the_cheapest_path():
         return costs[np.arange(4), path].sum() + 0.2 * ((steps != 0) & (steps != 1)).sum()
 
     best = min(price(np.array(path)) for path in np.ndindex(3, 3, 3, 3))
-    assert np.isclose(price(appearance.choose_steadily(costs, switch=0.2)), best)
+    assert np.isclose(price(appearance.choose_steadily(appearance.cheapest(costs), switch=0.2)), best)
+
+
+def test_a_long_dance_is_chosen_for_piece_by_piece_as_at_once(monkeypatch):
+    _, bank, _ = clip()
+    poses = np.concatenate([bank, bank[::-1], bank[::2]])
+    sizes = appearance.person_sizes(poses), appearance.person_sizes(bank)
+    found = []
+    for block in (len(poses), 4):
+        monkeypatch.setattr(appearance, "BLOCK", block)
+        both = poses, sizes[0], bank, sizes[1]
+        sources = appearance.choose_sources(*both, appearance.cheapest, settle=appearance.choose_steadily)
+        found.append([sources, *shadow.choose_steadily(*both)])
+    assert len(appearance.blocks(len(poses))) > 5
+    for at_once, by_pieces in zip(*found, strict=True):
+        np.testing.assert_allclose(at_once, by_pieces, rtol=1e-4)
 
 
 def whole(frames, poses, plate):
