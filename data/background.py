@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -19,9 +19,11 @@ from pose_detector.skeleton import body_size, to_fixed
 MAX_SAMPLES = 180  # frames that a plate is made from: more change nothing that one can see
 _FEWEST = 40  # ... of large ones: fewer leave traces of the dancer
 _FRAME_MEMORY = 400e6  # bytes of disk that more than these may take
-_BAND_MEMORY = 64 << 20  # bytes of them that are in memory at a time
-_COARSE = 540  # pixels of the shorter side at which people are located
-_HALO = 8  # rows beyond a band that decide about it: 2 for each of three tiers that look at neighbours
+_SPOOLED = 64 << 20  # bytes of them that are in memory
+_COARSE = 360  # pixels of the shorter side at which it is told what the room looks like
+# What is averaged in full resolution: from so many frames, if so many agree about a pixel; more change no grey level.
+_AVERAGED = 4.0
+_MADE_UP = 0.05  # of a frame, what the small plate counts there
 
 _GLANCES = 40  # frames that are asked which pixels change at all
 _CAPTION, _RIM = 40, 14  # grey levels between letters and the room behind them, at least, and at their soft rims
@@ -148,10 +150,7 @@ def background_plate(
         plate (H, W, 3) uint8 RGB; unseen (H, W) bool, true where no frame showed the background.
     """
     held = _Samples(frames, len(dancer))
-    width, height = held.size
-    # People are located at a lower resolution: outlines are coarse, and widening them takes time.
-    shrink = max(1.0, min(width, height) / _COARSE)
-    size = max(1, round(width / shrink)), max(1, round(height / shrink))
+    size = held.small.shape[2:0:-1]
     scale = np.divide(size, held.size)
     dancer = scale_keypoints(np.asarray(dancer), scale)
     others = None if others is None else [scale_keypoints(np.asarray(people), scale) for people in others]
@@ -165,24 +164,23 @@ def background_plate(
     crowded = others is not None and any(len(people) for people in others)
     anybody = alone | np.stack([people_mask(people, size) for people in others]) if crowded else alone
     tiers = [anybody, *([alone] if crowded else []), closer, closest]
-    gains = exposures(held.few, held.few_of(alone))
-    still = _stillness(even(held.few, gains), held.few_of(anybody))
-    away = _widened(anybody, _BESIDE * min(anybody.shape[1:]))
-    plate, lit, low, high = np.zeros((4, height, width, 3), np.uint8)
-    settled, two = np.zeros((2, height, width), bool)
-    for top, bottom in held.bands():
-        rows = slice(max(top - _HALO, 0), min(bottom + _HALO, height))
-        enough = _enough(len(dancer) - _rows_of(beyond, rows, held.size).sum(0))
-        band = even(held.read(rows), gains)
-        found = _plate_of_band(band, [_rows_of(tier, rows, held.size) for tier in tiers], still, enough)
-        if shown is None:  # where the camera moves, captions do not stay in one place of the room
-            found = *found, *_two_values(band, _rows_of(away, rows, held.size), found[2])
-        inner = slice(top - rows.start, bottom - rows.start)
-        for whole, part in zip((plate, lit, settled, two, low, high), found, strict=False):
-            whole[top:bottom] = part[inner]
-    plate, written = without_captions(plate, settled, two, low, high)
-    plate = np.where(written[..., None], plate, lit)  # letters are not light
-    return fill(plate, ~settled), ~settled
+    step = max(1, min(size) // 72)  # enough to measure brightness
+    few, gains = np.s_[:, ::step, ::step], exposures(held.small, alone)
+    stack = even(held.small, gains)
+    still = _stillness(stack[few], anybody[few])
+    plate, lit, tier = _plate_of(stack, tiers, still, _enough(len(dancer) - beyond.sum(0)))
+    settled = tier < len(tiers)
+    if shown is None:  # where the camera moves, captions do not stay in one place of the room
+        away = _widened(anybody, _BESIDE * min(size))
+        plate, written = without_captions(plate, settled, *_two_values(stack, away, settled))
+        lit[written] = plate[written]  # letters are no light
+    plate = fill(lit, ~settled)
+    if size == held.size:
+        return plate, ~settled
+    hidden = np.stack(
+        [~settled | np.choose(np.minimum(tier, len(tiers) - 1), each) for each in zip(*tiers, strict=True)]
+    )
+    return _in_full(held, gains, plate, hidden, still), ~_enlarged(settled, held.size)
 
 
 def _outlines(
@@ -206,61 +204,88 @@ def _outlines(
 
 
 class _Samples:
-    """Sampled frames, beside a small bound of memory in a temporary file that is gone with them.
+    """Sampled frames, as they are in a temporary file that is gone with them, and small ones in memory.
 
     Attributes:
         size: (width, height) of a frame.
-        few: (S, h, w, 3) uint8, every n-th pixel of each row and column, enough to measure brightness.
+        small: (S, h, w, 3) uint8, their shorter side `_COARSE` pixels at most.
     """
 
     def __init__(self, frames: Iterable[np.ndarray], count: int) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_BAND_MEMORY)
-        few: list[np.ndarray] = []
+        self._file = tempfile.SpooledTemporaryFile(_SPOOLED)
+        small: list[np.ndarray] = []
         for frame in frames:
             self.size = frame.shape[1::-1]
-            self._step = max(1, min(self.size) // 72)
-            few.append(frame[:: self._step, :: self._step].copy())
-            self._file.write(np.ascontiguousarray(frame).data)
-        if len(few) != count or not few:
-            raise ValueError(f"{len(few)} frames, but keypoints of {count}")
-        self.few = np.stack(few)
+            shrink = max(1.0, min(self.size) / _COARSE)
+            small.append(resize(frame, tuple(max(1, round(side / shrink)) for side in self.size)))
+            if shrink > 1:
+                self._file.write(np.ascontiguousarray(frame).data)
+        if len(small) != count or not small:
+            raise ValueError(f"{len(small)} frames, but keypoints of {count}")
+        self.small = np.stack(small)
 
-    def few_of(self, covered: np.ndarray) -> np.ndarray:
-        """The pixels `few` of (S, h, w) bool at any resolution."""
-        x, y = (
-            np.arange(0, side, self._step) * there // side
-            for side, there in zip(self.size, covered.shape[:0:-1], strict=True)
-        )
-        return covered[:, y[:, None], x]
-
-    def bands(self) -> Iterator[tuple[int, int]]:
-        """First row, and one past the last, of pieces of the frame small enough to be held of all frames."""
+    def __getitem__(self, i: int) -> np.ndarray:
+        """A frame (H, W, 3) uint8 in its own size, if that is not the small one."""
         width, height = self.size
-        rows = max(1, int(_BAND_MEMORY / (3 * width * len(self.few))))
-        yield from ((top, min(top + rows, height)) for top in range(0, height, rows))
-
-    def read(self, rows: slice) -> np.ndarray:
-        """Those rows (S, rows, W, 3) uint8 of all frames."""
-        width, height = self.size
-        band = np.empty((len(self.few), rows.stop - rows.start, width, 3), np.uint8)
-        for i, piece in enumerate(band):
-            self._file.seek(3 * width * (i * height + rows.start))
-            piece.reshape(-1)[:] = np.frombuffer(self._file.read(piece.nbytes), np.uint8)
-        return band
+        self._file.seek(3 * width * height * i)
+        return np.frombuffer(self._file.read(3 * width * height), np.uint8).reshape(height, width, 3)
 
 
-def _rows_of(covered: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndarray:
-    """Those rows (S, rows, W) bool of a frame of (width, height), from (S, h, w) at a lower resolution."""
-    if covered.shape[1:] == size[::-1]:
-        return covered[:, rows]
-    x, y = (np.arange(side) * there // side for side, there in zip(size, covered.shape[:0:-1], strict=True))
-    return covered[:, y[rows, None], x]
+def _in_full(held: _Samples, gains: np.ndarray, plate: np.ndarray, hidden: np.ndarray, still: float) -> np.ndarray:
+    """The plate in the frames' own pixels: the mean of those frames that show a pixel as the small plate does.
+
+    Args:
+        held: S frames, the small ones evened out.
+        gains: (S, 3) of their brightness.
+        plate: (h, w, 3) uint8, of the size of the small frames.
+        hidden: (S, h, w) bool, where people may be, or what a frame does not show.
+        still: by how much the room itself changes from frame to frame.
+
+    Returns:
+        (H, W, 3) uint8; the small plate, enlarged, where no frame agrees.
+    """
+    table = np.rint(255 * np.exp(-((np.arange(256) / still) ** 2))).astype(np.uint8)
+    weights = np.zeros(hidden.shape, np.uint8)
+    for weight, small, covered in zip(weights, held.small, hidden, strict=True):
+        first, second, third = cv2.split(cv2.absdiff(small, plate))
+        agrees = cv2.LUT(cv2.max(cv2.max(first, second), third), table) * ~covered
+        weight[:] = cv2.erode(agrees, np.ones((3, 3)))  # what differs, as the rim of a letter, reaches half a pixel far
+    total = np.full(held.size[::-1], _MADE_UP, np.float32)
+    summed = resize(plate, held.size) * np.float32(_MADE_UP)
+    for i in _needed(weights[:, ::2, ::2]):
+        weight = cv2.resize(weights[i], held.size, interpolation=cv2.INTER_LINEAR)
+        frame = even(held[i][None].copy(), gains[i : i + 1])[0]
+        part = cv2.multiply(frame, cv2.merge([weight] * 3), scale=1 / 255, dtype=cv2.CV_32F)
+        cv2.add(summed, part, dst=summed)
+        cv2.add(total, weight * np.float32(1 / 255), dst=total)
+    return cv2.convertScaleAbs(cv2.divide(summed, cv2.merge([total] * 3)))
 
 
-def _plate_of_band(
+def _needed(weights: np.ndarray) -> list[int]:
+    """Which of the frames with weights (S, h, w) uint8, 255 = wholly, are needed that these sum to `_AVERAGED`, or
+    nearly to what all have, at each pixel: at each step the one that adds most."""
+    lack = np.minimum(weights.sum(0, dtype=np.float32), 255 * _AVERAGED)
+    chosen: list[int] = []
+    left, least = list(range(len(weights))), 1e-3 * lack.sum()
+    while left:
+        adds = [float(np.minimum(weights[i], lack).sum()) for i in left]
+        best = int(np.argmax(adds))
+        if adds[best] <= least:
+            break
+        chosen.append(left.pop(best))
+        lack = np.maximum(lack - weights[chosen[-1]], 0)
+    return chosen
+
+
+def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (h, w) bool at (width, height)."""
+    return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _plate_of(
     stack: np.ndarray, tiers: Sequence[np.ndarray], still: float, enough: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A horizontal band of the plate, see `background_plate`.
+    """The plate of frames that are small enough to be held, see `background_plate`.
 
     Args:
         stack: (S, H, W, 3) uint8, evened out.
@@ -270,12 +295,13 @@ def _plate_of_band(
             only for a moment is rather an outline drawn too tight.
 
     Returns:
-        plate (H, W, 3) uint8; the same without shadows; settled (H, W) bool, where it was seen.
+        plate (H, W, 3) uint8; the same without shadows; (H, W) uint8, which tier shows each pixel, the number of tiers
+        where none does.
     """
     plate = np.zeros(stack.shape[1:], np.uint8)
-    settled = np.zeros(stack.shape[1:3], bool)
+    chosen = np.full(stack.shape[1:3], len(tiers), np.uint8)
     for number, covered in enumerate(tiers):
-        todo = ~settled & ((~covered).sum(0) >= enough)
+        todo = (chosen == len(tiers)) & ((~covered).sum(0) >= enough)
         if not todo.any():
             continue
         where = np.flatnonzero(todo)
@@ -284,15 +310,15 @@ def _plate_of_band(
             spread = np.zeros(todo.shape, np.uint8)
             spread[todo] = _masked_spread(stack, covered, where, plate[todo])
             todo &= ndimage.maximum_filter(spread, 5) <= 2 * still
-        settled |= todo
+        chosen[todo] = number
     anybody = tiers[0]
-    where = np.flatnonzero(settled & ((~anybody).mean(0) >= 0.15))  # fewer frames say too little
+    where = np.flatnonzero((chosen < len(tiers)) & ((~anybody).mean(0) >= 0.15))  # fewer frames do not tell
     lit = plate.copy()
     if len(where):
         bright = _masked_median(stack, anybody, where, share=0.8)
         pixels = lit.reshape(-1, 3)
         pixels[where] = without_shadow(pixels[where], bright, 3 * still)
-    return plate, lit, settled
+    return plate, lit, chosen
 
 
 def _enough(count: int | np.ndarray) -> np.ndarray:

@@ -192,7 +192,7 @@ def lay(picture: np.ndarray, homography: np.ndarray, size: tuple[int, int]) -> n
     border = cv2.BORDER_REPLICATE if picture.ndim == 3 else cv2.BORDER_CONSTANT
     moved = cv2.warpPerspective(picture, homography, size, flags=flags, borderMode=border)
     if picture.ndim == 3:
-        moved *= (shown(homography, picture.shape[1::-1], size) > 0)[..., None]
+        moved = cv2.copyTo(moved, shown(homography, picture.shape[1::-1], size))
     return moved
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -49,9 +50,9 @@ def warp_files(
     def work(number: int) -> None:
         outline = camera.lay(pictures.read(masks / mask_name(number), grey=True), homographies[number], size)
         frame = camera.lay(pictures.read(images / image_name(number)), homographies[number], size)
-        seen = camera.shown(homographies[number], frame_size, size) > 0
-        frame = even_exposure(frame, plate, seen & (outline < 64), _MOST_GAIN)
-        pictures.write(images / image_name(number), np.where(seen[..., None], frame, plate), JPEG_QUALITY)
+        seen = camera.shown(homographies[number], frame_size, size)
+        frame = even_exposure(frame, plate, (seen > 0) & (outline < 64), _MOST_GAIN)
+        pictures.write(images / image_name(number), cv2.copyTo(frame, seen, plate.copy()), JPEG_QUALITY)
         pictures.write(masks / mask_name(number), outline)
 
     with ThreadPoolExecutor(2) as pool:

@@ -145,6 +145,59 @@ def test_frames_that_show_only_a_part():
     assert not unseen[:, : SIZE[0] // 4].any()
 
 
+@pytest.fixture
+def decided_small(monkeypatch):
+    """Frames are twice as large as those by which it is decided what the room looks like."""
+    monkeypatch.setattr(background, "_COARSE", SIZE[1] // 2)
+
+
+def test_large_frames_keep_their_own_pixels(decided_small):
+    """What is decided in small is taken from the frames: not a trace of the dancer, and all of the finest detail."""
+    poses = keypoints(figure(stroll(60, 1.2, 0.3)), Camera(focal=1.2, size=SIZE))
+    rng = np.random.default_rng(0)
+    wall = np.clip(room() + rng.normal(0, 12, (*SIZE[::-1], 1)), 0, 255).astype(np.uint8)
+    frames = []
+    for i, pose in enumerate(poses):
+        bright = 1 + 0.06 * np.sin(i)  # a camera that adjusts itself
+        noisy = person(wall, pose) * bright + rng.normal(0, 2, wall.shape)
+        frames.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    plate, unseen = background.background_plate(frames, poses)
+    assert plate.shape == wall.shape and unseen.shape == wall.shape[:2] and unseen.mean() < 0.01
+    difference = np.abs(plate.astype(int) - wall)[~unseen]
+    assert difference.mean() < 2 and np.percentile(difference, 99.9) < 14
+    detail = [cv2.Laplacian(p, cv2.CV_32F)[~unseen].std() for p in (plate, wall)]
+    assert 0.95 < detail[0] / detail[1] < 1.1
+
+
+def test_large_frames_without_captions(decided_small):
+    frames, poses = clip(stroll(60, 1.2, 0.3))
+    without, _ = background.background_plate(frames, poses)
+    plate, _ = background.background_plate(captioned(frames, ["ONE", "ONE", "", "ONE"]), poses)
+    assert (np.abs(plate.astype(int) - without).max(axis=-1) > 30).sum() <= 6
+
+
+def test_large_frames_that_show_only_a_part(decided_small):
+    """What a frame does not show is not mixed into the pixels beside it."""
+    poses = np.zeros((12, 18, 3), np.float32)
+    frames, shown = [room() for _ in poses], []
+    for i, frame in enumerate(frames):
+        part = np.full(SIZE[::-1], 255, np.uint8)
+        part[:, : 61 + 2 * (i % 3)] = 0 if i % 4 else 255
+        frame[part == 0] = frame[part == 0] + 3  # nearly alike, and yet not the room
+        shown.append(part)
+    plate, unseen = background.background_plate(frames, poses, shown=shown)
+    assert not unseen.any() and np.abs(plate.astype(int) - room()).max() <= 1
+
+
+def test_as_many_frames_as_are_needed():
+    weights = np.full((20, 4, 4), 255, np.uint8)
+    assert len(background._needed(weights)) == 4
+    weights[:, :, 2:] = 0
+    weights[7, :, 2:] = 255  # only one frame shows this side
+    assert 7 in background._needed(weights) and len(background._needed(weights)) == 4
+    assert background._needed(np.zeros_like(weights)) == []
+
+
 def test_single_frame_and_nobody():
     plate, unseen = background.background_plate([room()] * 3, np.zeros((3, 18, 3), np.float32))
     assert np.array_equal(plate, room()) and not unseen.any()
