@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -35,7 +36,7 @@ from main.config import ROOT, Config
 from main.dataset import Clip, Pairs, even_exposure
 from main.device import prepare_device
 from main.matting import matte
-from main.trainer import Trainer, build_trainer, train_one_epoch, validate
+from main.trainer import Trainer, build_trainer, start_pretrained, train_one_epoch, validate
 from pose_detector.errors import InputError
 from pose_detector.skeleton import MIRROR
 from pose_detector.training.loop import parse_part
@@ -63,6 +64,8 @@ class Settings:
     """Folder for the clips."""
     out: Path = checkpoint.PRETRAINED
     """The weights to write."""
+    start: Literal["scratch", "pretrained"] = "scratch"
+    """Begin anew, or go on from the weights of this repository."""
     render_only: bool = False
     """Stop when the clips are there."""
     part: str = "0/1"
@@ -299,6 +302,7 @@ def pretrain(paths: list[Path], cfg: Config, device: torch.device, most_steps: i
     some = [Subset(pairs_of(clip, 256, augment=False, seed=0), range(0, MOMENTS, 3)) for clip in clips]
     checks = DataLoader(ConcatDataset(some), 1)
     trainer = build_trainer(cfg, device)
+    start_pretrained(trainer)
     report(trainer, checks)
     ends = trainer.began + 60 * cfg.max_minutes if cfg.max_minutes else math.inf
     batches = endless(trained, cfg)
@@ -331,7 +335,7 @@ def main(settings: Settings) -> None:
     if len(paths) <= CHECKED:
         raise InputError(f"{len(paths)} people are too few; give at least --people {CHECKED + 1}")
     device = prepare_device(settings.device, settings.threads)
-    cfg = Config(start="scratch", seed=settings.seed, max_minutes=settings.minutes, epochs=1 << 30)
+    cfg = Config(start=settings.start, seed=settings.seed, max_minutes=settings.minutes, epochs=1 << 30)
     trainer = pretrain(paths, cfg, device)
     checkpoint.save_pretrained({"generator": trainer.averaged, "discriminator": trainer.discriminator}, settings.out)
     print(f"{settings.out}: {settings.out.stat().st_size / 1e6:.1f} MB after {trainer.step} steps")
