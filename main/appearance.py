@@ -47,6 +47,10 @@ TRUNK = (8, 11)
 OTHERS = 0.03
 LACKING = 0.2  # squared torso lengths by which a keypoint is off that the query has and a frame lacks
 BEHIND = 0.1  # the same of a frame that hides the arm that is wanted
+# The same of a frame where it lies before the trunk or the head and here it does not: what it lies before would come
+# along. Six clips, untrained: with 0 89 % of the wrists are found again, with 0.05 93, with 0.2 92.
+CROSSING = 0.1
+TRUNK_REACH, HEAD_REACH = 0.35, 0.2  # torso lengths from spine and neck within which it does
 # Confidence up to which a wrist or elbow lies behind the body: BlazePose says how far a point is visible. In six clips
 # of the gallery 0.2 and 0.4 draw equally well; without this rule 5 % fewer keypoints of one of them are found again.
 HIDDEN = 0.2
@@ -158,6 +162,8 @@ def match_costs(
     cost[:, ~has_part(bank, part)] = np.inf
     if part.layer:
         cost += BEHIND * is_hidden(bank, part)
+        before = [lies_before(poses, scale, part) for poses, scale in ((queries, sizes), (bank, bank_sizes))]
+        cost += CROSSING * np.maximum(before[1] - before[0][:, None], 0)
     return cost
 
 
@@ -341,6 +347,19 @@ def is_hidden(poses: np.ndarray, arm: Part) -> np.ndarray:
     """Which (n,) of the poses (n, 18, 3) have the hand of an arm behind the body."""
     _, _, wrist = arm.limbs[0][-1]
     return poses[:, int(wrist), 2] <= HIDDEN
+
+
+def lies_before(poses: np.ndarray, sizes: np.ndarray, arm: Part) -> np.ndarray:
+    """Share (n,) of an arm, from the elbow to the hand, that lies before the trunk or the head in poses (n, 18, 3)."""
+    _, elbow, wrist = (int(k) for k in arm.limbs[0][-1])
+    start, end = poses[:, elbow, :2], poses[:, wrist, :2]
+    steps = np.linspace(0, 1 + HAND, 6)[:, None, None]
+    points = start + steps * (end - start)  # (6, n, 2)
+    hips, face = mean_position(poses, TRUNK), mean_position(poses, HEAD)
+    near = np.zeros(points.shape[:2], bool)
+    for a, b, reach in ((poses[:, 1, :2], hips, TRUNK_REACH), (poses[:, 1, :2], face, HEAD_REACH)):
+        near |= np.stack([_distance_to(each, a, b) for each in points]) < reach * sizes
+    return near.mean(0)
 
 
 def mean_position(poses: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:

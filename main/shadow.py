@@ -20,6 +20,11 @@ _OVER, _REACHES = 2.0, 8  # frames over which it is judged which they are: stand
 GROUND = (*ANKLES, RIGHT_HIP, LEFT_HIP)  # keypoints that a shadow moves with
 FAINT = 0.015  # a difference in light that may come from the camera; twice as much does not
 REACH = (1.5, 3.0)  # torso lengths from the keypoints within which shadows are whole, and beyond which there are none
+# How far the neighbours' shadows must agree: their standard deviations by which a shadow is less than their mean. Six
+# static clips, held-out frames beside the person: none 27.45 dB, with the mean 27.87, less 0.5 deviations 27.90, and
+# with a rim of 2 cells instead of 1, 27.91; never worse than without shadows by more than 0.05 dB.
+_AGREED = 0.5
+_RIM = 2  # cells around the person that may show it
 DARKEST = 0.6  # share of light that a shadow takes at most; what takes more is a thing
 
 
@@ -64,7 +69,7 @@ def missing_light(frame: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np
     light = frame.sum(-1) / plate.sum(-1)
     # Anything lighter, or of another colour, is not a shadow.
     known = (light > 1 - DARKEST) & (light < 1.05) & (appearance.greatest(ratio) + appearance.greatest(-ratio) < 0.2)
-    known &= cv2.dilate(matte, np.ones((3, 3), np.uint8)) < 3
+    known &= cv2.dilate(matte, np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)) < 3
     missing = np.maximum(1 - ratio, 0) * np.clip((1 - ratio) / FAINT - 1, 0, 1) * known[..., None]
     return np.rint(255 * np.dstack([missing, known])).astype(np.uint8)
 
@@ -136,7 +141,7 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         (h, w, 3) float32 in [0, 1] by cells: red, green, blue.
     """
     height, width = shadows.maps.shape[1:3]
-    total = np.zeros((height, width, 4), np.float32)
+    total, squares = np.zeros((height, width, 4), np.float32), np.zeros((height, width, 3), np.float32)
     for i, share in zip(index.tolist(), shares.tolist(), strict=True):
         both = [j for j in GROUND if pose[j, 2] > 0 and shadows.poses[i, j, 2] > 0]
         if not share or not both:
@@ -145,7 +150,13 @@ def cast(shadows: Shadows, pose: np.ndarray, person: float, index: np.ndarray, s
         ratio = float(shadows.sizes[i]) / person
         matrix = np.array([[ratio, 0, there[0] - ratio * here[0]], [0, ratio, there[1] - ratio * here[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        total += share * cv2.warpAffine(shadows.maps[i], matrix, (width, height), flags=flags)
+        moved = cv2.warpAffine(shadows.maps[i], matrix, (width, height), flags=flags).astype(np.float32)
+        total += share * moved
+        squares += share * moved[..., :3] ** 2
+    # What only one of the frames shows is no shadow, but writing, or somebody else.
+    known = np.maximum(total[..., 3:], 1e-6) / 255
+    deviation = np.sqrt(np.maximum(squares / known - (total[..., :3] / known) ** 2, 0))
+    total[..., :3] = np.maximum(total[..., :3] - _AGREED * known * deviation, 0)
     # Where the person stood in all of them, the neighbouring cells are used.
     total += 0.1 * cv2.GaussianBlur(total, (0, 0), 2.0)
     missing = total[..., :3] / np.maximum(total[..., 3:], 1.0)

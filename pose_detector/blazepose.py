@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from pose_detector.crop import Crop, body_circle
 from pose_detector.errors import InputError
@@ -52,8 +53,8 @@ class BlazePose:
         outline = self._network.get_tensor(self._outputs["Identity_2"]).reshape(SIZE, SIZE)
         if not (np.isfinite(points).all() and np.isfinite(present) and np.isfinite(outline).all()):
             raise InputError(f"{self._model} gives values that are infinite or NaN; fetch it again")
-        landmarks = np.column_stack([points[:, :3], 1 / (1 + np.exp(-points[:, 3]))])
-        return landmarks, present, 1 / (1 + np.exp(-outline))
+        landmarks = np.column_stack([points[:, :3], expit(points[:, 3])])
+        return landmarks, present, expit(outline)
 
     def first_crop(self, keypoints: np.ndarray) -> Crop | None:
         """See `look.Looker`."""

@@ -131,6 +131,18 @@ def test_a_frame_that_hides_the_arm_is_taken_unwillingly():
     assert costs_of("right arm", poses[4:5], pair)[0, 0] > costs_of("right arm", poses[4:5], pair)[0, 1] + 0.05
 
 
+def test_an_arm_that_hangs_free_is_not_taken_from_before_the_chest():
+    (hanging, _, _), (raised, _, _) = coloured(False), coloured(True)
+    left = next(part for part in appearance.PARTS if part.name == "left arm")
+    both = np.stack([hanging, raised])
+    before = appearance.lies_before(both, appearance.person_sizes(both), left)
+    assert before[0] == 0 and before[1] > 0.3
+    near = hanging.copy()
+    near[7, :2] += (6, 3)
+    costs = costs_of("left arm", near[None], np.stack([hanging, raised]))[0]
+    assert costs[1] - costs[0] > appearance.CROSSING / 3
+
+
 def test_what_is_worn_beyond_the_bones_is_the_body():
     pose, frame, plate = coloured(False)
     cv2.fillPoly(frame, [np.array([(66, 80), (94, 80), (112, 112), (48, 112)])], (20, 20, 220))  # a wide skirt
