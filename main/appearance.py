@@ -64,8 +64,8 @@ _RIGHT, _LEFT = Likeness((2,), {2: 1.0, 3: 1.0, 4: 1.0, 1: 0.3}), Likeness((5,),
 # In the order in which they are painted: what usually lies in front comes last.
 PARTS = (
     Part("body", 0, _BODY, (_WHOLE, _WHOLE, _LOWER, _UPPER)),
-    Part("right arm", 1, (((0.06, 2, 3), (0.06, 3, 4)),), (_RIGHT, _RIGHT)),
-    Part("left arm", 1, (((0.06, 5, 6), (0.06, 6, 7)),), (_LEFT, _LEFT)),
+    Part("right arm", 1, (((0.06, 3, 4),), ((0.06, 2, 3),)), (_RIGHT, _RIGHT)),
+    Part("left arm", 1, (((0.06, 6, 7),), ((0.06, 5, 6),)), (_LEFT, _LEFT)),
 )
 SOURCES = tuple(part for part in PARTS for _ in part.sources)  # which part each source belongs to
 LAYERS = 2

@@ -160,8 +160,9 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc)
     wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box])
-    near = cv2.GaussianBlur(colours[box] * cover[box][..., None], (0, 0), 0.7 * reach)
-    weight = cv2.GaussianBlur(cover[box], (0, 0), 0.7 * reach)
+    solid = cover[box] ** 4  # a rim may hold colours of the wall
+    near = cv2.GaussianBlur(colours[box] * solid[..., None], (0, 0), 0.7 * reach)
+    weight = cv2.GaussianBlur(solid, (0, 0), 0.7 * reach)
     near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
     added = np.maximum(wanted - cover[box], 0) * np.minimum(50 * weight, 1)  # nothing, where no colour is near
     colours[box] = cv2.blendLinear(near, colours[box], added, cover[box])
@@ -289,8 +290,11 @@ def bend(
     for limb in limbs:
         own = bones.limb == limb
         weight = shares if limb == limbs[-1] else shares * (own | (bones.limb == limbs[-1]))
-        moved = np.einsum("nb,nbi->ni", weight / weight.sum(1, keepdims=True), each)
-        claim = CLAIM * hold(moved, bones.there, bones.girth * bones.ratio)[:, own].sum(1)
+        weight = weight / weight.sum(1, keepdims=True)
+        moved = np.einsum("nb,nbi->ni", weight, each)
+        there = hold(moved, bones.there, bones.girth * bones.ratio)
+        # A folded arm must not show its sleeve beside the forearm, so the same bones must hold a point here and there.
+        claim = CLAIM * np.minimum(there[:, own].sum(1), np.minimum(weight, there).sum(1))
         moved, claim = moved.reshape(rows, columns, 2), claim.reshape(rows, columns)
         grids.append(np.dstack([moved, _belief(moved, bones.ratio), claim]).astype(np.float32))
     if len(grids) > 1:  # one below the other
