@@ -273,7 +273,7 @@ def disk(cfg: Config, person: QuickLook, dance: QuickLook, size: tuple[int, int]
     checkpoints = kept * speeds.saved - (speeds.saved - speeds.fresh) * (kept > epochs) + speeds.saved * (epochs > 0)
     pixels = min(n, cfg.bank) * size[0] * size[1]
     kept_person = min(person_file.BUDGET, BANKED * pixels) + speeds.fresh / 4
-    beside = min(1.0, HIGHEST / size[1]) ** 2
+    beside = float(np.prod(np.divide(video.preview_size(*size), size)))
     comparison = m * (speeds.beside + 2 * beside * speeds.encoded)  # the skeleton is as much as the result
     sound = SOUND * seconds * dance.info.has_audio
     return {
