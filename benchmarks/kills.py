@@ -37,7 +37,7 @@ from main.person_file import MANIFEST
 from output import report  # noqa: F401
 from pose_detector import detector, person_network  # noqa: F401
 
-FRAMES = 40  # of each video of the pair
+FRAMES = 16  # of each video of the pair
 SETTINGS = (*TINY, "--second_look=bundled", "--offline")
 OF_THIS_RUN = ("log.txt", "stats.jsonl", "steps", "progress.jsonl", "report.html")  # tell how long it took
 

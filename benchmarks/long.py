@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -141,7 +142,7 @@ class Run:
             self.measure(step, list(words), poses)
 
     def measure(self, step: str, words: list[str], poses: bool) -> None:
-        """Run a step and watch it; ends this process if it fails."""
+        """Run a step and watch it."""
         log = self.folder / f"{step}.log"
         with open(log, "w", encoding="utf-8") as file:
             command = [sys.executable, str(ROOT / words[0]), *words[1:], *self.settings(poses)]
@@ -152,7 +153,7 @@ class Run:
             time.sleep(0.05)
         self.memory[step], self.files[step] = memory, files
         if process.returncode:
-            sys.exit(f"{step} fails: {log.read_text(encoding='utf-8')[-500:]}")
+            raise RuntimeError(f"{step} fails: {log.read_text(encoding='utf-8')[-500:]}")
 
     def used(self) -> dict[str, int]:
         """Bytes on disk by step, named as in `said`."""
@@ -298,7 +299,8 @@ def main() -> int:
             frames = {"train": times * settings.train_frames, "test": times * settings.frames}
             runs.append(Run(folder / f"{times}", frames))
             runs[-1].make(unit, poses)
-            runs[-1].go(poses is not None)
+        with ThreadPoolExecutor(2) as pool:  # each step takes one core
+            list(pool.map(lambda run: run.go(poses is not None), runs))
         return report(runs)
 
 

@@ -163,7 +163,9 @@ def find_people(
         ):
             while part := list(islice(frames, batch)):
                 times.extend(time for _, time, _ in part)
-                glimpses.update((i, frame) for i, _, frame in part if i % max(1, total // GLIMPSES) == 0)
+                for i, _, frame in part:  # a file may announce less than it has
+                    if i % max(1, total // GLIMPSES) == 0 and len(glimpses) < 2 * GLIMPSES:
+                        glimpses[i] = frame
                 looked_at.extend(frame for *_, frame in part)
                 yield [frame for *_, frame in part]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import tempfile
 import time
@@ -23,7 +24,7 @@ from data.background import sample_indices
 from data.detecting import JPEG_QUALITY
 from data.progress import STEPS, Plan, in_words
 from data.quick_look import QuickLook
-from main import checkpoint
+from main import checkpoint, person_file
 from main.batches import to_device
 from main.config import Config
 from main.dataset import Clip, load_clip, source_bank
@@ -45,6 +46,14 @@ COMPARISON = 1.7  # times the work that a frame of the result is, at its size
 REPORT = 3.0  # curves and sheets
 REPORTED = 0.012  # a frame of the three small videos
 ENCODED = 24  # frames that the speed of step 5 is measured on
+# Bytes, measured on the sample pair and on clips of 60 frames; all of them together are a tenth of the whole there.
+ANNOTATED = 350  # a frame of each file of poses
+PREVIEWED, SOONEST = 0.8, 1500  # step 2's preview, in frames of the result; how many it shows at most
+SOUND = 16_000  # a second, of either video
+GRID = 5  # pictures of an epoch, in training frames
+SMALL = 0.3e6, 0.115e6  # the report, and more for each second that it shows
+SHOWN = 20.0  # seconds that it shows
+BANKED = 0.05  # a pixel of those frames that a person's file holds
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,8 @@ class Speeds:
         write: seconds in which a training frame and its outline are compressed, in one thread.
         load, load_texture: seconds in which steps 3 and 4 read and matte such a frame.
         image, mask, encoded: bytes of a frame as JPEG, of its outline, of a frame of the result.
-        saved: bytes of a checkpoint.
+        beside: bytes of a frame of the dance, as high as in the comparison.
+        saved, fresh: bytes of a checkpoint, and of one before training.
     """
 
     step: float
@@ -70,7 +80,9 @@ class Speeds:
     image: float
     mask: float
     encoded: float
+    beside: float
     saved: float
+    fresh: float
 
 
 def small_clips(
@@ -131,28 +143,41 @@ def measure(cfg: Config, device: torch.device, person: QuickLook, dance: QuickLo
     """
     with tempfile.TemporaryDirectory() as folder:
         clip, texture, files = small_clips(cfg, person, size, Path(folder))
-        step, saved = _training_speed(cfg, device, clip)
+        step, saved, fresh = _training_speed(cfg, device, clip)
         render_ = _rendering_speed(cfg, device, texture, person.annotations.resized(size).keypoints)
         some = islice(video.read_frames(person.info.path, size, person.picture), ENCODED)
         encode, encoded = _encoding_speed(cfg, [frame for *_, frame in some], Path(folder))
-    return Speeds(step=step, render=render_, encode=encode, encoded=encoded, saved=saved, **files)
+        some = islice(video.read_frames(dance.info.path, beside_size(dance, size), dance.picture), ENCODED)
+        _, beside = _encoding_speed(cfg, [frame for *_, frame in some], Path(folder))
+    return Speeds(
+        step=step, render=render_, encode=encode, encoded=encoded, beside=beside, saved=saved, fresh=fresh, **files
+    )
 
 
-def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[float, float]:
-    """Seconds of a step, and bytes of a checkpoint."""
+def beside_size(dance: QuickLook, size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the dance in the comparison with a result of (width, height) `size`."""
+    left, top, right, bottom = dance.picture
+    height = video.preview_size(*size)[1]
+    return 2 * max(1, round(height * (right - left) / (bottom - top) / 2)), height
+
+
+def _training_speed(cfg: Config, device: torch.device, clip: Clip) -> tuple[float, float, float]:
+    """Seconds of a step, and bytes of a checkpoint and of one before training."""
     trainer = build_trainer(cfg, device)
+    sizes = [sum(p.numel() for p in net.parameters()) for net in (trainer.generator, trainer.discriminator)]
+    # Weights and the averaged ones; and two moments of Adam.
+    fresh = 4.0 * (2 * sizes[0] + sizes[1])
+    saved = fresh + 8.0 * sum(sizes)
     if not cfg.epochs:
-        return 0.0, 4.0 * sum(p.numel() for net in (trainer.generator, trainer.averaged) for p in net.parameters())
+        return 0.0, fresh, fresh
     pairs, _ = make_data(clip, 1.0, replace(cfg, apart=1.0))
     with closing(batches_of(pairs, trainer)) as batches:
         times = []
         for batch in islice(batches, 3):
             train_step(trainer, to_device(batch, device))["pixel"].item()
             times.append(time.perf_counter())
-    # Weights, two moments of Adam, and the averaged weights.
-    sizes = [sum(p.numel() for p in net.parameters()) for net in (trainer.generator, trainer.discriminator)]
     seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-    return seconds, 4.0 * (4 * sizes[0] + 3 * sizes[1])
+    return seconds, saved, fresh
 
 
 def _rendering_speed(cfg: Config, device: torch.device, clip: Clip, poses: np.ndarray) -> float:
@@ -194,11 +219,7 @@ def plan(
         trained: minutes trained already.
     """
     n, m = frames_kept(cfg, person), dance.count
-    steps = max(1, round(0.94 * n) // cfg.batch_size)
-    validation = 2 * cfg.validation_frames * speeds.render
-    training = cfg.epochs * (steps * speeds.step + validation)
-    if cfg.max_minutes:
-        training = min(training, max(0.0, 60 * (cfg.max_minutes - trained)))
+    training, _ = training_time(cfg, n, speeds, trained)
     writing = {"train": n * speeds.write / min(2, os.cpu_count() or 1), "test": 0.0}  # in two threads
     plate = PLATE * len(sample_indices(n, size)) * size[0] * size[1]
     beside = np.prod(np.divide(video.preview_size(*size), size)) * COMPARISON  # pixels per pixel of the result
@@ -228,20 +249,40 @@ def plan(
     ]
 
 
+def training_time(cfg: Config, frames: int, speeds: Speeds, trained: float = 0.0) -> tuple[float, int]:
+    """Seconds of training on so many frames after so many minutes of it, and the number of epochs, of which the last
+    one may be cut short."""
+    steps = max(1, round(0.94 * frames) // cfg.batch_size)
+    epoch = steps * speeds.step + 2 * cfg.validation_frames * speeds.render
+    seconds = cfg.epochs * epoch
+    if cfg.max_minutes:
+        seconds = min(seconds, max(0.0, 60 * (cfg.max_minutes - trained)))
+    return seconds, min(cfg.epochs, math.ceil(seconds / epoch))
+
+
 def frames_kept(cfg: Config, person: QuickLook) -> int:
     """How many training frames step 1 keeps."""
     return int(kept_frames(np.arange(person.count), person.count, cfg.most_frames).sum())
 
 
-def disk(cfg: Config, person: QuickLook, dance: QuickLook, speeds: Speeds) -> dict[str, float]:
-    """Bytes that each step writes."""
-    n, m = frames_kept(cfg, person), dance.count
-    epochs = min(cfg.epochs + 1, cfg.keep_checkpoints + 1)
+def disk(cfg: Config, person: QuickLook, dance: QuickLook, size: tuple[int, int], speeds: Speeds) -> dict[str, float]:
+    """Bytes that each step writes; arguments as of `plan`."""
+    n, m, seconds = frames_kept(cfg, person), dance.count, dance.info.duration
+    _, epochs = training_time(cfg, n, speeds)
+    kept = min(epochs + 1, cfg.keep_checkpoints)  # beside the best one
+    checkpoints = kept * speeds.saved - (speeds.saved - speeds.fresh) * (kept > epochs) + speeds.saved * (epochs > 0)
+    pixels = min(n, cfg.bank) * size[0] * size[1]
+    kept_person = min(person_file.BUDGET, BANKED * pixels) + speeds.fresh / 4
+    beside = float(np.prod(np.divide(video.preview_size(*size), size)))
+    comparison = m * (speeds.beside + 2 * beside * speeds.encoded)  # the skeleton is as much as the result
+    sound = SOUND * seconds * dance.info.has_audio
     return {
-        "1 train": n * (speeds.image + speeds.mask),
-        "3": epochs * speeds.saved,
+        "1 train": n * (speeds.image + speeds.mask) + ANNOTATED * person.count,
+        "1 test": ANNOTATED * m,
+        "2": ANNOTATED * m + min(m, SOONEST) * PREVIEWED * min(speeds.encoded, beside * speeds.encoded),
+        "3": checkpoints + (epochs + 1) * GRID * speeds.image * (cfg.epochs > 0) + kept_person * (cfg.epochs > 0),
         "4": m * speeds.image,
-        "5": m * speeds.encoded * (1 + COMPARISON),
+        "5": m * speeds.encoded + comparison + 2 * sound + SMALL[0] + SMALL[1] * min(SHOWN, seconds),
     }
 
 

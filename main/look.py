@@ -83,7 +83,7 @@ def expect_all(config: Config, person: QuickLook, dance: QuickLook) -> dict[str,
     speeds = estimate.measure(config, prepare_device(config.device, config.threads), person, dance, size)
     timing = estimate.plan(config, person, dance, size, speeds, minutes_trained(config))
     timing = [(step, name, 0.0 if is_done(config, step) else seconds) for step, name, seconds in timing]
-    bytes_ = estimate.disk(config, person, dance, speeds)
+    bytes_ = estimate.disk(config, person, dance, size, speeds)
     print("\nwhat each step will take here, and write")
     for line in estimate.table(timing, bytes_):
         print(line)

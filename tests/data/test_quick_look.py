@@ -96,8 +96,9 @@ def test_a_click_names_a_person_and_when(seen):
 
 
 SPEEDS = Speeds(
-    step=0.3, render=0.05, encode=0.01, write=0, load=0, load_texture=0, image=5e4, mask=1e3, encoded=3e3, saved=2e7
-)
+    step=0.3, render=0.05, encode=0.01, write=0, load=0, load_texture=0, image=5e4, mask=1e3, encoded=3e3, beside=2e3,
+    saved=2e7, fresh=8e6,
+)  # fmt: skip
 
 
 def test_minutes_and_disk_are_those_of_the_whole_video(seen):
@@ -115,10 +116,17 @@ def test_minutes_and_disk_are_those_of_the_whole_video(seen):
     trained = {name: value for _, name, value in estimate.plan(config, seen, seen, SIZE, SPEEDS, trained=1.5)}
     assert trained["training"] == pytest.approx(30)
     assert 50 * 0.05 <= seconds["4", "rendering"] <= 60 * 0.05
-    bytes_ = disk(config, seen, seen, SPEEDS)
-    assert bytes_["1 train"] == 50 * 5.1e4 and bytes_["3"] == 6 * 2e7 and bytes_["4"] == 50 * 5e4
+    bytes_ = disk(config, seen, seen, SIZE, SPEEDS)
+    assert bytes_["1 train"] == pytest.approx(50 * 5.1e4, rel=0.02) and bytes_["4"] == 50 * 5e4
+    epoch = 11 * 0.3 + 24 * 0.05
+    _, epochs = estimate.training_time(config, 50, SPEEDS)
+    assert epochs == int(np.ceil(120 / epoch)) and estimate.training_time(config, 50, SPEEDS, 2.0) == (0, 0)
+    assert bytes_["3"] == pytest.approx(6 * 2e7 + (epochs + 1) * 5 * 5e4 + 2e6, rel=0.01)
+    # Of a short training the checkpoint before it is there still; without one it is all there is.
+    assert disk(replace(config, epochs=2), seen, seen, SIZE, SPEEDS)["3"] == pytest.approx(6.8e7 + 2.8e6, rel=0.01)
+    assert disk(replace(config, epochs=0), seen, seen, SIZE, SPEEDS)["3"] == 8e6
     lines = table(plan, bytes_)
-    assert len(lines) == 7 and "2 minutes" in lines[3] and "120 MB" in lines[3] and lines[-1].startswith("all")
+    assert len(lines) == 7 and "2 minutes" in lines[3] and "129 MB" in lines[3] and lines[-1].startswith("all")
 
 
 def test_a_clip_without_anybody_is_refused(seen, tmp_path):
