@@ -4,9 +4,11 @@ A journal is that file. `main/look.py` begins it with a plan, the seconds that e
 take; each step then adds to it. Its lines are of three kinds:
 
     {"plan": [["1 train", "first look", 20.5], ...]}
-    {"step": "3", "pid": 123}                                      a step shows its first bar
-    {"step": "3", "name": "training", "done": 40, "total": 200, "rate": 4.1, "left": 39.0, "all_left": 75.0}
-    {"step": "3", "ended": 0}                                      it is done
+    {"step": "3", "at": 1764, "pid": 123}                          a step shows its first bar
+    {"step": "3", "at": 1769, "name": "training", "done": 40, "total": 200, "rate": 4.1, "left": 39.0, "all_left": 75.0}
+    {"step": "3", "at": 1810, "ended": 0}                          it is done
+
+"at" is in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lines = [line] if self._begun else [{"pid": os.getpid()}, line]
             with open(self.path, "a", encoding="utf-8") as file:
-                file.writelines(json.dumps({"step": self.step, **line}) + "\n" for line in lines)
+                stamp = {"step": self.step, "at": round(time.time(), 1)}
+                file.writelines(json.dumps({**stamp, **line}) + "\n" for line in lines)
             self._begun = True
 
     def all_left(self, name: str, left: float | None) -> float | None:
