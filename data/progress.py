@@ -3,7 +3,7 @@
 A journal is that file. `main/look.py` begins it with a plan, the seconds that every part of every step is expected to
 take; each step then adds to it. Its lines are of three kinds:
 
-    {"plan": [["1 train", "first look", 20.5], ...]}
+    {"plan": [["1 train", "first look", 20.5], ...], "at": 1760}
     {"step": "3", "at": 1764, "pid": 123}                          a step shows its first bar
     {"step": "3", "at": 1769, "name": "training", "done": 40, "total": 200, "rate": 4.1, "left": 39.0, "all_left": 75.0}
     {"step": "3", "at": 1810, "ended": 0}                          it is done
@@ -101,7 +101,7 @@ def journal(path: Path, step: str) -> Iterator[None]:
 def write_plan(path: Path, plan: Plan) -> None:
     """Begin a journal anew, with a plan."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"plan": plan}) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"plan": plan, "at": round(time.time(), 1)}) + "\n", encoding="utf-8")
 
 
 def read_plan(path: Path) -> Plan:
