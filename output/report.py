@@ -124,9 +124,7 @@ def dim_room(config: Config, size: tuple[int, int]) -> np.ndarray:
     return video.resize(room, size) // 3
 
 
-def _film(
-    frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None, tags: dict[str, str]
-) -> str:
+def _film(frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None, tags: dict[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         video.write_video(path, frames, fps, times, audio_from=sound, crf=CRF, preset="veryfast", metadata=tags)

@@ -91,9 +91,12 @@ def test_a_quick_look_tells_what_step_1_would(seen):
 def test_a_click_names_a_person_and_when(seen):
     told = look.describe(seen)
     json.dumps(told)
-    time, x, y = studio.place_of(told, 0.3, 0.5)
+    time, x, y = studio.place_of(told, studio.nearest(told, 0.3, 0.5))
     assert time == told["time"] and x == pytest.approx(0.25, abs=0.02) and 0.2 < y < 0.8
-    assert studio.place_of(told, 0.9, 0.9)[1] == pytest.approx(0.69, abs=0.02)
+    box = studio.nearest(told, 0.9, 0.9)
+    assert studio.place_of(told, box)[1] == pytest.approx(0.69, abs=0.02)
+    picture = studio.framed(np.zeros((96, 160, 3), np.uint8), box)
+    assert picture[:, 90:130].any() and not picture[:, :60].any(), "the wrong one is framed"
 
 
 SPEEDS = Speeds(

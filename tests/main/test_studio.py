@@ -28,8 +28,14 @@ def test_advice_tells_what_to_do():
         "lines": ["a.mp4: 20 of about 60 frames, 2 people", "- feet cut off (at 1:30 s): step back"],
         "people": [1, 2],
     }
+    told["lines"] += [
+        "- 2 people: alone is best; --person 1 names another",
+        "- small: go near (or a larger --size); --x",
+    ]
     text = studio.advice(told)
-    assert "**feet cut off (at 1:30 s)**: step back" in text and "Click on the person" in text
+    assert "**feet cut off (at 1:30 s)**: step back" in text and "Click on the one" in text
+    assert "- **small**: go near" in text and "--" not in text and "alone" not in text and text.startswith("2 people.")
+    assert "is taken" in studio.advice(told, clicked=True) and "Click on the one" not in studio.advice(told, True)
     assert "Nothing wrong" in studio.advice({"lines": ["a.mp4: 20 frames"], "people": [1]})
 
 
@@ -122,7 +128,7 @@ def test_from_two_videos_to_a_result_that_plays(address, clips, tmp_path):
             wait_for(lambda mode=mode: find(browser, f"#{mode}-poster img"), 300)
             assert "1 person" in find(browser, f"#{mode}-notes")[0].text
         browser.execute_script(
-            "[...document.querySelectorAll('label')].find(x => /^Preview/.test(x.innerText)).click()"
+            "[...document.querySelectorAll('label')].find(x => /^Not at all/.test(x.innerText)).click()"
         )
         browser.execute_script("document.querySelector('#make').click()")
         wait_for(lambda: "Step" in find(browser, "#progress")[0].text, LONGEST)
