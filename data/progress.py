@@ -157,7 +157,7 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, float]]:
         with open(path, encoding="utf-8") as file:
             line = json.loads(file.readline())
         plan = [(str(step), str(name), float(seconds)) for step, name, seconds in line["plan"]]
-        return plan, {str(name): float(seconds) for name, seconds in line["limits"].items()}
+        return plan, {str(name): float(seconds) for name, seconds in line.get("limits", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [], {}
 

@@ -261,14 +261,15 @@ class Studio:
             os.kill(progress.pid, signal.SIGINT)
         return True
 
-    def close(self) -> None:
-        """End the run at work, and the thread."""
+    def close(self) -> list[Job]:
+        """End the run at work, and the thread. Returns the runs that are not done."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            running = [job for job in self.jobs if job.state == "running"]
-        for job in running:
+            left = [job for job in self.jobs if job.state in ("running", "waiting")]
+        for job in left:
             self.stop(job)
+        return left
 
     def _work(self) -> None:
         while True:

@@ -439,7 +439,9 @@ def main(argv: list[str] | None = None) -> None:
             enable_monitoring=False,
         )
     finally:
-        studio.close()
+        if left := studio.close():
+            names = ", ".join(str(job.number) for job in left)
+            print(f"stopped: {names}; open the page again, choose it under 'Your videos', and press 'Go on'", flush=True)
 
 
 if __name__ == "__main__":

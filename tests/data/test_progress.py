@@ -121,8 +121,14 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     def interrupted(config):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sys.argv", ["step.py", "--workspace", str(tmp_path / "work")])
-    with pytest.raises(SystemExit) as stop:
-        run_step(interrupted, "Step 2: move")
-    assert stop.value.code == 130 and "goes on from here" in capsys.readouterr().err
+    words = ["step.py", "--workspace", str(tmp_path / "work")]
+    for step, more, said in (
+        ("Step 2: move", [], "command goes on from here"),
+        ("Step 3: train", [], "command with --continue_train goes on"),
+        ("Step 3: train", ["--continue_train"], "command goes on from here"),
+    ):
+        monkeypatch.setattr("sys.argv", [*words, *more])
+        with pytest.raises(SystemExit) as stop:
+            run_step(interrupted, step)
+        assert stop.value.code == 130 and said in capsys.readouterr().err
     assert not (tmp_path / "work").exists()

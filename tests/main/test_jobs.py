@@ -124,5 +124,7 @@ def test_a_look_says_what_is_wrong(studio, tmp_path, monkeypatch):
 def test_the_thread_ends(tmp_path):
     before = threading.active_count()
     studio = Studio(tmp_path / "other")
-    studio.close()
+    waiting = Job(1, "one", [], "", folder=tmp_path)
+    studio.jobs.append(waiting)
+    assert studio.close() == [waiting] and waiting.state == "stopped"
     until(lambda: threading.active_count() <= before)
