@@ -14,6 +14,7 @@ import html
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,13 @@ except ImportError:
     gr = None  # `main` says so
 
 from data import pictures
+from data.files import only_run
 from data.progress import in_words
 from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = {mode: ROOT / "data" / "sample" / f"{mode}.mp4" for mode in ("train", "test")}
-PORT = 7860
 TICK = 1.0  # seconds
 TITLES = {
     "1 train": "Look at the person",
@@ -412,7 +413,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=ROOT, help="folder whose output/studio holds everything")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; whoever reaches it can use the page")
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
     parser.add_argument("--no_browser", action="store_true", help="do not open it")
     options, settings = parser.parse_known_args(argv)
     if gr is None:
@@ -421,10 +422,26 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
     folder = (options.workspace / "output" / "studio").absolute()
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
-    studio = Studio(folder)
-    print(f"everything is kept in {folder}; Ctrl-C ends it", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where this was started in the background
+        signal.signal(number, signal.default_int_handler)
     try:
-        build(studio, settings).queue(default_concurrency_limit=4).launch(
+        with only_run(folder):  # two pages would take each other's runs for stopped ones
+            serve(Studio(folder), options, settings)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def serve(studio: Studio, options: argparse.Namespace, settings: list[str]) -> None:
+    """Serve the page until Ctrl-C; see `main` for the options.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    folder = studio.folder
+    page = build(studio, settings).queue(default_concurrency_limit=4)
+    try:
+        _, url, _ = page.launch(
             server_name=options.host,
             server_port=options.port,
             inbrowser=not options.no_browser,
@@ -437,11 +454,20 @@ def main(argv: list[str] | None = None) -> None:
             ssr_mode=False,
             mcp_server=False,
             enable_monitoring=False,
+            quiet=True,
+            prevent_thread_lock=True,
         )
+        print(f"open {url} in a browser; everything is kept in {folder}; Ctrl-C ends it", flush=True)
+        page.block_thread()
+    except OSError as error:  # of Gradio, which tries a hundred ports where none is named
+        where = f"{options.host}, port {options.port or 'any'}"
+        raise InputError(f"no page can be opened at {where}; name another --port") from error
     finally:
         if left := studio.close():
             names = ", ".join(str(job.number) for job in left)
-            print(f"stopped: {names}; open the page again, choose it under 'Your videos', and press 'Go on'", flush=True)
+            print(
+                f"stopped: {names}; open the page again, choose it under 'Your videos', and press 'Go on'", flush=True
+            )
 
 
 if __name__ == "__main__":
