@@ -90,7 +90,7 @@ def advice(told: dict[str, Any], clicked: bool = False) -> str:
     """
     first, *findings = told["lines"]
     text = re.sub(r"^\d+ of about \d+ frames, ", "", first.partition(": ")[2])
-    lines = [f"{text[:1].upper()}{text[1:]} of the frames.\n"]
+    lines = [f"{text[:1].upper()}{text[1:]}{' of the frames' * text.endswith('%')}.\n"]
     several = len(told["people"]) > 1
     if clicked:
         lines.append("**The one with the green outline is taken.** Click on another to change that.\n")
