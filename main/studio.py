@@ -32,7 +32,7 @@ except ImportError:
 from data import pictures
 from data.files import only_run
 from data.progress import in_words
-from main.jobs import MOST_BYTES, STEPS, VIDEOS, Job, Place, Progress, Studio, read_progress
+from main.jobs import MOST_BYTES, VIDEOS, Job, Place, Progress, Studio, read_progress
 from pose_detector.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,9 +118,10 @@ def describe(job: Job | None) -> str:
     if job.state == "done":
         return f'{name}<p class="left">Done</p>'
     head = "Stopped. It can go on from here." if job.state == "stopped" else _headline(progress)
-    here = STEPS.index(progress.step) if progress.step in STEPS else -1
+    steps = list(TITLES)
+    here = steps.index(progress.step) if progress.step in steps else -1
     items = []
-    for i, step in enumerate(STEPS):
+    for i, step in enumerate(steps):
         mark, kind = ("✓", "over") if i < here else ("●", "now") if i == here else ("○", "")
         right = f"{progress.share:.0%}" if i == here and progress.total else ""
         items.append(f'<li class="{kind}"><span>{mark}</span><span>{TITLES[step]}</span><span>{right}</span></li>')
