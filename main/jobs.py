@@ -27,7 +27,7 @@ from pose_detector.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp", ".gif")
 MOST_BYTES = 4 << 30  # of a video
-LOOK_SECONDS = 180  # that a look may take
+LOOK_SECONDS = 600  # that a look may take: it takes some, but other work may be in its way
 TAIL = 1 << 14  # bytes at the end of a journal in which its last lines are
 
 Place = tuple[float, float, float]  # seconds, and shares of width and height

@@ -17,7 +17,7 @@ from tiny_pair import cut
 
 from data import video
 from main import studio
-from main.jobs import Job
+from main.jobs import Job, Studio
 from pose_detector.errors import InputError
 
 LONGEST = 900  # seconds for what takes half a minute on a quiet computer
@@ -52,6 +52,16 @@ def test_the_words_of_a_run():
         with pytest.raises(InputError, match="choose"):
             studio.words_for(*chosen, None, normal)
     assert studio.title_of(Path(person["video"])) == "me" and studio.title_of(Path("my-dance.mp4")) == "my-dance"
+
+
+def test_everybody_who_is_learnt_has_a_name_of_their_own(tmp_path):
+    made = Studio(tmp_path, start=False)
+    for number, name in ((1, "anna-0123abcd"), (2, "ben-01234567"), (3, "anna-0123abcd")):
+        path = tmp_path / "jobs" / f"{number:04d}" / "output" / "persons" / f"{name}.person"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    names = dict(studio._persons(made))
+    assert list(names)[1:] == ["anna", "ben", "anna (2)"] and "0003" in names["anna (2)"]
 
 
 def test_progress_in_words(tmp_path):
