@@ -59,6 +59,7 @@ h1 { letter-spacing: -.015em; } .soft { opacity: .7; }
 .bar div { height: 100%; background: #2f7fd6; border-radius: 99px; transition: width .6s; }
 .left { font-size: 1.25rem; font-weight: 600; margin: 0; }
 .wrong { border-left: 3px solid #d64545; padding-left: .7rem; }
+#sample img { max-height: 34rem; object-fit: cover; object-position: top; }
 #sample img, .poster img { border-radius: 8px; } .poster { cursor: pointer; }
 .poster .icon-button-wrapper { display: none; } .notes { opacity: 1 !important; }
 #try-sample { align-self: end; max-width: 16rem; }
@@ -165,7 +166,8 @@ def words_for(person: Chosen, dance: Chosen, trained: str | None, speed: str) ->
 
 def title_of(path: Path) -> str:
     """What a video that was kept, or a person's file, is called on the page."""
-    return re.sub(r"-[0-9a-f]{8}$", "", path.stem)
+    sample = {"train": "the sample person", "test": "the sample dance"}  # all others have a digest in their name
+    return sample.get(path.stem) or re.sub(r"-[0-9a-f]{8}$", "", path.stem)
 
 
 def nearest(told: dict[str, Any], x: float, y: float) -> list[float]:
@@ -268,10 +270,10 @@ def _watching(studio: Studio) -> tuple[gr.Radio, list[Any]]:
         with gr.Column(min_width=280):
             progress = gr.HTML(describe(None), elem_id="progress")
             with gr.Row():
-                enough = gr.Button("Good enough, finish now", visible=False, elem_id="enough")
+                enough = gr.Button("Good enough", visible=False, elem_id="enough")
                 stop = gr.Button("Stop", visible=False, elem_id="stop")
                 resume = gr.Button("Go on", visible=False, elem_id="resume")
-        label = "Learnt so far: the pose, as filmed, as drawn, the difference"
+        label = "Learnt so far: pose, filmed, drawn, difference"
         picture = gr.Image(label=label, visible=False, elem_id="sample", buttons=[])
     with gr.Row(visible=False) as films:
         dance = gr.Video(label="The dance", interactive=False, elem_id="dance", min_width=280, buttons=[])

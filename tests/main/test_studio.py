@@ -52,6 +52,7 @@ def test_the_words_of_a_run():
         with pytest.raises(InputError, match="choose"):
             studio.words_for(*chosen, None, normal)
     assert studio.title_of(Path(person["video"])) == "me" and studio.title_of(Path("my-dance.mp4")) == "my-dance"
+    assert studio.title_of(studio.SAMPLE["test"]) == "the sample dance"
 
 
 def test_everybody_who_is_learnt_has_a_name_of_their_own(tmp_path):
