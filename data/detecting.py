@@ -25,12 +25,14 @@ from pose_detector.clothes import clothes
 from pose_detector.crop import Crop
 from pose_detector.keypoints import scale_keypoints
 from pose_detector.look import EXTRA_NAMES, Look, Looker
-from pose_detector.second_look import follow
+from pose_detector.second_look import find, follow
+from pose_detector.series import spread
 
 # Batches of frames (H, W, 3) uint8 RGB in; for each one a list of who is in its frames.
 Detect = Callable[[Iterable[Sequence[np.ndarray]]], Generator[list[Detection]]]
 
 GLIMPSES = 20  # frames in which it is looked whether the camera moves
+CHECKS = 8  # looks at each other person, spread over the frames that they are in
 LONGEST = 1920  # pixels of a frame's longer side beyond which a closer look sees nothing more
 JPEG_QUALITY = 98  # 51.8 dB on a real clip in half the bytes and a tenth of the time of PNG
 
@@ -210,12 +212,14 @@ class CloseUp:
         found: (N,) bool, the frames in which the person was found.
         outside: (P, N) share of the seen keypoints of each other person that lie outside the outline; 0
             without one, as who is seen instead of the dancer may be the dancer.
+        confirmed: (P,) share of `CHECKS` looks in which the network, too, sees each other person.
     """
 
     keypoints: np.ndarray
     extra: np.ndarray
     found: np.ndarray
     outside: np.ndarray
+    confirmed: np.ndarray
 
     @classmethod
     def of(cls, count: int, others: int) -> CloseUp:
@@ -225,6 +229,7 @@ class CloseUp:
             np.zeros((count, len(EXTRA_NAMES), 3), np.float32),
             np.zeros(count, bool),
             np.zeros((others, count)),
+            np.zeros(others),
         )
 
 
@@ -264,6 +269,7 @@ def look_closely(
     scale = np.divide(own, size)  # pixels of what is looked at per pixel of the working frame
     count = len(first)
     result = CloseUp.of(count, len(others))
+    checks = [_spread_over((other[..., 2] > 0).any(axis=1)) for other in others]
     with Writer() as writer, closing(video.read_frames(path, own, crop)) as frames:
         pictures = (frame for *_, frame in islice(frames, count))
         bar = Bar(pictures, total=count, unit="frame", desc="second look")
@@ -280,9 +286,18 @@ def look_closely(
                 stats.add_outline(frame, outline)
             if cameras is not None:
                 cameras.add(frame, np.maximum(outline, where_people_are([first[i], *(o[i] for o in others)], size)))
-            for there, other in zip(result.outside, others, strict=True):
-                there[i] = share_outside(other[i], outline)
+            for k, other in enumerate(others):
+                result.outside[k, i] = share_outside(other[i], outline)
+                if i in checks[k]:
+                    seen = find(frame, scale_keypoints(other[i], scale), looker) is not None
+                    result.confirmed[k] += seen / len(checks[k])
     return result
+
+
+def _spread_over(there: np.ndarray) -> set[int]:
+    """Numbers of at most `CHECKS` of the frames (N,) bool."""
+    numbers = np.flatnonzero(there)
+    return set(numbers[spread(len(numbers), CHECKS)].tolist())
 
 
 def closer_size(box: Box) -> tuple[int, int]:

@@ -37,7 +37,7 @@ class QuickLook:
         times: (N,) seconds of the frames looked at.
         large: N of (H, W, 3) uint8 RGB, the video's own size, at most `detecting.LONGEST` long.
         frames: the same at working size.
-        people: of each frame everybody's keypoints (P, 18, 3).
+        people: of each frame everybody's keypoints (P, 18, 3), as both networks see them.
         annotations: of the chosen one.
         outlines: (N, H, W) uint8, 255 = the dancer.
         lines: the advice, as of step 1.
@@ -106,10 +106,12 @@ def quick_look(
     seen = np.stack([people[i][k] if k >= 0 else np.zeros((18, 3), np.float32) for i, k in enumerate(chosen)])
     dancer, outlines, second_seconds = _second_look(large, seen, looker, size)
     others = [
-        np.delete(everybody, k, axis=0) if k >= 0 else everybody for everybody, k in zip(people, chosen, strict=True)
+        _others(np.delete(everybody, k, axis=0) if k >= 0 else everybody, frame, outline, looker)
+        for everybody, k, frame, outline in zip(people, chosen, large, outlines, strict=True)
     ]
+    people = [np.concatenate([pose[None][k < 0 :], rest]) for pose, k, rest in zip(seen, chosen, others, strict=True)]
     annotations = _annotations(path, info, times, dancer, size)
-    lines = _advice(annotations, frames, outlines, others, info)
+    lines = _advice(annotations, frames, outlines, list(map(len, others)), info)
     decode, follow = _reading(path, picture, own, size)
     seconds = {"decode": decode, "camera": follow, "first": first_seconds, "second": second_seconds}
     return QuickLook(info, picture, times, large, frames, people, annotations, outlines, lines, seconds)
@@ -201,6 +203,18 @@ def _second_look(
     return join(second, first, looker.first_look_trust), outlines, float(np.median(timed.spent[1:] or [0.0]))
 
 
+def _others(poses: np.ndarray, frame: np.ndarray, outline: np.ndarray, looker: Looker | None) -> np.ndarray:
+    """Those of poses (P, 18, 3) that are neither echoes of the dancer, most of whose keypoints lie on the outline
+    (H, W), nor furniture, which the second look at the frame in its own size does not take for somebody."""
+    scale = np.divide(frame.shape[1::-1], outline.shape[1::-1])
+    apart = [not outline.any() or share_outside(pose, outline) > 0.5 for pose in poses]
+    real = [
+        there and (looker is None or find(frame, scale_keypoints(pose, scale), looker) is not None)
+        for there, pose in zip(apart, poses, strict=True)
+    ]
+    return poses[np.array(real, bool)]
+
+
 def _reading(path: Path, picture: bars.Box, own: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
     """Seconds in which a frame is decoded, in one thread and those of the decoder, and in which the camera is followed
     from one to the next."""
@@ -242,7 +256,7 @@ def _advice(
     annotations: Annotations,
     frames: list[np.ndarray],
     outlines: np.ndarray,
-    others: list[np.ndarray],
+    others: list[int],
     info: video.VideoInfo,
 ) -> list[str]:
     """As step 1 says it; the frames are too far apart to see cuts, and how the camera moves."""
@@ -254,15 +268,9 @@ def _advice(
         for frame, outline in zip(frames, outlines, strict=True):
             stats.add_outline(frame, outline)
     stats.change = [0.0] * count
-    company = np.array([_company(people, outline) for people, outline in zip(others, outlines, strict=True)], int)
-    first, *findings = report.summary(annotations, stats, company)
+    first, *findings = report.summary(annotations, stats, np.array(others, int))
     first = first.replace(f"{count} frames", f"{count} of about {round(info.duration * float(info.fps))} frames")
     return [first, *findings]
-
-
-def _company(others: np.ndarray, outline: np.ndarray) -> int:
-    """How many others are not an echo of the dancer, most of whose keypoints lie on the outline."""
-    return sum(not outline.any() or share_outside(pose, outline) > 0.5 for pose in others)
 
 
 def poster(seen: QuickLook) -> np.ndarray:

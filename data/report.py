@@ -91,7 +91,7 @@ def summary(
     present = is_present(annotations)
     cut = cut_off(annotations, stats)
     whole = present & ~np.any(list(cut.values()), axis=0)
-    people = int(others.max(initial=0)) + 1
+    people = 1 + _others(others)
     first = f"{annotations.source}: {n} frames, {'1 person' if people == 1 else f'{people} people'}"
     if len(annotations.shots) > 1:
         first += f", {len(annotations.shots)} shots"
@@ -274,14 +274,25 @@ def _hidden(annotations: Annotations, present: np.ndarray, cut: dict[str, np.nda
         )
 
 
+def _others(others: np.ndarray) -> int:
+    """The most people beside the dancer, of (N,), that more than a few frames show."""
+    return max((k for k in range(1, int(others.max(initial=0)) + 1) if (others >= k).mean() > OFTEN), default=0)
+
+
 def _company(annotations: Annotations, others: np.ndarray) -> Iterator[Finding]:
-    if (others > 0).mean() > OFTEN:
-        text = f"{others.max() + 1} people{_when(annotations, others > 0)}"
+    if most := _others(others):
+        text = f"{most + 1} people{_when(annotations, others > 0)}"
         advice = "alone is best; --preview shows who was followed, --person 0, 1, ... names another"
         yield Finding(text, advice, 0.5 * float((others > 0).mean()))
 
 
-def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames: int, fps: float) -> np.ndarray:
+def bystanders(
+    others: Sequence[np.ndarray],
+    outside: np.ndarray | None,
+    frames: int,
+    fps: float,
+    confirmed: np.ndarray | None = None,
+) -> np.ndarray:
     """(N,) how many people beside the dancer there are in each frame.
 
     Args:
@@ -290,10 +301,14 @@ def bystanders(others: Sequence[np.ndarray], outside: np.ndarray | None, frames:
             duplicate of the dancer. None: unknown.
         frames: N.
         fps: frames per second.
+        confirmed: (P,) share of the looks in which a second network sees each one: what it mostly does not is
+            furniture. None: there is no such network.
     """
     there = np.array([(keypoints[..., 2] > 0).any(axis=1) for keypoints in others], bool).reshape(-1, frames)
     if outside is not None:
         there &= outside > 0.5
+    if confirmed is not None:
+        there &= confirmed[:, None] > 0.5
     calm = np.ones((1, max(1, round(_CALM * fps))), bool)
     return ndimage.binary_opening(there, calm).sum(axis=0)  # nobody appears for a moment only
 

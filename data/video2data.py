@@ -104,8 +104,8 @@ def _report(
     training: bool,
 ) -> None:
     """Say what was seen, and what could be filmed better; `annotations` are in pixels of the frames that are kept."""
-    outside = None if closer is None else closer.outside
-    company = report.bystanders(watched.others, outside, annotations.total_frames, annotations.fps)
+    outside, confirmed = (None, None) if closer is None else (closer.outside, closer.confirmed)
+    company = report.bystanders(watched.others, outside, annotations.total_frames, annotations.fps, confirmed)
     stats = watched.stats.resized(tuple(np.divide(source.frame_size, source.size)))
     for line in report.summary(annotations, stats, company, path, unseen, watched.left_out if training else None):
         print(line)

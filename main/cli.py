@@ -46,6 +46,7 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
             stream.reconfigure(errors="replace")  # an old console lacks letters of names, and blocks of bars
     config = parse(description)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, see main/distributed.py
+    number = step_number(description, config.mode)
     try:
         check(config)
         check_name(config.name)
@@ -53,7 +54,6 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
         with contextlib.ExitStack() as stack:
             if writes and first:
                 stack.enter_context(only_run(config.workspace))
-                number = step_number(description, config.mode)
                 if number:
                     stack.enter_context(progress.journal(config.journal, number))
                     stack.enter_context(step_log.logged(config.step_logs, number, config.as_dict()))
@@ -65,7 +65,8 @@ def run_step(step: Callable[[Config], None], description: str, writes: bool = Tr
     except InputError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here (step 3: with --continue_train)", file=sys.stderr)
+        more = " with --continue_train" if number == "3" and not config.continue_train else ""
+        print(f"stopped; the same command{more} goes on from here", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         reason = explain(error)

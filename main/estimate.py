@@ -43,6 +43,7 @@ END = 1.0  # the end of step 1
 RETARGET = 0.005  # a frame of step 2, with its preview
 RENDERED = 8  # frames that the speed of step 4 is measured on, each core
 COMPARISON = 1.7  # times the work that a frame of the result is, at its size
+OUTLINE = 0.5  # times the work that a frame is in a person's file
 REPORT = 3.0  # curves and sheets
 REPORTED = 0.012  # a frame of the three small videos
 ENCODED = 24  # frames that the speed of step 5 is measured on
@@ -240,6 +241,9 @@ def plan(
         ("3", "start", START),
         ("3", "reading", speeds.load * n * bool(cfg.epochs)),
         ("3", "training", training),
+        ("3", "end", validation * bool(cfg.epochs)),  # of an epoch that the minutes cut short
+        ("3", "person's file, frames", min(n, cfg.bank) * speeds.encode),
+        ("3", "person's file, outlines", min(n, cfg.bank) * speeds.encode * OUTLINE),
         ("4", "start", START),
         ("4", "reading", speeds.load_texture * min(n, cfg.bank)),
         ("4", "rendering", (m + parts * WARM_UP) * speeds.render),

@@ -27,7 +27,7 @@ from pose_detector.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp", ".gif")
 MOST_BYTES = 4 << 30  # of a video
-LOOK_SECONDS = 180  # that a look may take
+LOOK_SECONDS = 600  # that a look may take: it takes some, but other work may be in its way
 TAIL = 1 << 14  # bytes at the end of a journal in which its last lines are
 
 Place = tuple[float, float, float]  # seconds, and shares of width and height
@@ -261,14 +261,15 @@ class Studio:
             os.kill(progress.pid, signal.SIGINT)
         return True
 
-    def close(self) -> None:
-        """End the run at work, and the thread."""
+    def close(self) -> list[Job]:
+        """End the run at work, and the thread. Returns the runs that are not done."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            running = [job for job in self.jobs if job.state == "running"]
-        for job in running:
+            left = [job for job in self.jobs if job.state in ("running", "waiting")]
+        for job in left:
             self.stop(job)
+        return left
 
     def _work(self) -> None:
         while True:

@@ -95,7 +95,8 @@ def expect_all(config: Config, person: QuickLook, dance: QuickLook) -> dict[str,
             f"{config.workspace} has {free / 1e9:.1f} GB free, and {sum(bytes_.values()) / 1e9:.1f} GB are needed;"
             " free some space, or give a --workspace elsewhere"
         )
-    write_plan(config.journal, timing)
+    limits = {"training": 60 * config.max_minutes} if config.max_minutes else {}
+    write_plan(config.journal, timing, limits)
     return {"plan": timing, "disk": bytes_, "speeds": asdict(speeds)}
 
 

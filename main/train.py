@@ -155,7 +155,7 @@ def run_epochs(trainer: Trainer, fingerprint: str, pairs: Pairs, checks: DataLoa
         if group.first:
             path = checkpoint.path_of(folder, trainer.epoch + 1)
             save(trainer, path, fingerprint)
-            say(folder, f"stopped at step {trainer.step}, saved to {path}; go on with --continue_train")
+            say(folder, f"stopped at step {trainer.step}, saved to {path}")
         raise
 
 

@@ -51,7 +51,7 @@ def main(config: Config) -> None:
     else:
         sound = "without sound, as the dance has none that can be read"
     print(f"{len(paths)} frames at {float(info.fps):.5g} fps, {sound}")
-    page = report.write(config, (show(pictures.load(path, _RENDER)) for path in paths), dance)
+    page = report.write(config, (show(pictures.load(path, _RENDER)) for path in paths), dance, tags)
     print(f"written: {page}")
     print(f"written: {comparison}")
     print(f"written: {result}")

@@ -44,20 +44,21 @@ CURVES = (
 )
 
 
-def write(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> Path:
+def write(config: Config, frames: Iterable[np.ndarray], dance: Annotations, tags: dict[str, str]) -> Path:
     """Write the report of the run in a workspace beside its result.
 
     Args:
         config: of the run.
         frames: the result, (H, W, 3) uint8 RGB, one a frame of the dance.
         dance: its normalised poses.
+        tags: of the videos that were made, see `provenance.tags`; the dance itself was filmed.
 
     Returns:
         the file.
     """
     logs = step_log.read(config.step_logs)
     parts = [
-        _films(config, frames, dance),
+        _films(config, frames, dance, tags),
         _findings(logs),
         _training(config.checkpoint_dir),
         _sheet(config),
@@ -76,7 +77,7 @@ def write(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> P
 # ---- Parts -----------------------------------------------------------------------------------------------------------
 
 
-def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> str:
+def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations, tags: dict[str, str]) -> str:
     """Dance, skeleton and result, small and shortened, each a video of its own that is played with the others."""
     count = max(2, int((dance.times - dance.times[0] < SECONDS).sum()))
     times = dance.times[:count]
@@ -96,7 +97,7 @@ def _films(config: Config, frames: Iterable[np.ndarray], dance: Annotations) -> 
     films.append(("Its skeleton, on the person", "bones", bones, None))
     cells = []
     for name, kind, shown, sound in films:
-        data = _film(shown, times - times[0], dance.fps, sound)
+        data = _film(shown, times - times[0], dance.fps, sound, {} if kind == "dance" else tags)
         muted = "" if sound else " muted"
         cells.append(
             f'<figure class="{kind}"><video controls playsinline loop{muted} '
@@ -123,10 +124,10 @@ def dim_room(config: Config, size: tuple[int, int]) -> np.ndarray:
     return video.resize(room, size) // 3
 
 
-def _film(frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None) -> str:
+def _film(frames: Iterator[np.ndarray], times: np.ndarray, fps: float, sound: Path | None, tags: dict[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
-        video.write_video(path, frames, fps, times, audio_from=sound, crf=CRF, preset="veryfast")
+        video.write_video(path, frames, fps, times, audio_from=sound, crf=CRF, preset="veryfast", metadata=tags)
         return base64.b64encode(path.read_bytes()).decode()
 
 

@@ -63,6 +63,7 @@ def test_both_looks_measure_every_frame(clip):
     assert touches[10:, BOTTOM].all() and not touches[:10].any()
     assert np.median(stats.size[:10]) == pytest.approx(2.9 * TORSO, rel=0.1)
     assert (close.outside[0] < 0.5).all() and (close.outside[1] > 0.5).all()
+    assert close.confirmed == pytest.approx([1, 0]), "nobody is beside the dancer"
     assert close.keypoints[5, 10, 2] > 0 and (close.keypoints[10:, [10, 13], 2] == 0).all()
     assert close.keypoints[..., 1].max() < SIZE[1], "nothing is seen in a black bar"
 

@@ -28,13 +28,29 @@ def test_a_bar_is_noted_with_the_time_left_of_all(tmp_path):
         bar.update(5)
         bar.close()
     plan, begun, *bars, ended = lines(path)
-    assert read_plan(path) == PLAN and [tuple(row) for row in plan["plan"]] == PLAN
-    assert begun["step"] == "1 train" and begun["pid"] and ended == {"step": "1 train", "ended": 0}
+    assert read_plan(path) == (PLAN, {}) and [tuple(row) for row in plan["plan"]] == PLAN
+    assert begun["step"] == "1 train" and begun["pid"] and begun["at"] <= ended["at"] and ended["ended"] == 0
     assert bars[0]["done"] == 0 and bars[0]["left"] is None and bars[0]["all_left"] == 114  # as planned
-    assert bars[-1]["done"] == bars[-1]["total"] == 10 and bars[-1]["left"] == 0 and bars[-1]["all_left"] == 94
-    assert "step 1 of 5, about 2 minutes left" in screen.getvalue()
+    assert bars[-1]["done"] == bars[-1]["total"] == 10 and bars[-1]["left"] == 0 and bars[-1]["all_left"] == 94 / 4
+    assert "step 1 of 5, about 2 minutes left" in screen.getvalue() and "about 25 seconds left" in screen.getvalue()
     now = read_progress(path)
-    assert (now.step, now.name, now.share, now.all_left) == ("1 train", "first look", 1.0, 94)
+    assert (now.step, now.name, now.share, now.all_left) == ("1 train", "first look", 1.0, 23.5)
+
+
+def test_the_plan_is_scaled_by_how_slow_the_machine_turned_out_to_be(tmp_path):
+    path = tmp_path / "progress.jsonl"
+    write_plan(path, [*PLAN, ("5", "result", 10.0)], {"training": 90.0})
+    for at, done in ((0, 0), (20, 5), (40, 10)):
+        line = {"step": "1 train", "at": at, "name": "first look", "done": done, "total": 10}
+        path.write_text(path.read_text() + json.dumps(line) + "\n")
+    with journal(path, "3"):
+        here = progress._journal
+        assert here.slowness == 2, "40 seconds for 20"
+        assert here.all_left("training", None) == 90 + 60 + 20, "training takes 120 at most 90"
+        assert here.all_left("training", 50.0, 50.0) == 50 + 60 + 20, "what has a limit does not tell"
+    with journal(path, "4"):
+        assert progress._journal.all_left("rendering", 80.0, 10.0) == 80 + 30, "now it is three times as slow"
+        assert progress._journal.all_left("rendering", 80.0) == 80 + 30
 
 
 def test_a_deadline_bounds_the_time_left(monkeypatch):
@@ -63,7 +79,7 @@ def test_without_a_journal_nothing_is_written_or_told(tmp_path, monkeypatch):
 def test_a_damaged_journal_is_no_plan(tmp_path, text):
     path = tmp_path / "progress.jsonl"
     path.write_text(text)
-    assert read_plan(path) == []
+    assert read_plan(path) == ([], {})
     assert read_progress(path).name == ""
 
 
@@ -105,8 +121,14 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     def interrupted(config):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sys.argv", ["step.py", "--workspace", str(tmp_path / "work")])
-    with pytest.raises(SystemExit) as stop:
-        run_step(interrupted, "Step 2: move")
-    assert stop.value.code == 130 and "goes on from here" in capsys.readouterr().err
+    words = ["step.py", "--workspace", str(tmp_path / "work")]
+    for step, more, said in (
+        ("Step 2: move", [], "command goes on from here"),
+        ("Step 3: train", [], "command with --continue_train goes on"),
+        ("Step 3: train", ["--continue_train"], "command goes on from here"),
+    ):
+        monkeypatch.setattr("sys.argv", [*words, *more])
+        with pytest.raises(SystemExit) as stop:
+            run_step(interrupted, step)
+        assert stop.value.code == 130 and said in capsys.readouterr().err
     assert not (tmp_path / "work").exists()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from clip_maker import write_clip
-from looks import StubLooker
+from looks import OneOf, StubLooker
 
 from data import quick_look as module
 from data import video
@@ -65,21 +65,22 @@ def test_step_1_follows_the_one_who_was_clicked_on():
 
 @pytest.fixture
 def seen(tmp_path):
-    """A quick look at a clip with two people, the larger one at the right."""
+    """A quick look at a clip with two people, the larger one at the right, and a plant that looks like a third."""
     path = write_clip(tmp_path / "two people.mp4", [np.full((96, 160, 3), 120, np.uint8)] * 50)
 
     def detector(batches):
         for batch in batches:
-            people = np.stack([standing(40, 30), standing(110)])
+            people = np.stack([standing(40, 30), standing(110), standing(145, 40)])
             yield [(people[..., :2], people[..., 2])] * len(batch)
 
-    return quick_look(path, SIZE[0] * SIZE[1], detector, 8, StubLooker(lambda frame: standing(110)))
+    return quick_look(path, SIZE[0] * SIZE[1], detector, 8, OneOf(standing(40, 30), standing(110)))
 
 
 def test_a_quick_look_tells_what_step_1_would(seen):
     assert seen.count == 50 and 20 <= len(seen.frames) <= 26
     assert seen.lines[0].startswith(f"two people.mp4: {len(seen.frames)} of about 50 frames, 2 people")
-    assert any("2 people" in line for line in seen.lines[1:])
+    assert any("2 people" in line for line in seen.lines[1:]), "the plant counts"
+    assert {len(people) for people in seen.people} == {2}
     assert np.allclose(seen.dancer[3, 1, :2], standing(110)[1, :2], atol=0.5)
     assert seen.outlines[3, 60, 110] == 255 and not seen.outlines[3, 60, 40]
     assert all(seconds >= 0 for seconds in seen.seconds.values())
@@ -90,9 +91,12 @@ def test_a_quick_look_tells_what_step_1_would(seen):
 def test_a_click_names_a_person_and_when(seen):
     told = look.describe(seen)
     json.dumps(told)
-    time, x, y = studio.place_of(told, 0.3, 0.5)
+    time, x, y = studio.place_of(told, studio.nearest(told, 0.3, 0.5))
     assert time == told["time"] and x == pytest.approx(0.25, abs=0.02) and 0.2 < y < 0.8
-    assert studio.place_of(told, 0.9, 0.9)[1] == pytest.approx(0.69, abs=0.02)
+    box = studio.nearest(told, 0.9, 0.9)
+    assert studio.place_of(told, box)[1] == pytest.approx(0.69, abs=0.02)
+    picture = studio.framed(np.zeros((96, 160, 3), np.uint8), box)
+    assert picture[:, 90:130].any() and not picture[:, :60].any(), "the wrong one is framed"
 
 
 SPEEDS = Speeds(

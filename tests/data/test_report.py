@@ -196,6 +196,11 @@ def test_several_people():
     lines = told(people(), others=others)
     assert "2 people" in lines[0] and re.search(r"2 people \(0\.0-1\.2 s\): .*--person", lines[1])
     assert report.bystanders([], None, N, FPS).tolist() == [0] * N
+    furniture = np.array([0.2, 1.0, 1.0])
+    assert not report.bystanders([guest, echo, ghost], outside, N, FPS, furniture).any()
+    crowd = others.copy()
+    crowd[0] = 7
+    assert "2 people" in told(people(), others=crowd)[0], "one frame tells how many there are"
 
 
 def test_somebody_who_leaves_and_hidden_joints():

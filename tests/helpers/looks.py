@@ -46,6 +46,20 @@ class Somebody(StubLooker):
         return Look(keypoints, np.zeros((10, 3), np.float32), outline, 1.0, crop, crop)
 
 
+class OneOf(StubLooker):
+    """Sees whoever of some people, keypoints (18, 3), stands in the middle of the crop; nobody where none does."""
+
+    def __init__(self, *people):
+        super().__init__(lambda frame: self.person)
+        self.people = people
+
+    def look(self, frame, crop):
+        crops = [body_circle(person, 1.25) for person in self.people]
+        inside = [max(abs(one.x - crop.x), abs(one.y - crop.y)) < crop.side / 4 for one in crops]
+        self.person = next((person for person, here in zip(self.people, inside, strict=True) if here), None)
+        return super().look(frame, crop)
+
+
 class StubNetworks:
     """What `main.perception.Networks` offers, for a detector and a looker that are there already."""
 

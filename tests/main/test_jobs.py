@@ -104,7 +104,7 @@ def test_only_videos_are_kept_and_each_once(studio, tmp_path, monkeypatch):
     assert studio.keep(video) == kept and kept.read_bytes() == b"frames"
     for name in ("page.html", "run.py", "video.mp4.exe", "noending"):
         (tmp_path / name).write_bytes(b"x")
-        with pytest.raises(InputError, match="no video"):
+        with pytest.raises(InputError, match="not supported"):
             studio.keep(tmp_path / name)
     monkeypatch.setattr(jobs, "MOST_BYTES", 3)
     with pytest.raises(InputError, match="larger"):
@@ -124,5 +124,7 @@ def test_a_look_says_what_is_wrong(studio, tmp_path, monkeypatch):
 def test_the_thread_ends(tmp_path):
     before = threading.active_count()
     studio = Studio(tmp_path / "other")
-    studio.close()
+    waiting = Job(1, "one", [], "", folder=tmp_path)
+    studio.jobs.append(waiting)
+    assert studio.close() == [waiting] and waiting.state == "stopped"
     until(lambda: threading.active_count() <= before)

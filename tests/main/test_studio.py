@@ -17,7 +17,7 @@ from tiny_pair import cut
 
 from data import video
 from main import studio
-from main.jobs import Job
+from main.jobs import Job, Studio
 from pose_detector.errors import InputError
 
 LONGEST = 900  # seconds for what takes half a minute on a quiet computer
@@ -28,8 +28,14 @@ def test_advice_tells_what_to_do():
         "lines": ["a.mp4: 20 of about 60 frames, 2 people", "- feet cut off (at 1:30 s): step back"],
         "people": [1, 2],
     }
+    told["lines"] += [
+        "- 2 people: alone is best; --person 1 names another",
+        "- small: go near (or a larger --size); --x",
+    ]
     text = studio.advice(told)
-    assert "**feet cut off (at 1:30 s)**: step back" in text and "Click on the person" in text
+    assert "**feet cut off (at 1:30 s)**: step back" in text and "Click on the one" in text
+    assert "- **small**: go near" in text and "--" not in text and "alone" not in text and text.startswith("2 people.")
+    assert "is taken" in studio.advice(told, clicked=True) and "Click on the one" not in studio.advice(told, True)
     assert "Nothing wrong" in studio.advice({"lines": ["a.mp4: 20 frames"], "people": [1]})
 
 
@@ -46,6 +52,17 @@ def test_the_words_of_a_run():
         with pytest.raises(InputError, match="choose"):
             studio.words_for(*chosen, None, normal)
     assert studio.title_of(Path(person["video"])) == "me" and studio.title_of(Path("my-dance.mp4")) == "my-dance"
+    assert studio.title_of(studio.SAMPLE["test"]) == "the sample dance"
+
+
+def test_everybody_who_is_learnt_has_a_name_of_their_own(tmp_path):
+    made = Studio(tmp_path, start=False)
+    for number, name in ((1, "anna-0123abcd"), (2, "ben-01234567"), (3, "anna-0123abcd")):
+        path = tmp_path / "jobs" / f"{number:04d}" / "output" / "persons" / f"{name}.person"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    names = dict(studio._persons(made))
+    assert list(names)[1:] == ["anna", "ben", "anna (2)"] and "0003" in names["anna (2)"]
 
 
 def test_progress_in_words(tmp_path):
@@ -122,7 +139,7 @@ def test_from_two_videos_to_a_result_that_plays(address, clips, tmp_path):
             wait_for(lambda mode=mode: find(browser, f"#{mode}-poster img"), 300)
             assert "1 person" in find(browser, f"#{mode}-notes")[0].text
         browser.execute_script(
-            "[...document.querySelectorAll('label')].find(x => /^Preview/.test(x.innerText)).click()"
+            "[...document.querySelectorAll('label')].find(x => /^Not at all/.test(x.innerText)).click()"
         )
         browser.execute_script("document.querySelector('#make').click()")
         wait_for(lambda: "Step" in find(browser, "#progress")[0].text, LONGEST)

@@ -1,8 +1,11 @@
 """The report of a run: what is in it, and how a browser shows it."""
 
+import base64
+import io
 import json
 import re
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from output import report
 
 SIZE = (96, 128)
 COUNT = 20
+TAGS = {"comment": "Synthetic, says a test"}
 
 
 def annotations(video, target=""):
@@ -71,12 +75,16 @@ def run(tmp_path):
 
 def test_everything_is_in_one_file(run):
     config, dance, frames = run
-    path = report.write(config, frames, dance)
+    path = report.write(config, frames, dance, TAGS)
     page = path.read_text(encoding="utf-8")
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     inside = [link for link in links if link.startswith("data:")]
     assert {link for link in links if not link.startswith(("data:", "#"))} == {"result.mp4", "comparison.mp4"}
     assert sum(link.startswith("data:video/mp4") for link in inside) == 3
+    for name, told in (("dance", {}), ("result", TAGS), ("bones", TAGS)):
+        data = re.search(rf'class="{name}"><video[^>]*src="data:video/mp4;base64,([^"]+)"', page)[1]
+        with av.open(io.BytesIO(base64.b64decode(data))) as film:
+            assert {key: film.metadata[key] for key in film.metadata if key == "comment"} == told
     assert sum(link.startswith("data:image/jpeg") for link in inside) == 3, "first and last grid, contact sheet"
     assert "<title>she dances &lt;dance&gt;</title>" in page and "feet cut off &lt;often&gt; (at 0.1 s)" in page
     for word in (
@@ -111,13 +119,13 @@ def test_without_training_and_logs_it_is_still_a_report(run):
         path.unlink()
     for path in (config.checkpoint_dir / "samples").iterdir():
         path.unlink()
-    page = report.write(config, frames, dance).read_text(encoding="utf-8")
+    page = report.write(config, frames, dance, TAGS).read_text(encoding="utf-8")
     assert "Nothing was trained" in page and "What could be better" not in page
 
 
 def test_a_browser_shows_and_plays_it(run):
     config, dance, frames = run
-    path = report.write(config, frames, dance)
+    path = report.write(config, frames, dance, TAGS)
     with open_browser() as browser:
         browser.get(path.as_uri())
         films = "[...document.querySelectorAll('video')]"

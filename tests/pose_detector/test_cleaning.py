@@ -217,6 +217,20 @@ def test_filled_keypoints_lie_between_their_neighbours():
     assert (confidence == 0.5).all()
 
 
+def test_what_is_missing_at_the_end_for_a_moment_moves_with_the_others():
+    points = np.zeros((30, 4, 2)) + np.arange(4)[:, None]
+    points[..., 0] += 2.0 * np.arange(30)[:, None]  # all walk
+    points[27:, 3] = points[:2, 2] = np.nan
+    points[:10, 1] = np.nan  # too long
+    filled, confidence, mask = fill_gaps(points, np.where(np.isnan(points[..., 0]), 0, 0.5), FPS)
+    assert filled[29, 3].tolist() == [3 + 58, 3] and filled[0, 2].tolist() == [2, 2]
+    assert np.isnan(filled[:10, 1]).all() and mask.sum() == 5 and (confidence[mask] == 0.5).all()
+    points[28:] = np.nan
+    gone = fill_gaps(points, np.where(np.isnan(points[..., 0]), 0, 0.5), FPS)[0]
+    assert np.isnan(gone[28:]).all(), "who has left is kept"
+    assert np.isfinite(gone[27]).all()
+
+
 def test_long_gaps_stay_missing(truth):
     person = truth.copy()
     person[100:140, 4] = np.nan
