@@ -3,10 +3,10 @@
     python benchmarks/cuts.py --out DIR [--train CLIP] [--dance CLIP] [further settings of step 1]
 
 A training video with a title card, an end card, a black lead, fades, another scene: a row each with the largest and the
-mean difference of its plate from the plate of the clean clip, in grey levels, and the frames that were left out beside
-those that are known to be no room. A dance with a cut to a view enlarged by 1.3 and by 1.9, to the mirrored view, to
-another room, and with breaks of 5 and 11 seconds in which the dancer is away or another scene is shown: a row for each
-shot with the share of its frames in which the dancer is found where they are.
+mean difference of its plate, in grey levels, from the plate of the same encoded video without the frames that are known
+to be no room; and the frames that were left out beside those. A dance with a cut to a view enlarged by 1.3 and by 1.9,
+to the mirrored view, to another room, and with breaks of 5 and 11 seconds in which the dancer is away or another scene
+is shown: a row for each shot with the share of its frames in which the dancer is found where they are.
 """
 
 from __future__ import annotations
@@ -164,12 +164,23 @@ def found(annotations: Annotations, begin: int, truth: np.ndarray) -> float:
     return float(near[known].mean())
 
 
-def hidden(count: int, out: Path) -> np.ndarray:
-    """(H, W) bool, where the person, or the shadow, is in more than half of the frames of the clean clip."""
-    folder = Config(workspace=out / "train_clean").masks_dir
-    masks = (pictures.read(folder / mask_name(i), grey=True) for i in range(count))
+def hidden(config: Config) -> np.ndarray:
+    """(H, W) bool, where the person, or the shadow, is in more than half of the frames of a training video."""
+    masks = (pictures.read(path, grey=True) for path in sorted(config.masks_dir.iterdir()))
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
     return np.mean([cv2.dilate(mask, around) > 64 for mask in masks], axis=0) > 0.5
+
+
+def without(path: Path, flags: np.ndarray) -> Frames:
+    """The frames of an encoded video, as decoded, but for those that are flagged (N,) bool."""
+    return [frame for i, _, frame in read_frames(path) if not flags[i]]
+
+
+def plate_difference(config: Config, reference: Config) -> np.ndarray:
+    """(n, 3) by how many grey levels two plates differ, single pixels aside, where the person does not nearly always
+    stand: there nothing tells what is right."""
+    plates = [pictures.read(c.background_image).astype(np.float32) for c in (config, reference)]
+    return np.abs(cv2.blur(plates[0] - plates[1], (3, 3)))[~hidden(reference)]
 
 
 class Step:
@@ -178,14 +189,14 @@ class Step:
     def __init__(self, out: Path, fps: float, further: Sequence[str]) -> None:
         self.out, self.fps, self.further = out, fps, further
 
-    def __call__(self, name: str, mode: str, frames: Frames) -> Config:
+    def __call__(self, name: str, mode: str, frames: Frames, lossless: bool = False) -> Config:
         folder = self.out / f"{mode} {name}".replace(" ", "_").replace(",", "")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{mode}.mp4"
-        write_video(path, frames, self.fps, crf=10, preset="veryfast")
+        write_video(path, frames, self.fps, crf=0 if lossless else 10, preset="veryfast", full_colour=lossless)
         common = ["--workspace", str(folder), f"--{mode}_video", str(path), "--redo", *self.further]
         run("data/video2data.py", ["--mode", mode, *common], folder / "log.txt")
-        return Config(workspace=folder)
+        return Config(workspace=folder, train_video=path, test_video=path)
 
 
 def material(settings: Settings, step: Callable[..., Config]) -> tuple[Material, np.ndarray]:
@@ -210,14 +221,13 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
     step = Step(settings.out, float(probe(settings.dance).fps), further)
     parts, truth = material(settings, step)
     wanted = lambda name: not settings.only or name in settings.only  # noqa: E731
-    plates, lines = {}, [f"{'training video':40}{'largest':>9}{'mean':>7}{'left out':>10}{'of':>6}{'too many':>10}"]
+    lines = [f"{'training video':40}{'largest':>9}{'mean':>7}{'left out':>10}{'of':>6}{'too many':>10}"]
     for name, (frames, flags) in tqdm(trains(parts).items(), desc="training videos"):
-        if name != "clean" and not wanted(name):
+        if not wanted(name):
             continue
-        config = step(name, "train", frames) if name != "clean" else Config(workspace=settings.out / "train_clean")
-        plates[name] = pictures.read(config.background_image).astype(np.float32)
-        # Single pixels are the codec's, and where the person nearly always stands nothing tells what is right.
-        away = np.abs(cv2.blur(plates[name] - plates["clean"], (3, 3)))[~hidden(len(parts.train), settings.out)]
+        config = step(name, "train", frames)
+        reference = step(f"{name} without", "train", without(config.train_video_path, flags), lossless=True)
+        away = plate_difference(config, reference)
         gone = ~Annotations.load(config.train_annotations).usable
         lines.append(
             f"{name:40}{away.max():9.1f}{away.mean():7.2f}{(gone & flags).sum():10}{flags.sum():6}"

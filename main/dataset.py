@@ -148,7 +148,7 @@ def load_clip(
     bank = bank or source_bank(annotations)
     rows, poses, sizes, size = bank.rows, bank.poses, bank.sizes, bank.size
     room = pictures.load(plate_path, MADE_BY, annotations.frame_size)
-    plate = resize(room, size)
+    plate = resize(room, size, sharp=True)
     # Somewhat larger than the window that is generated: it is that of another frame when pairs are cut.
     part = tuple(side + window.MULTIPLE for side in window.window_size(poses, size))
     origins = window.window_origins(poses, part, size, smooth=False).astype(int)
@@ -159,7 +159,7 @@ def load_clip(
         number, origin = annotations.frame_numbers[rows[i]], origins[i]
         picture = pictures.load(images_dir / image_name(number), MADE_BY, annotations.frame_size, or_less=True)
         outline = pictures.load(masks_dir / mask_name(number), MADE_BY, annotations.frame_size, True, or_less=True)
-        picture, outline = resize(picture, size), resize(outline, size)
+        picture, outline = resize(picture, size, sharp=True), resize(outline, size)
         picture = even_exposure(picture, plate)
         view, empty, outline = (window.cut(p, origin, part) for p in (picture, plate, outline))
         cover = matte(view, empty, outline, sizes[i])

@@ -47,6 +47,7 @@ CORE = 0.7, 0.35  # girths from a bone at which nobody need be, and over which t
 SURE = 0.9  # share of the votes against somebody that do not count there
 CLAIM = 3  # what a limb holds by a third or more is its own; so neighbouring sheets overlap
 GAP = 0.2  # torso lengths: half the thickness of arms and of what is cut away with them
+BLURRED = 10  # pixels that are enough for that where it is filled
 SHOWN = {"body": BODY, "right arm": RIGHT_ARM, "left arm": LEFT_ARM}
 # What cubic interpolation between pixels takes of the finest detail, a seventh, this 3x3 filter gives back on average.
 RESTORE = np.float32(1 / 60) * np.array([[-1, -2, -1], [-2, 72, -2], [-1, -2, -1]], np.float32)
@@ -157,13 +158,20 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     if not width:
         return
     box = np.s_[max(y - 2 * reach, 0) : y + height + 2 * reach, max(x - 2 * reach, 0) : x + width + 2 * reach]
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box])
+    # What is blurred so far needs few pixels; in all of a large person's it would take longer than all of the painting.
+    size, step = cover[box].shape[::-1], max(1, reach // BLURRED)
+    few = tuple(-(-side // step) for side in size)
+    there = cv2.resize(cover[box], few, interpolation=cv2.INTER_AREA)
     solid = cover[box] ** 4  # a rim may hold colours of the wall
-    near = cv2.GaussianBlur(colours[box] * solid[..., None], (0, 0), 0.7 * reach)
-    weight = cv2.GaussianBlur(solid, (0, 0), 0.7 * reach)
+    worn = cv2.resize(colours[box] * solid[..., None], few, interpolation=cv2.INTER_AREA)
+    solid = cv2.resize(solid, few, interpolation=cv2.INTER_AREA)
+    reach = round(reach / step)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    closed = cv2.morphologyEx(np.rint(255 * there).astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    near, weight = (cv2.GaussianBlur(maps, (0, 0), 0.7 * reach) for maps in (worn, solid))
     near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
+    closed, near, weight = (cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR) for maps in (closed, near, weight))
+    wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box])
     added = np.maximum(wanted - cover[box], 0) * np.minimum(50 * weight, 1)  # nothing, where no colour is near
     colours[box] = cv2.blendLinear(near, colours[box], added, cover[box])
     cover[box] += added

@@ -237,7 +237,7 @@ def _shown(annotations: Annotations, folder: Path, size: tuple[int, int], grey: 
     numbers = annotations.frame_numbers[annotations.kept]
     for number in Bar(numbers, unit="frame", desc=f"person's file, {what}"):
         picture = pictures.load(folder / name(number), MADE_BY, annotations.frame_size, grey, or_less=True)
-        picture = video.resize(picture, size)
+        picture = video.resize(picture, size, sharp=not grey)
         yield np.dstack([picture] * 3) if grey else picture
 
 

@@ -188,22 +188,22 @@ def compose(moved: Tensor, plate: Tensor, out: Tensor, near: Tensor) -> tuple[Te
     Returns:
         (B, 4, H, W) the picture and how much of the plate is left in it; (B, 2 + REFERENCES, H, W) the shares.
     """
-    everywhere = torch.ones_like(plate[:, :1])
-    plate = torch.cat([plate, everywhere], 1)  # a fourth channel tells how much of it is left
-    layers, shares = [plate], [everywhere]
-    composite = plate
-    for copied, coverage in (layer.split([3, 1], 1) for layer in moved.unbind(1)):
-        # What is hardly covered shows the plate, so that a trace of it does no harm.
-        copied = torch.lerp(plate, F.pad(copied, (0, 0, 0, 0, 0, 1)), (4 * coverage).clamp(max=1))
-        composite = torch.lerp(composite, copied, coverage)
-        shares = [*(share * (1 - coverage) for share in shares), coverage]
-        layers.append(copied)
-    layers.append(composite + F.pad(out[:, :3], (0, 0, 0, 0, 0, 1)))  # paint: what the copies lack
+    colours, coverage = moved[:, :, :3], moved[:, :, 3:]
+    shares = [torch.ones_like(plate[:, :1])]  # of plate and copies where each layer lies over those before it
+    for cover in coverage.unbind(1):
+        shares = [*(share * (1 - cover) for share in shares), cover]
     # The least share that the masks can raise; the room does not shine through where a body is copied to.
     least = labels.constant((0.001,) + (0.01,) * (1 + REFERENCES), near.device).reshape(1, -1, 1, 1)
     prior = torch.log(torch.cat([*shares, near], 1).float() + least)
     weights = torch.softmax(SWAY * out[:, 3:].float() + prior, 1)
-    return (torch.stack(layers, 1) * weights[:, :, None]).sum(1), weights
+    paint = weights[:, -1:]  # what lies there already, and what the copies lack
+    room, picture = torch.ones_like(paint), paint * out[:, :3]
+    for k, (colour, cover) in enumerate(zip(colours.unbind(1), coverage.unbind(1), strict=True), 1):
+        # What is hardly covered shows the plate, so that a trace of it does no harm.
+        amount = (4 * cover).clamp(max=1) * (weights[:, k : k + 1] + paint * shares[k])
+        picture = picture + amount * colour
+        room = room - amount
+    return torch.cat([picture + room * plate, room], 1), weights
 
 
 def compose_at(

@@ -271,3 +271,15 @@ def test_a_reader_that_is_dropped_leaves_no_thread(tmp_path):
     next(reader)
     reader.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("factor", "kept"), [(1.5, True), (2, True), (3, False)])
+def test_sharp_resizing_averages_only_where_much_is_shrunk(factor, kept):
+    """Stripes that the smaller picture can just show keep their contrast; of what it cannot show there is no moire."""
+    period = 2.4 * (factor if kept else 1)
+    stripes = 128 + 100 * np.cos(2 * np.pi * np.arange(240) / period)
+    picture = np.tile(np.rint(stripes).astype(np.uint8)[None, :, None], (120, 1, 3))
+    size = round(240 / factor), round(120 / factor)
+    plain, sharp = (video.resize(picture, size, sharp=s)[10:-10, 10:-10].std() for s in (False, True))
+    assert sharp > 1.15 * plain if kept else sharp == plain
+    assert video.resize(picture, size, sharp=True).shape == (size[1], size[0], 3)
