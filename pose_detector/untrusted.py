@@ -1,5 +1,5 @@
-"""Files that anybody may have made or damaged: read without running what they hold, or taking more memory than they are
-worth. What is wrong is a ValueError with a reason in a few words; who asked knows what to do about it."""
+"""Files of unknown origin, possibly damaged: read without running code in them, or taking more memory than their size
+justifies. Errors are ValueErrors with a short reason; callers add what to do."""
 
 from __future__ import annotations
 

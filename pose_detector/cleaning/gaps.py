@@ -1,4 +1,4 @@
-"""Gaps over time: short ones are filled, and what is seen only between long ones goes."""
+"""Gaps over time: short ones are filled; keypoints that flash up between long ones are dropped."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Cheapest ways through time (dynamic programming)."""
+"""Cheapest paths through time (dynamic programming)."""
 
 from collections.abc import Iterable
 
