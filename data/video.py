@@ -139,17 +139,6 @@ def count_frames(path: Path | str) -> int:
     return count
 
 
-def check_sound(path: Path | str) -> str | None:
-    """What will be wrong with this video's sound in the result, as one line to warn with; None where all is well.
-
-    Reads the whole sound track, and encodes it where it cannot be copied.
-
-    Raises:
-        InputError: the file cannot be read at all.
-    """
-    return sound.check(path)
-
-
 def read_frames(
     path: Path | str, size: tuple[int, int] | None = None, crop: Sequence[int] | None = None
 ) -> Iterator[tuple[int, float, np.ndarray]]:

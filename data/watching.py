@@ -33,7 +33,7 @@ class Source:
 
     Attributes:
         path: the video.
-        info: what it says of itself.
+        info: from its head.
         picture: where it lies between bars, pixels as displayed; all of the frame where there are none.
         around: (H, W, 3) uint8 RGB, the frame with what lies around the picture; None: nothing.
         size: (width, height) in pixels of the frames that are looked at.
@@ -86,7 +86,7 @@ class Watched:
         starts: numbers of the frames with which shots begin.
         tracks: the people over time.
         chosen: which of them is the dancer.
-        first: (N, 18, 3) the dancer's keypoints, those that are missed for a moment where they are before or after.
+        first: (N, 18, 3) the dancer's keypoints, with short gaps filled from the nearest frame.
         left_out: for each reason (N,) bool, the frames that do not show the room.
     """
 
@@ -120,7 +120,7 @@ def watch(
         source: the video.
         detector: sees everybody in a frame.
         batch: frames handed to it at once.
-        choose: tells who is the dancer.
+        choose: picks the dancer.
         expected: number of frames, about.
         images: folder to write frames to, or None.
         most_images: how many, about.
@@ -171,10 +171,10 @@ def look_again(
         source: the video.
         watched: what the first look saw.
         looker: sees one person closely.
-        cameras: take up every frame.
+        cameras: follow the camera through every frame.
         masks: folder to write outlines to, or None.
         kept: (N,) bool, of which frames; None: of all.
-        replaces: whether it tells the keypoints, and not only the outline.
+        replaces: whether it gives the keypoints, and not only the outline.
 
     Returns:
         the dancer's keypoints (N, 18, 3) after both looks, and what the second one saw.
@@ -230,7 +230,7 @@ def annotate(
 
 
 def held(keypoints: np.ndarray, starts: np.ndarray, fps: float) -> np.ndarray:
-    """Keypoints (N, 18, 3) with those that are missed for a moment where they are before or after, within each shot."""
+    """Keypoints (N, 18, 3) with short gaps filled from the nearest frame, within each shot."""
     return shots.in_each(starts, lambda part: background.hold(part, round(_HOLD * fps)), keypoints)
 
 
