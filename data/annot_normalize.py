@@ -9,9 +9,10 @@ import numpy as np
 
 from data import background, fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
-from data.camera import displacement, in_room, move_keypoints
 from data.files import atomic_path
+from data.homography import displacement, move_keypoints
 from data.progress import Bar
+from data.registration import in_room
 from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, Retargeting, joined, normalise, of_frames
 from data.shots import in_each, parts

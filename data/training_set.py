@@ -11,6 +11,7 @@ import numpy as np
 from data import background, camera, pictures, stabilise
 from data.annotations import Annotations, image_name, mask_name
 from data.detecting import read_masks
+from data.homography import footprint, move_keypoints
 from data.watching import crowd
 from pose_detector.keypoints import scale_keypoints
 
@@ -69,7 +70,7 @@ def _steady(
     homographies, size, view = camera.canvas(scaled, annotations.frame_size)
 
     def move(keypoints: np.ndarray) -> np.ndarray:
-        moved = camera.move_keypoints(keypoints, homographies)
+        moved = move_keypoints(keypoints, homographies)
         return np.where(path.good[:, None, None], moved, 0).astype(np.float32)
 
     dancer, others = everybody
@@ -102,7 +103,7 @@ def _make_plate(
     if moved:
         frames = stabilise.read_warped(images, sample, annotations.camera, size)
         outlines = stabilise.read_warped(masks, sample, annotations.camera, size, outlines=True)
-        shown = (camera.shown(annotations.camera[i], frame_size, size) for i in sample)
+        shown = (footprint(annotations.camera[i], frame_size, size) for i in sample)
     plate, unseen = background.background_plate(
         frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
     )

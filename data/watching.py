@@ -13,6 +13,7 @@ from data.annotations import Annotations
 from data.detecting import CloseUp, Detect, find_people, look_closely, where_people_are
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
+from data.homography import move_keypoints, warp
 from data.pose_files import Detection
 from data.progress import Bar
 from pose_detector.cleaning import clean
@@ -255,6 +256,6 @@ def look_around(watched: Watched, dancer: np.ndarray, homographies: np.ndarray) 
             continue
         everybody = np.concatenate([crowd(watched.others, i), dancer[i : i + 1]])
         moved = not np.array_equal(homographies[i], np.eye(3))
-        frames.append(camera.lay(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
-        people.append(camera.move_keypoints(everybody, homographies[i]))
+        frames.append(warp(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
+        people.append(move_keypoints(everybody, homographies[i]))
     return background.room_picture(frames, people) if frames else None
