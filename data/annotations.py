@@ -79,7 +79,7 @@ class Annotations:
         settings: what besides the video they depend on, as one line of text.
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
-        room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
+        room: (h, w, 4) uint8 from `rooms.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
         camera: (N, 3, 3) float64, homographies from a frame's pixels to steady ones: to those of the picture into which
             the frames of a training video are laid where its camera moved (keypoints, pictures and outlines are in
             these pixels then, and `frame_size` is its size); to those of a dance's reference frame; from a dance's

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from data.homography import Units, displacement, equations, fit, normalised, prior_rows, rescaled, transform
+from data.masked import disc
 from pose_detector.keypoints import scale_points
 
 AREA = 512 * 288  # pixels of the small grey picture in which the camera is found
@@ -261,9 +262,8 @@ def _align(
 
 def widened(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(h, w) bool at (width, height), where people (H, W) uint8 are, or what next to them looks otherwise."""
-    reach = 2 * (round(_GUARD * max(size)) + _ROUND) + 1
-    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return cv2.dilate(cv2.resize(people, size, interpolation=cv2.INTER_AREA), around) > 64
+    reach = round(_GUARD * max(size)) + _ROUND
+    return cv2.dilate(cv2.resize(people, size, interpolation=cv2.INTER_AREA), disc(reach)) > 64
 
 
 def relocate(key: Keyframe, picture: np.ndarray, covered: np.ndarray) -> np.ndarray | None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data import background, bars, camera, shots, video
+from data import bars, camera, shots, video
 from data.annotations import Annotations
 from data.detecting import CloseUp, Detect, find_people, look_closely, where_people_are
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
 from data.homography import move_keypoints, warp
+from data.person_mask import hold
 from data.pose_files import Detection
 from data.progress import Bar
+from data.rooms import room_picture
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
 from pose_detector.look import Looker
@@ -232,7 +234,7 @@ def annotate(
 
 def held(keypoints: np.ndarray, starts: np.ndarray, fps: float) -> np.ndarray:
     """Keypoints (N, 18, 3) with short gaps filled from the nearest frame, within each shot."""
-    return shots.in_each(starts, lambda part: background.hold(part, round(_HOLD * fps)), keypoints)
+    return shots.in_each(starts, lambda part: hold(part, round(_HOLD * fps)), keypoints)
 
 
 def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
@@ -242,7 +244,7 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
 
 
 def look_around(watched: Watched, dancer: np.ndarray, homographies: np.ndarray) -> np.ndarray | None:
-    """The room without the people, as the camera mostly saw it; see `background.room_picture`. None where no glimpse
+    """The room without the people, as the camera mostly saw it; see `room_picture`. None where no glimpse
     shows it.
 
     Args:
@@ -258,4 +260,4 @@ def look_around(watched: Watched, dancer: np.ndarray, homographies: np.ndarray) 
         moved = not np.array_equal(homographies[i], np.eye(3))
         frames.append(warp(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
         people.append(move_keypoints(everybody, homographies[i]))
-    return background.room_picture(frames, people) if frames else None
+    return room_picture(frames, people) if frames else None

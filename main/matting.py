@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from data.masked import disc
+
 RIM = 0.04  # torso lengths on either side of the outline within which it may be wrong
 SMALL = 4  # pixels of radius beyond which the filter works at less resolution; the rim changes by 2 levels of 255
 SMOOTH = 6.0  # grey levels of contrast below which an edge in the picture does not count
@@ -27,9 +29,8 @@ def matte(frame: np.ndarray, plate: np.ndarray, outline: np.ndarray, size: float
         (H, W) uint8, 255 = wholly the person.
     """
     reach = max(2, round(RIM * size))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     solid = (outline > 127).astype(np.uint8)
-    inside, around = cv2.erode(solid, disc), cv2.dilate(solid, disc)
+    inside, around = cv2.erode(solid, disc(reach)), cv2.dilate(solid, disc(reach))
     result = 255 * inside
     left, top, width, height = cv2.boundingRect(around)
     if not width:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.masked import disc
 from main.appearance import (
     BODY,
     HEAD,
@@ -161,8 +162,7 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     if not width:
         return
     box = np.s_[max(y - 2 * reach, 0) : y + height + 2 * reach, max(x - 2 * reach, 0) : x + width + 2 * reach]
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    closed = cv2.morphologyEx(np.rint(255 * cover[box]).astype(np.uint8), cv2.MORPH_CLOSE, disc(reach))
     wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box])
     near = cv2.GaussianBlur(colours[box] * cover[box][..., None], (0, 0), 0.7 * reach)
     weight = cv2.GaussianBlur(cover[box], (0, 0), 0.7 * reach)
