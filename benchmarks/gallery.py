@@ -31,9 +31,10 @@ from common import STEPS, Column, run_program, table
 from judge import HEAVY, OUTLINE, PRESENT, ROOT, VISIBLE, Judge, Sight, run, steady_torso, videos
 from tqdm import tqdm
 
-from data import camera, pictures
+from data import pictures
 from data.annotations import Annotations, fingerprint, image_name
 from data.files import atomic_path
+from data.homography import footprint, warp
 from data.video import probe, read_frames, resize, write_video
 from main.config import Config
 from main.metrics import compare, found, iou
@@ -193,8 +194,8 @@ def rendered_pairs(config: Config, test_video: Path) -> Iterator[tuple[float, np
         if number in paths:
             ours = pictures.load(paths[number], "python main/test.py")
             if moved:
-                seen = camera.shown(dance.camera[number], size, dance.frame_size) > 0
-                frame = np.where(seen[..., None], camera.lay(frame, dance.camera[number], dance.frame_size), ours)
+                seen = footprint(dance.camera[number], size, dance.frame_size) > 0
+                frame = np.where(seen[..., None], warp(frame, dance.camera[number], dance.frame_size), ours)
             yield time_, frame, ours
 
 

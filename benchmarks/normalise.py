@@ -35,7 +35,7 @@ import numpy as np
 import tyro
 from scipy.ndimage import gaussian_filter1d
 
-from data.camera import grid, move_keypoints, normalised, transform
+from data.homography import grid, move_keypoints, normalised, transform
 from data.retarget import PoseSequence, normalise
 from data.sample import motion
 from data.sample.figure import keypoints_3d

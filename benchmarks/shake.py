@@ -27,8 +27,9 @@ import tyro
 from judge import ROOT, run, steady_torso
 from scipy.ndimage import gaussian_filter1d
 
-from data import camera, pictures
+from data import pictures
 from data.annotations import Annotations, mask_name
+from data.homography import displacement, grid, move_keypoints, normalised, rescaled, transform
 from data.video import probe, read_frames, write_video
 from main.metrics import found, iou
 
@@ -68,7 +69,7 @@ def shaking(count: int, fps: float, size: tuple[int, int], amount: float, seed: 
         spin, _ = cv2.Rodrigues(np.array([0, 0, roll[n]]))
         lens = np.diag([1 / (MARGIN * zoom[n]), 1 / (MARGIN * zoom[n]), 1])
         result[n] = inner @ turn @ spin @ lens @ np.linalg.inv(inner)
-    return camera.normalised(result)
+    return normalised(result)
 
 
 def shaken(frames: Iterable[np.ndarray], path: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -99,11 +100,11 @@ def compare(still: Annotations, outlines: list[list[np.ndarray]], held: Annotati
     left, top, right, bottom = held.view
     seen = held.in_view()
     size = seen.frame_size
-    reference = int(camera.displacement(seen.camera, size).argmin())
-    truth = camera.normalised(np.linalg.inv(path[reference]) @ path)
-    grid = np.broadcast_to(camera.grid(size, 5), (len(path), 25, 2))
-    way = np.linalg.norm(camera.transform(seen.camera, grid) - camera.transform(truth, grid), axis=-1)[held.kept]
-    there = camera.move_keypoints(seen.keypoints, path[reference])
+    reference = int(displacement(seen.camera, size).argmin())
+    truth = normalised(np.linalg.inv(path[reference]) @ path)
+    points = np.broadcast_to(grid(size, 5), (len(path), 25, 2))
+    way = np.linalg.norm(transform(seen.camera, points) - transform(truth, points), axis=-1)[held.kept]
+    there = move_keypoints(seen.keypoints, path[reference])
     real = still.keypoints * held.kept[:, None, None]
     hits, known = found(there, real, steady_torso(real, still.times)), real[..., 2] > 0
     overlaps = []
@@ -138,7 +139,7 @@ def main(settings: Settings, further: Sequence[str] = ()) -> None:
         write_video(folder / "shaken.mp4", shaken(frames(), path, settings.seed), info.fps, crf=20, preset="veryfast")
         still, outlines, before = step_1(folder / "still.mp4", folder / "still", further)
         held, others, after = step_1(folder / "shaken.mp4", folder / "shaken", further)
-        small = camera.rescaled(path, np.divide(still.frame_size, own))
+        small = rescaled(path, np.divide(still.frame_size, own))
         median, high, used, again, overlap = compare(still, [outlines, others], held, small)
         figures = f"{median:8.2f}{high:8.2f}{used:8.1%}{again:11.1%}{overlap:8.3f}{after / before:10.2f}"
         print(f"{clip.stem[:19]:20}{figures}")

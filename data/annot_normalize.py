@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from data import background, fit_report, pictures, pose_range
+from data import fit_report, pictures, pose_range
 from data.annotations import Annotations, check_same_video
-from data.camera import displacement, in_room, move_keypoints
 from data.files import atomic_path
+from data.homography import displacement, move_keypoints
+from data.person_mask import person_mask
 from data.progress import Bar
+from data.registration import in_room
 from data.report import SHOWN, hips_seen, is_present
 from data.retarget import PoseSequence, Retargeting, joined, normalise, of_frames
+from data.rooms import same_room
 from data.shots import in_each, parts
 from data.video import preview_size, read_frames, resize, write_video
 from main.cli import run_step
@@ -43,12 +46,12 @@ def main(config: Config) -> None:
     check_hips(dance, "choose a dance that shows the whole body")
     # A pan is not a step to the side, nor a zoom a step towards the camera.
     steady = move_keypoints(dance.keypoints, dance.camera)
-    into = same_room(config, dance, target, room)
+    into = way_to_room(config, dance, target, room)
     if into is None:
         poses, size = alike(steady, dance.frame_size, target.frame_size)
     else:
         poses, size = move_keypoints(steady, into), target.frame_size
-    same_camera = into is not None or background.same_room(dance.room, target.room)
+    same_camera = into is not None or same_room(dance.room, target.room)
     moved = replace(dance, keypoints=poses, frame_size=size, view=None)
     keypoints, fit = normalise_shots(moved, target, config.normalise, same_camera)
     strange = pose_range.strangeness(keypoints, target.keypoints, dance.fps)
@@ -147,7 +150,7 @@ def alike(poses: np.ndarray, size: tuple[int, int], target: tuple[int, int]) -> 
     return scale_keypoints(poses, scale), target
 
 
-def same_room(config: Config, dance: Annotations, target: Annotations, room: np.ndarray | None) -> np.ndarray | None:
+def way_to_room(config: Config, dance: Annotations, target: Annotations, room: np.ndarray | None) -> np.ndarray | None:
     """Homography (3, 3) from the dance's steady pixels to those of the target's empty room (H, W, 3), where a camera
     was held in the hand and both videos show one room from about one place. None otherwise, or where it is unknown, as
     for a dance with cuts: each shot has a camera of its own."""
@@ -157,7 +160,7 @@ def same_room(config: Config, dance: Annotations, target: Annotations, room: np.
     reference = int(displacement(dance.camera, dance.frame_size).argmin())
     video = read_frames(config.test_video_path, dance.frame_size, dance.crop)
     frame = next(frame for i, _, frame in video if i == reference)
-    people = 255 * np.uint8(background.person_mask(dance.keypoints[reference], dance.frame_size))
+    people = 255 * np.uint8(person_mask(dance.keypoints[reference], dance.frame_size))
     found = in_room(frame, people, np.ascontiguousarray(room))
     return None if found is None else found @ np.linalg.inv(dance.camera[reference])
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from data import camera
 from data.files import atomic_path, sha256
+from data.homography import move_keypoints, rescaled
 from data.media_file import LONGEST_FRAME
 from pose_detector.errors import InputError
 from pose_detector.keypoints import scale_keypoints
@@ -79,7 +79,7 @@ class Annotations:
         settings: what besides the video they depend on, as one line of text.
         extra: (N, 10, 3) float32, as `keypoints`, of hands and feet in the order of `look.EXTRA_NAMES`; None where they
             are not known, which is kept as zeros.
-        room: (h, w, 4) uint8 from `background.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
+        room: (h, w, 4) uint8 from `rooms.room_picture`; None where it is not known, which is kept as 1x1 of zeros.
         camera: (N, 3, 3) float64, homographies from a frame's pixels to steady ones: to those of the picture into which
             the frames of a training video are laid where its camera moved (keypoints, pictures and outlines are in
             these pixels then, and `frame_size` is its size); to those of a dance's reference frame; from a dance's
@@ -144,7 +144,7 @@ class Annotations:
             keypoints=keypoints,
             extra=extra,
             frame_size=size,
-            camera=camera.rescaled(self.camera, scale),
+            camera=rescaled(self.camera, scale),
             view=np.rint(self.view * np.tile(scale, 2)).astype(np.int64),
         )
 
@@ -156,8 +156,8 @@ class Annotations:
         move = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
         return replace(
             self,
-            keypoints=camera.move_keypoints(self.keypoints, move),
-            extra=camera.move_keypoints(self.extra, move),
+            keypoints=move_keypoints(self.keypoints, move),
+            extra=move_keypoints(self.extra, move),
             frame_size=(right - left, bottom - top),
             camera=move @ self.camera,
             view=None,

@@ -14,11 +14,11 @@ import numpy as np
 
 from data import pictures, video
 from data.annotations import image_name, kept_frames, mask_name
-from data.background import people_mask
 from data.bars import Box
 from data.camera import Cameras
 from data.frame_stats import FrameStats
 from data.memo import Memo
+from data.person_mask import people_mask
 from data.pose_files import Detection
 from data.progress import Bar
 from pose_detector.clothes import clothes

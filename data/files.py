@@ -1,4 +1,4 @@
-"""Files and folders that a kill leaves old or new, never half, and a workspace that one run at a time writes to."""
+"""Files and folders that are replaced whole, even by a killed run, and a workspace that one run at a time writes to."""
 
 from __future__ import annotations
 

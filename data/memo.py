@@ -17,8 +17,8 @@ _MOST = 1 << 26  # bytes of a record, unpacked: a hundred times the largest
 class Memo:
     """Results of calls that every run makes in the same order.
 
-    A record is written whole before the next call is made. What a kill left of the last one is cut off, and so is
-    everything from a record on that belongs to another call than the one that is made.
+    A record is written whole before the next call is made. What a kill left of the last record is cut off; so are all
+    records from the first one on that is of another call.
 
     Args:
         path: the file; None: nothing is kept.
@@ -42,7 +42,7 @@ class Memo:
         """The result of the next call: as kept, or else computed and kept.
 
         Args:
-            call: numbers that tell it from others.
+            call: numbers that identify it.
             compute: makes it; arrays of numbers.
         """
         results = self.recall(call)

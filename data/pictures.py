@@ -1,4 +1,4 @@
-"""Pictures as files. OpenCV itself opens no path outside the code page of Windows, and says nothing of a full disk."""
+"""Pictures as files. OpenCV itself fails on paths outside Windows' code page, and does not report a full disk."""
 
 from __future__ import annotations
 

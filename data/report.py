@@ -1,4 +1,4 @@
-"""What step 1 saw: what is good and bad about a clip, in a few lines, and a video to look at."""
+"""Step 1's report: what is good and bad about a clip, in a few lines, and a video to look at."""
 
 from __future__ import annotations
 

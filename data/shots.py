@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
-from data import background
 from data.frame_stats import FrameStats, cuts
+from data.rooms import room_picture, same_room
 from pose_detector.keypoints import scale_keypoints
 
 _BLANK = 0.2  # contrast of a frame that shows nothing, at most, in that of most frames
@@ -68,7 +68,7 @@ def fades(stats: FrameStats, shots: Sequence[int], fps: float) -> np.ndarray:
 def rooms(
     stats: FrameStats, shots: Sequence[int], dancer: np.ndarray, size: tuple[int, int]
 ) -> list[np.ndarray | None]:
-    """For each shot the picture of its room, see `background.room_picture`; None where no frame of it was kept.
+    """For each shot the picture of its room, see `room_picture`; None where no frame of it was kept.
 
     Args:
         stats: of every frame.
@@ -80,7 +80,7 @@ def rooms(
     for part in parts(shots, len(dancer)):
         numbers = [i for i in stats.kept if part.start <= i < part.stop]
         people = [scale_keypoints(dancer[i : i + 1], np.divide(stats.kept[i].shape[1::-1], size)) for i in numbers]
-        result.append(background.room_picture([stats.kept[i] for i in numbers], people) if numbers else None)
+        result.append(room_picture([stats.kept[i] for i in numbers], people) if numbers else None)
     return result
 
 
@@ -96,7 +96,7 @@ def show_room(shots: Sequence[int], pictures: Sequence[np.ndarray | None], prese
     same = np.eye(len(shots), dtype=bool)
     for i, a in enumerate(pictures):
         for j, b in enumerate(pictures[:i]):
-            same[i, j] = same[j, i] = a is not None and b is not None and background.same_room(a, b)
+            same[i, j] = same[j, i] = a is not None and b is not None and same_room(a, b)
     count = np.array([present[part].sum() for part in parts(shots, len(present))])
     return same[int((same @ count + 1e-6 * count).argmax())]
 

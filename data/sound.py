@@ -1,4 +1,4 @@
-"""The sound of one video, made fit for the mp4 file of another: copied, else as AAC, else left out; never an error."""
+"""The sound of one video, prepared for the mp4 file of another: copied, else as AAC, else left out; never an error."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import camera, pictures
+from data import pictures
 from data.annotations import image_name, mask_name
 from data.detecting import JPEG_QUALITY
 from data.exposure import even_exposure
+from data.homography import footprint, warp
 
 _MOST_GAIN = 1.6  # beside a frame the plate goes on, and a seam would show
 
@@ -25,7 +26,7 @@ def read_warped(
     (width, height); homographies (N, 3, 3) are of all frames."""
     for number in numbers:
         name = mask_name(number) if outlines else image_name(number)
-        yield camera.lay(pictures.read(folder / name, grey=outlines), homographies[number], size)
+        yield warp(pictures.read(folder / name, grey=outlines), homographies[number], size)
 
 
 def warp_files(
@@ -48,9 +49,9 @@ def warp_files(
     size = plate.shape[1::-1]
 
     def work(number: int) -> None:
-        outline = camera.lay(pictures.read(masks / mask_name(number), grey=True), homographies[number], size)
-        frame = camera.lay(pictures.read(images / image_name(number)), homographies[number], size)
-        seen = camera.shown(homographies[number], frame_size, size)
+        outline = warp(pictures.read(masks / mask_name(number), grey=True), homographies[number], size)
+        frame = warp(pictures.read(images / image_name(number)), homographies[number], size)
+        seen = footprint(homographies[number], frame_size, size)
         frame = even_exposure(frame, plate, (seen > 0) & (outline < 64), _MOST_GAIN)
         pictures.write(images / image_name(number), cv2.copyTo(frame, seen, plate.copy()), JPEG_QUALITY)
         pictures.write(masks / mask_name(number), outline)

@@ -11,13 +11,14 @@ import numpy as np
 from data import background, camera, pictures, stabilise
 from data.annotations import Annotations, image_name, mask_name
 from data.detecting import read_masks
+from data.homography import footprint, move_keypoints
 from data.watching import crowd
 from pose_detector.keypoints import scale_keypoints
 
 
 def keep_only(annotations: Annotations, usable: np.ndarray) -> None:
-    """Take out in place what was seen in frames that are not `usable` (N,) bool, and in the first ones of later shots:
-    pairs of successive frames are to be of one shot."""
+    """Remove in place what was seen in frames that are not `usable` (N,) bool, and in the first frames of later shots:
+    pairs of successive frames must be of one shot."""
     annotations.usable = usable.copy()
     annotations.usable[annotations.shots[1:]] = False
     annotations.kept = annotations.kept & annotations.usable
@@ -34,7 +35,7 @@ def finish(
     others: Sequence[np.ndarray],
     looked_at: tuple[int, int],
 ) -> tuple[Annotations, np.ndarray, np.ndarray]:
-    """Lay pictures and outlines into one steady view, in place, and make the empty room of them.
+    """Warp pictures and outlines into one steady view, in place, and make the empty room from them.
 
     Args:
         images, masks: folders of those of the frames that are kept; others are removed.
@@ -57,8 +58,7 @@ def finish(
     for i in annotations.frame_numbers[~annotations.kept]:
         (images / image_name(i)).unlink(missing_ok=True)
         (masks / mask_name(i)).unlink(missing_ok=True)
-    left, top, right, bottom = annotations.view
-    return annotations, plate, unseen[top:bottom, left:right]
+    return annotations, plate, annotations.shown(unseen)
 
 
 def _steady(
@@ -70,7 +70,7 @@ def _steady(
     homographies, size, view = camera.canvas(scaled, annotations.frame_size)
 
     def move(keypoints: np.ndarray) -> np.ndarray:
-        moved = camera.move_keypoints(keypoints, homographies)
+        moved = move_keypoints(keypoints, homographies)
         return np.where(path.good[:, None, None], moved, 0).astype(np.float32)
 
     dancer, others = everybody
@@ -95,7 +95,7 @@ def _make_plate(
     others: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """The plate (H, W, 3) from frames that are kept, and where it is made up (H, W) bool; pictures and outlines of a
-    camera that moved are laid onto it. Keypoints are in pixels of the plate."""
+    camera that moved are warped onto it. Keypoints are in pixels of the plate."""
     kept, size = np.flatnonzero(annotations.kept), annotations.frame_size
     sample = kept[background.sample_indices(len(kept), size)]
     frames, outlines, shown = (pictures.read(images / image_name(i)) for i in sample), read_masks(masks, sample), None
@@ -103,7 +103,7 @@ def _make_plate(
     if moved:
         frames = stabilise.read_warped(images, sample, annotations.camera, size)
         outlines = stabilise.read_warped(masks, sample, annotations.camera, size, outlines=True)
-        shown = (camera.shown(annotations.camera[i], frame_size, size) for i in sample)
+        shown = (footprint(annotations.camera[i], frame_size, size) for i in sample)
     plate, unseen = background.background_plate(
         frames, dancer[sample], [crowd(others, i) for i in sample], outlines, shown
     )

@@ -6,10 +6,9 @@ import contextlib
 import functools
 import logging
 import math
-import queue
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -137,17 +136,6 @@ def count_frames(path: Path | str) -> int:
         for _ in FrameReader(container, video_stream(container, path)):
             count += 1
     return count
-
-
-def check_sound(path: Path | str) -> str | None:
-    """What will be wrong with this video's sound in the result, as one line to warn with; None where all is well.
-
-    Reads the whole sound track, and encodes it where it cannot be copied.
-
-    Raises:
-        InputError: the file cannot be read at all.
-    """
-    return sound.check(path)
 
 
 def read_frames(
@@ -474,40 +462,17 @@ def _deinterlacer(like: av.VideoFrame) -> av.filter.Graph:
 
 def _ahead(items: Generator, depth: int) -> Iterator:
     """The same items, produced in a thread at most `depth` ahead. An error comes out where it arose."""
-    box: queue.Queue = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def put(entry: tuple[str, object]) -> bool:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                box.put(entry, timeout=0.1)
-                return True
-        return False
-
-    def produce() -> None:
+    end = object()
+    with ThreadPoolExecutor(1, "decoder") as thread:
+        coming = deque(thread.submit(next, items, end) for _ in range(depth))
         try:
-            for item in items:
-                if not put(("item", item)):
-                    return
-            put(("end", None))
-        except BaseException as error:
-            put(("error", error))
+            while (item := coming.popleft().result()) is not end:
+                coming.append(thread.submit(next, items, end))
+                yield item
         finally:
-            items.close()
-
-    worker = threading.Thread(target=produce, name="decoder", daemon=True)
-    worker.start()
-    try:
-        while True:
-            kind, value = box.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise value  # type: ignore[misc]
-            yield value
-    finally:
-        stopped.set()
-        worker.join()
+            for future in coming:
+                future.cancel()
+            thread.submit(items.close)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import bars, camera, pictures, report, shots, training_set, video, watching
+from data import bars, camera, pictures, report, shots, sound, training_set, video, watching
 from data.annotations import Annotations, fingerprint, image_name, kept_frames, mask_name
 from data.detecting import CloseUp, Detect, Remembered, precomputed, read_masks, remembered
 from data.files import atomic_path, discard, replace_folder, staging
@@ -32,8 +32,8 @@ def main(config: Config) -> None:
 
 
 def prepare(config: Config, networks: Networks) -> None:
-    """Annotate the video of `config.mode`, unless that is done already. What the networks see is noted down at once, so
-    that a run that was stopped goes on from there.
+    """Annotate the video of `config.mode`, unless that is done already. What the networks see is kept at once, so that
+    a run that was stopped goes on from there.
 
     Args:
         config: which video, and where things go.
@@ -48,7 +48,7 @@ def prepare(config: Config, networks: Networks) -> None:
         discard(source.notes)
         print(f"already done: {source.goal} (--redo does it again)")
         return
-    expected = max(1, round(source.info.duration * float(source.info.fps)))  # how many there are, only decoding tells
+    expected = max(1, round(source.info.duration * float(source.info.fps)))  # only decoding shows how many there are
     _announce(source, expected, training)
     with ExitStack() as stack:
         images = stack.enter_context(staging(config.images_dir)) if training else None
@@ -60,7 +60,7 @@ def prepare(config: Config, networks: Networks) -> None:
         watched = _watch(config, source, networks, weights, expected, images, noted)
         count = len(watched.times)
         kept = kept_frames(np.arange(count), expected, config.most_frames) if training else None
-        # What shows the room is seen by one camera, whatever lies between; of a dance each shot has its own.
+        # All frames that show the training video's room have one camera; each shot of a dance has its own.
         same = np.where(watched.usable, 0, -1) if training else shots.numbers(watched.starts, count)
         cameras = camera.Cameras(source.size, same, stack.enter_context(Memo(noted / "camera")))
         keypoints, closer = _look_again(config, source, networks, second, watched, masks, kept, cameras, noted)
@@ -70,11 +70,7 @@ def prepare(config: Config, networks: Networks) -> None:
             outlines = None if closer is None else read_masks(masks, annotations.frame_numbers, source.size)
             _write_preview(config, source, annotations, watched.tracks, watched.chosen, outlines)
         if poses is not None:
-            whole = shifted(watched.detections, source.corner)
-            write_poses(poses, source.path.stem, whole, source.whole, source.info.stored)
-            replace_folder(config.poses_dir, poses)
-            print(f"written: {config.poses_dir}")
-
+            _write_poses(config, source, watched.detections, poses)
         path = cameras.path()
         annotations.camera = path.homographies
         seen = watching.held(annotations.keypoints, watched.starts, annotations.fps)
@@ -131,7 +127,7 @@ def _source(config: Config, networks: Networks) -> tuple[Source, tuple[Path, str
         file = weights[0]
         origin = f"weights {file.name} {fingerprint(file)}, flip {config.pose_flip}, scales {config.pose_scales}"
         origin += ", turned" if config.pose_turns else ""
-    # The outlines of the person to train on are needed whoever says where the keypoints are.
+    # Training needs the person's outlines, wherever the keypoints come from.
     if training or (config.second_look != "none" and not given):
         second = networks.second()
         origin += f", second look {config.second_look}: {second[1].name} {fingerprint(second[1])}"
@@ -157,7 +153,7 @@ def _announce(source: Source, expected: int, training: bool) -> None:
         left, top, right, bottom = source.picture
         print(f"bars around the picture, which is {right - left}x{bottom - top}: they are left out")
     print(f"{source.path.name}: {info.width}x{info.height}, {float(info.fps):.5g} fps, about {expected} frames")
-    warning = None if training else video.check_sound(source.path)
+    warning = None if training else sound.check(source.path)
     if warning:
         print(warning)
 
@@ -226,7 +222,7 @@ def _look_again(
 
 
 def _replaces(config: Config, source: Source) -> bool:
-    """Whether the second look tells the keypoints, and not only the outline."""
+    """Whether the second look gives the keypoints, and not only the outline."""
     return config.second_look != "none" and source.given is None
 
 
@@ -247,6 +243,14 @@ def _write_preview(
     drawn = report.preview((frame for *_, frame in frames), annotations, tracks, chosen, outlines)
     video.write_video(config.preview_video, drawn, source.info.fps, annotations.times, audio_from=source.path)
     print(f"written: {config.preview_video}")
+
+
+def _write_poses(config: Config, source: Source, detections: Sequence[Detection], folder: Path) -> None:
+    """Write everybody as OpenPose's files, first into a folder beside the old ones."""
+    whole = shifted(detections, source.corner)
+    write_poses(folder, source.path.stem, whole, source.whole, source.info.stored)
+    replace_folder(config.poses_dir, folder)
+    print(f"written: {config.poses_dir}")
 
 
 def _publish(config: Config, source: Source, images: Path, masks: Path, plate: np.ndarray) -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data import background, bars, camera, shots, video
+from data import bars, camera, shots, video
 from data.annotations import Annotations
 from data.detecting import CloseUp, Detect, find_people, look_closely, where_people_are
 from data.frame_stats import FrameStats
 from data.guesses import drop_guesses
+from data.homography import move_keypoints, warp
+from data.person_mask import hold
 from data.pose_files import Detection
 from data.progress import Bar
+from data.rooms import room_picture
 from pose_detector.cleaning import clean
 from pose_detector.errors import InputError
 from pose_detector.look import Looker
@@ -33,7 +36,7 @@ class Source:
 
     Attributes:
         path: the video.
-        info: what it says of itself.
+        info: from its head.
         picture: where it lies between bars, pixels as displayed; all of the frame where there are none.
         around: (H, W, 3) uint8 RGB, the frame with what lies around the picture; None: nothing.
         size: (width, height) in pixels of the frames that are looked at.
@@ -86,7 +89,7 @@ class Watched:
         starts: numbers of the frames with which shots begin.
         tracks: the people over time.
         chosen: which of them is the dancer.
-        first: (N, 18, 3) the dancer's keypoints, those that are missed for a moment where they are before or after.
+        first: (N, 18, 3) the dancer's keypoints, with short gaps filled from the nearest frame.
         left_out: for each reason (N,) bool, the frames that do not show the room.
     """
 
@@ -120,7 +123,7 @@ def watch(
         source: the video.
         detector: sees everybody in a frame.
         batch: frames handed to it at once.
-        choose: tells who is the dancer.
+        choose: picks the dancer.
         expected: number of frames, about.
         images: folder to write frames to, or None.
         most_images: how many, about.
@@ -171,10 +174,10 @@ def look_again(
         source: the video.
         watched: what the first look saw.
         looker: sees one person closely.
-        cameras: take up every frame.
+        cameras: follow the camera through every frame.
         masks: folder to write outlines to, or None.
         kept: (N,) bool, of which frames; None: of all.
-        replaces: whether it tells the keypoints, and not only the outline.
+        replaces: whether it gives the keypoints, and not only the outline.
 
     Returns:
         the dancer's keypoints (N, 18, 3) after both looks, and what the second one saw.
@@ -230,8 +233,8 @@ def annotate(
 
 
 def held(keypoints: np.ndarray, starts: np.ndarray, fps: float) -> np.ndarray:
-    """Keypoints (N, 18, 3) with those that are missed for a moment where they are before or after, within each shot."""
-    return shots.in_each(starts, lambda part: background.hold(part, round(_HOLD * fps)), keypoints)
+    """Keypoints (N, 18, 3) with short gaps filled from the nearest frame, within each shot."""
+    return shots.in_each(starts, lambda part: hold(part, round(_HOLD * fps)), keypoints)
 
 
 def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
@@ -241,7 +244,7 @@ def crowd(others: Sequence[np.ndarray], frame: int) -> np.ndarray:
 
 
 def look_around(watched: Watched, dancer: np.ndarray, homographies: np.ndarray) -> np.ndarray | None:
-    """The room without the people, as the camera mostly saw it; see `background.room_picture`. None where no glimpse
+    """The room without the people, as the camera mostly saw it; see `room_picture`. None where no glimpse
     shows it.
 
     Args:
@@ -255,6 +258,6 @@ def look_around(watched: Watched, dancer: np.ndarray, homographies: np.ndarray) 
             continue
         everybody = np.concatenate([crowd(watched.others, i), dancer[i : i + 1]])
         moved = not np.array_equal(homographies[i], np.eye(3))
-        frames.append(camera.lay(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
-        people.append(camera.move_keypoints(everybody, homographies[i]))
-    return background.room_picture(frames, people) if frames else None
+        frames.append(warp(frame, homographies[i], frame.shape[1::-1]) if moved else frame)
+        people.append(move_keypoints(everybody, homographies[i]))
+    return room_picture(frames, people) if frames else None

@@ -1,23 +1,26 @@
-"""What the training video shows of a person: the mattes of its frames, and, for every part of a pose, the frames that
-show it most alike. ``main.painting`` moves it there: copied texture is sharp, invented texture is not."""
+"""What the training video shows of a person: which pixels of its frames show which part of the body, and which frames
+show a part in nearly the wanted pose. ``main.painting`` copies from them: copied texture is sharp, invented texture is
+not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from main.store import Store
+from pose_detector.cleaning.paths import cheapest_path
 from pose_detector.series import interpolate, spread
 from pose_detector.skeleton import body_size, to_fixed
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """What decides whether two frames show a part alike: squared distances of keypoints."""
+    """By which keypoints two frames are compared to tell whether they show a part alike."""
 
     anchor: tuple[int, ...]  # keypoints relative to whose mean the others are compared
     weights: dict[int, float]  # of the keypoints; others count `OTHERS`
@@ -39,20 +42,21 @@ class Part:
     # The bones that it moves with, limb by limb, last those of what carries the others: half the thickness, torso
     # lengths, and the keypoints at the two ends; of several at the second end the mean.
     limbs: tuple[tuple[tuple[float, ...], ...], ...]
-    sources: tuple[Likeness, ...]  # each names one frame, the one most alike by it
+    sources: tuple[Likeness, ...]  # for each of them one frame is chosen
 
 
 HEAD = (0, 14, 15, 16, 17)
 TRUNK = (8, 11)
 OTHERS = 0.03
-LACKING = 0.2  # squared torso lengths by which a keypoint is off that the query has and a frame lacks
-BEHIND = 0.1  # the same of a frame that hides the arm that is wanted
-# The same of a frame where it lies before the trunk or the head and here it does not: what it lies before would come
-# along. Six clips, untrained: with 0 89 % of the wrists are found again, with 0.05 93, with 0.2 92.
+LACKING = 0.2  # squared torso lengths that a keypoint costs which the query has and the frame lacks
+BEHIND = 0.1  # squared torso lengths that a frame costs which hides the wanted arm
+# Squared torso lengths that a frame costs in which the arm lies before the trunk or the head, while in the pose it does
+# not: what it lies before would come along. Six clips, untrained: with 0 89 % of the wrists are found again, with 0.05
+# 93, with 0.2 92.
 CROSSING = 0.1
-TRUNK_REACH, HEAD_REACH = 0.35, 0.2  # torso lengths from spine and neck within which it does
-# Confidence up to which a wrist or elbow lies behind the body: BlazePose says how far a point is visible. In six clips
-# of the gallery 0.2 and 0.4 draw equally well; without this rule 5 % fewer keypoints of one of them are found again.
+TRUNK_REACH, HEAD_REACH = 0.35, 0.2  # torso lengths from spine and neck within which an arm lies before them
+# Confidence up to which a wrist or elbow counts as behind the body: BlazePose's confidence is how visible a point is.
+# In six clips of the gallery 0.2 and 0.4 draw equally well; without the rule one of them loses 5 % of its keypoints.
 HIDDEN = 0.2
 _HEAD_BONE = (0.2, 1, *HEAD)
 _TRUNK = ((0.25, 1, *TRUNK), (0.1, 2, 5), _HEAD_BONE)
@@ -73,9 +77,9 @@ ARMS = ((2, 3), (5, 6), (3, 4), (6, 7))  # bones of upper arms and forearms, rig
 _NEXT = ((3, 4), (6, 7), (2, 3), (5, 6))  # the other bone of the same arm
 _LEGS = ((8, 9), (11, 12), (9, 10), (12, 13))
 HAND = 0.45  # how far a hand reaches beyond the wrist, in lengths of the forearm
-_DISTINCT = 100  # sources of a part are at least so manieth of the frames apart: neighbours show the same once more
+_DISTINCT = 100  # two sources of a part are more than 1/100 of the frames apart: neighbours show nearly the same
 BLOCK = 2000  # poses whose costs are held at a time: 8 MB with 1,000 frames of the bank
-_SAME = 1e3  # cost of a frame nearer than that
+_SAME = 1e3  # cost of a frame that is nearer
 NOBODY, BODY, RIGHT_ARM, LEFT_ARM = range(4)  # what a pixel of a training frame shows
 
 
@@ -111,17 +115,17 @@ def choose_sources(
     banned: np.ndarray | None = None,
     settle: Callable[[np.ndarray], np.ndarray] = lambda chosen: chosen,
 ) -> np.ndarray:
-    """For every source of every part a frame of the bank per pose. Those of one part differ. Costs are in memory for
-    `BLOCK` poses at a time, however long a dance is.
+    """Choose a frame of the bank for every pose, part and source. The sources of one part get different frames. Costs
+    are in memory for `BLOCK` poses at a time, however long a dance is.
 
     Args:
         queries: (Q, 18, 3) poses to be painted, pixels.
         bank: (N, 18, 3) poses of the frames that texture may be taken from.
         sizes, bank_sizes: (Q,) and (N,) from :func:`person_sizes`.
         choose: from costs (q, N) of some poses to indices (q,), or (q, K) with the best one first, or to what `settle`
-            makes such indices of.
+            turns into indices.
         banned: (Q, N) bool, frames that a pose must not be painted from.
-        settle: from what was chosen for all poses to indices.
+        settle: from what was chosen, for all poses together, to indices.
 
     Returns:
         (len(SOURCES), Q) or (len(SOURCES), Q, K) int indices into the bank.
@@ -145,7 +149,7 @@ def choose_sources(
 
 
 def blocks(count: int) -> list[slice]:
-    """So many successive frames in pieces of `BLOCK`."""
+    """Slices that divide `count` successive poses into blocks of `BLOCK`."""
     return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
 
 
@@ -211,8 +215,8 @@ def cheapest(costs: np.ndarray, most: int = 32) -> np.ndarray:
 def choose_steadily(candidates: np.ndarray, switch: float = 0.02) -> np.ndarray:
     """One frame of the bank per pose, such that the source changes seldom.
 
-    The path of least cost (Viterbi), where staying with a frame, or going on to the next one of the bank, is free and
-    any other change costs ``switch``.
+    Staying with a frame, or going on to the next one of the bank, is free; any other change costs ``switch``. Of all
+    paths the cheapest is taken.
 
     Args:
         candidates: (Q, K) from :func:`cheapest`, Q successive poses.
@@ -220,20 +224,10 @@ def choose_steadily(candidates: np.ndarray, switch: float = 0.02) -> np.ndarray:
     Returns:
         (Q,) int indices into the bank.
     """
-    index, cost = candidates["frame"].astype(np.int64), candidates["cost"]
-    total = cost[0]
-    back = np.zeros(index.shape, np.uint8 if index.shape[1] <= 256 else np.int64)
-    for t in range(1, len(index)):
-        step = index[t][None, :] - index[t - 1][:, None]  # (K before, K now)
-        arrive = total[:, None] + np.where((step == 0) | (step == 1), 0.0, switch)
-        back[t] = arrive.argmin(0)
-        total = arrive.min(0) + cost[t]
-    k = int(total.argmin())
-    chosen = np.empty(len(index), np.int64)
-    for t in reversed(range(len(index))):
-        chosen[t] = index[t, k]
-        k = back[t, k]
-    return chosen
+    index = candidates["frame"].astype(np.int64)
+    steps = (now[None, :] - before[:, None] for before, now in pairwise(index))  # (K before, K now)
+    path = cheapest_path(candidates["cost"], (np.where((step == 0) | (step == 1), 0.0, switch) for step in steps))
+    return index[np.arange(len(index)), path]
 
 
 def arm_radii(mattes: Iterable[np.ndarray], poses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -261,8 +255,7 @@ def arm_radii(mattes: Iterable[np.ndarray], poses: np.ndarray, sizes: np.ndarray
             across = np.array([-bone[1], bone[0]]) / max(float(np.hypot(*bone)), 1e-3)
             for t in (0.4, 0.6, 0.8, 1.0):
                 point = start + t * bone
-                gaps = [_distance_to(point[None], pose[i, :2], pose[j, :2])[0] for i, j in others]
-                if min(gaps) < 0.45 * size:
+                if bone_distances(point, *pose[others.T, :2]).min() < 0.45 * size:
                     continue
                 for side in (-1, 1):
                     x, y = np.rint(point + side * across * (steps * size)[:, None]).astype(int).T
@@ -275,8 +268,8 @@ def arm_radii(mattes: Iterable[np.ndarray], poses: np.ndarray, sizes: np.ndarray
 def divide(matte: np.ndarray, pose: np.ndarray, size: float, radii: np.ndarray) -> np.ndarray:
     """Which piece of the person each pixel of a frame shows.
 
-    An arm is what lies within its thickness of its bones, where they are not hidden behind the body; everything else
-    that the matte holds is the body, whatever they wear.
+    An arm is what lies within its thickness of its bones, unless these are hidden behind the body. Everything else in
+    the matte is the body, clothes included.
 
     Args:
         matte: (H, W) uint8.
@@ -300,7 +293,7 @@ def divide(matte: np.ndarray, pose: np.ndarray, size: float, radii: np.ndarray) 
 
 
 def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Scraps of the body that hang together with an arm only, such as fingers, given to that arm; (H, W) uint8."""
+    """Give scraps of the body that touch nothing but an arm, such as fingers, to that arm; (H, W) uint8."""
     count, pieces = cv2.connectedComponents((shows == BODY).astype(np.uint8))
     trunk = np.zeros_like(shows)
     for a, b in (*_LEGS, (1, 8), (1, 11), (2, 5), *((1, j) for j in HEAD)):
@@ -318,7 +311,7 @@ def _with_fingers(shows: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 
 def cut_up(frames: np.ndarray | Store, poses: np.ndarray, sizes: np.ndarray, most: int = 150) -> Texture:
-    """Make training frames (N, H, W, 4), RGB and matte, ready to copy from; of `most` of them arms are measured."""
+    """Make training frames (N, H, W, 4), RGB and matte, ready to copy from. Arms are measured in `most` of them."""
     some = spread(len(frames), most)
     radii = arm_radii((frames[i][..., 3] for i in some), poses[some], sizes[some])
     shows = (
@@ -329,11 +322,12 @@ def cut_up(frames: np.ndarray | Store, poses: np.ndarray, sizes: np.ndarray, mos
     return Texture(frames, shows, poses, sizes)
 
 
-def _distance_to(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Distances (n,) of points (n, 2) from segments; start and end are (2,) or (n, 2)."""
-    bone = end - start
-    along = np.clip(((points - start) * bone).sum(-1) / np.maximum((bone * bone).sum(-1), 1e-6), 0, 1)
-    return np.linalg.norm(points - start - along[..., None] * bone, axis=-1)
+def bone_distances(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Distances of points (..., 2) from bones with these ends (..., 2); all are broadcast together."""
+    offset, step = points - start, end - start
+    along = np.clip((offset * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-6), 0, 1)
+    away = offset - along[..., None] * step
+    return np.hypot(away[..., 0], away[..., 1])
 
 
 def has_part(poses: np.ndarray, part: Part) -> np.ndarray:
@@ -358,7 +352,7 @@ def lies_before(poses: np.ndarray, sizes: np.ndarray, arm: Part) -> np.ndarray:
     hips, face = mean_position(poses, TRUNK), mean_position(poses, HEAD)
     near = np.zeros(points.shape[:2], bool)
     for a, b, reach in ((poses[:, 1, :2], hips, TRUNK_REACH), (poses[:, 1, :2], face, HEAD_REACH)):
-        near |= np.stack([_distance_to(each, a, b) for each in points]) < reach * sizes
+        near |= bone_distances(points, a, b) < reach * sizes
     return near.mean(0)
 
 

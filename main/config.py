@@ -100,8 +100,8 @@ class Config:
     weight_pixel: float = 15.0  # of the loss terms: L1, pixels
     weight_ssim: float = 5.0  # 1 - SSIM
     weight_detail: float = 4.0  # strength of fine detail
-    weight_adversarial: float = 0.3  # judge's scores
-    weight_feature_matching: float = 1.5  # judge's features
+    weight_adversarial: float = 0.3  # the discriminator's scores
+    weight_feature_matching: float = 1.5  # the discriminator's features
     weight_perceptual: float = 1.0  # features of a fixed network
     perceptual: Literal["pose", "vgg19", "none"] = "pose"  # the pose trunk, or VGG-19 (548 MB)
     ema: float = 0.998  # decay a step of the averaged generator, the one that renders

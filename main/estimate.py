@@ -241,7 +241,7 @@ def plan(
         ("3", "start", START),
         ("3", "reading", speeds.load * n * bool(cfg.epochs)),
         ("3", "training", training),
-        ("3", "end", validation * bool(cfg.epochs)),  # of an epoch that the minutes cut short
+        ("3", "end", 2 * cfg.validation_frames * speeds.render * bool(cfg.epochs)),  # of an epoch cut short
         ("3", "person's file, frames", min(n, cfg.bank) * speeds.encode),
         ("3", "person's file, outlines", min(n, cfg.bank) * speeds.encode * OUTLINE),
         ("4", "start", START),

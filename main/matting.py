@@ -1,7 +1,7 @@
 """Mattes: which share of each pixel of a frame shows the person.
 
-The outline that a network saw decides what is the person. It is a few pixels coarse; a guided filter draws its rim to
-the edges of the picture, and what equals the empty room beyond it is none of the person.
+The outline that a network found decides what is the person. It is a few pixels coarse: a guided filter moves its rim to
+the edges of the picture, and beyond it pixels that equal the empty room are left out.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from data.masked import disc
+
 RIM = 0.04  # torso lengths on either side of the outline within which it may be wrong
 SMALL = 4  # pixels of radius beyond which the filter works at less resolution; the rim changes by 2 levels of 255
-SMOOTH = 6.0  # grey levels of contrast below which an edge of the picture is none
-NOISE = 10.0  # grey levels by which a frame may differ from the plate where nobody is
+SMOOTH = 6.0  # grey levels of contrast below which an edge in the picture does not count
+NOISE = 10.0  # grey levels by which a frame may differ from the plate where it shows only the room
 
 
 def matte(frame: np.ndarray, plate: np.ndarray, outline: np.ndarray, size: float) -> np.ndarray:
@@ -27,14 +29,13 @@ def matte(frame: np.ndarray, plate: np.ndarray, outline: np.ndarray, size: float
         (H, W) uint8, 255 = wholly the person.
     """
     reach = max(2, round(RIM * size))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     solid = (outline > 127).astype(np.uint8)
-    inside, around = cv2.erode(solid, disc), cv2.dilate(solid, disc)
+    inside, around = cv2.erode(solid, disc(reach)), cv2.dilate(solid, disc(reach))
     result = 255 * inside
     left, top, width, height = cv2.boundingRect(around)
     if not width:
         return result
-    room = 2 * reach  # that the filter's windows see all of the rim's surroundings
+    room = 2 * reach  # so that the filter's windows see all of the rim's surroundings
     box = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
     share = guided_filter(frame[box].astype(np.float32), outline[box].astype(np.float32) / 255, reach, SMOOTH**2)
     share = np.clip(1.2 * share - 0.1, 0, 1)  # the filter leaves a faint veil

@@ -1,12 +1,14 @@
-"""References: the parts of a person, each copied from the training frames that show it most alike and bent onto a pose,
-in layers that the generator copies from.
+"""References: the parts of a person, each copied from training frames in nearly the wanted pose and bent onto it, in
+layers that the generator copies from.
 
 The bones of a part in the pose and in a source frame give a map from one to the other (linear blend skinning, in the
-picture). Every pixel of the source's matte belongs to one part, whatever the person wears, and equal poses give the
-identity: painting a frame from itself gives that frame. Several sources are bent, and each is believed as far as its
-pose is like this one and its map is nearly a rotation: they vote on where the person is, and the most believed one
-gives the colour. So what an arm hid in one frame comes from another, and what only one frame shows is left out. Along
-the bones there is somebody, whatever the vote says: where no source shows them, the colours around are taken.
+picture). Every pixel of the source's matte belongs to one part, clothes included. Equal poses give the identity:
+painting a frame from itself gives that frame.
+
+Several sources are bent onto the pose. They vote on where the person is, pixel by pixel: a source has more weight the
+more its pose is like the wanted one and the nearer its map is to a rotation. The colour comes from the source of most
+weight. So what an arm hid in one frame comes from another, and what only one frame shows is left out. Along the bones
+the person is painted whatever the vote says; where no source shows them, the colours around are taken.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.masked import disc
 from main.appearance import (
     BODY,
     HEAD,
@@ -26,6 +29,7 @@ from main.appearance import (
     SOURCES,
     Part,
     Texture,
+    bone_distances,
     distances,
     has_part,
     is_hidden,
@@ -35,17 +39,18 @@ STEP = 8  # pixels between the points at which the map is computed; between them
 SHARPNESS = 8  # power of the distance by which a bone loses its hold
 SHRINK, GROW = 0.6, 1.6  # how far a bone may be shortened or stretched; beyond, its texture says nothing
 # The numbers of the vote were set together, on twenty held-out frames of each of six static clips of the gallery,
-# untrained: keypoints found again by another network, outline, SSIM. None changes the mean by more than a point alone.
-STRAIN = 0.1  # squared strain of a map at which it is believed less by a factor of 1.6
-UNLIKE = 0.03  # squared torso lengths of difference to the pose, above the best source's, that lessen belief by 2.7
-DOUBT = 0.05  # belief that counts as much as the chance that nobody is there
-COVERED = 0.01  # belief in what an arm hides
+# before any training, by the keypoints that another network finds again, outline and SSIM. No single one changes the
+# mean by more than a point.
+STRAIN = 0.1  # squared strain of a map that divides its weight by 1.6
+UNLIKE = 0.03  # squared torso lengths of difference to the pose, beyond the best source's, that divide it by 2.7
+DOUBT = 0.05  # weight of a vote for nobody, so that sources of little weight paint little
+COVERED = 0.01  # weight of a source where an arm hides the body in it
 DECISIVE = 2.5  # steepness of the vote where sources disagree; where they agree on a soft rim, it stays soft
 CALM = 0.01  # torso lengths over which the vote is smoothed where sources disagree
-LEAD = 1.5  # votes of the first source: two halves are never equal
-CORE = 0.7, 0.35  # girths from a bone at which nobody need be, and over which that fades in from it
-SURE = 0.9  # share of the votes against somebody that do not count there
-CLAIM = 3  # what a limb holds by a third or more is its own; so neighbouring sheets overlap
+LEAD = 1.5  # votes of the first source, so that there is never a tie of two
+CORE = 0.7, 0.35  # girths from a bone within which the person is painted in any case, and over which that fades out
+SURE = 0.9  # share of the votes for nobody that do not count there
+LIMB = 3  # what a limb holds by a third or more is its own; so neighbouring sheets overlap
 GAP = 0.2  # torso lengths: half the thickness of arms and of what is cut away with them
 BLURRED = 10  # pixels that are enough for that where it is filled
 SHOWN = {"body": BODY, "right arm": RIGHT_ARM, "left arm": LEFT_ARM}
@@ -99,31 +104,31 @@ def paint_part(
     boxes = np.array([cut[3] for cut in cuts])
     left, top, right, bottom = box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())
     shape = (bottom - top, right - left)
-    votes, squares, seen, known, beliefs = (np.full(shape, value, np.float32) for value in (0, 0, 0, 0, DOUBT))
+    votes, squares, seen, known, weights = (np.full(shape, value, np.float32) for value in (0, 0, 0, 0, DOUBT))
     colours = np.zeros((*shape, 4), np.uint8)
     for rank, (bones, picture, corner, _, shows, likely) in reversed(list(enumerate(cuts))):  # the first lies above all
-        field, belief, claim = bend(bones, box, cv2.extractChannel(picture, 3), corner)
+        field, weight, limb_share = bend(bones, box, cv2.extractChannel(picture, 3), corner)
         if shows is not None:
             arms = cv2.remap(cv2.inRange(shows, RIGHT_ARM, LEFT_ARM), field, None, cv2.INTER_LINEAR)
             clear = 1 - arms * np.float32(1 / 255)
             seen = np.maximum(seen, clear)
-            belief *= np.maximum(clear, COVERED)
+            weight *= np.maximum(clear, COVERED)
         moved = cv2.remap(picture, field - np.float32(corner), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
         moved = without_wall(cv2.filter2D(moved, -1, RESTORE))
-        cover = moved[..., 3] * claim * np.float32(1 / 255)
-        opacity = cover * np.clip(2 * belief, COVERED, 1)
+        cover = moved[..., 3] * limb_share * np.float32(1 / 255)
+        opacity = cover * np.clip(2 * weight, COVERED, 1)
         rest = known * (1 - opacity)
         colours, known = cv2.blendLinear(moved, colours, opacity, rest), opacity + rest
-        belief *= LEAD * likely if rank == 0 else likely
-        vote = belief * cover
+        weight *= LEAD * likely if rank == 0 else likely
+        vote = weight * cover
         votes += vote
         squares += vote * cover
-        beliefs += belief
+        weights += weight
     core = core_of(cuts[0][0], box) if part.layer == 0 else None
     if core is not None:
-        beliefs = votes + (beliefs - votes) * (1 - SURE * core)
-    cover = votes / beliefs
-    disagreement = (squares / beliefs - cover * cover) / np.maximum(cover * (1 - cover), 1e-3)
+        weights = votes + (weights - votes) * (1 - SURE * core)
+    cover = votes / weights
+    disagreement = (squares / weights - cover * cover) / np.maximum(cover * (1 - cover), 1e-3)
     disagreement = np.clip(disagreement, 0, 1)
     cover += disagreement * (cv2.GaussianBlur(cover, (0, 0), max(CALM * person, 0.3)) - cover)
     cover = np.clip((cover - 0.5) * (1 + (DECISIVE - 1) * disagreement) + 0.5, 0, 1)
@@ -136,18 +141,18 @@ def paint_part(
 
 
 def core_of(bones: Bones, box: tuple[int, int, int, int]) -> np.ndarray:
-    """How sure it is that somebody is there, (h, w) float32 in [0, 1]: 1 along the bones, whatever the sources show."""
+    """The least that the person covers, (h, w) float32 in [0, 1]: 1 along the bones, whatever the sources show."""
     points, u, v = _grid(box)
-    distance = _distances(points.reshape(-1, 2), bones.here) / bones.girth
+    distance = bone_distances(points.reshape(-1, 1, 2), *bones.here.swapaxes(0, 1)) / bones.girth
     near = ((CORE[0] - distance) / CORE[1]).max(1).clip(-1, 1).astype(np.float32)
     return np.maximum(cv2.remap(near.reshape(points.shape[:2]), u, v, cv2.INTER_LINEAR), 0)
 
 
 def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: np.ndarray, person: float) -> None:
-    """Fill what arms hide in every source from around it, where that is no wider than an arm, and what the bones say.
+    """Fill what arms hide in every source, where it is no wider than an arm, and what lies on bones, from around it.
 
     Args:
-        colours: (h, w, 4) uint8 RGB and something, of a part; changed in place.
+        colours: (h, w, 4) uint8 of a part, RGB first; changed in place.
         cover: (h, w) float32 in [0, 1]; changed in place.
         hidden: (h, w) in [0, 1], 1 where an arm lies before it in every source.
         core: (h, w) in [0, 1], the least that is covered.
@@ -166,8 +171,7 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     worn = cv2.resize(colours[box] * solid[..., None], few, interpolation=cv2.INTER_AREA)
     solid = cv2.resize(solid, few, interpolation=cv2.INTER_AREA)
     reach = round(reach / step)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    closed = cv2.morphologyEx(np.rint(255 * there).astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    closed = cv2.morphologyEx(np.rint(255 * there).astype(np.uint8), cv2.MORPH_CLOSE, disc(reach))
     near, weight = (cv2.GaussianBlur(maps, (0, 0), 0.7 * reach) for maps in (worn, solid))
     near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
     closed, near, weight = (cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR) for maps in (closed, near, weight))
@@ -211,8 +215,8 @@ class Bones:
 
 
 def place_bones(part: Part, pose: np.ndarray, person: float, source: np.ndarray, source_person: float) -> Bones:
-    """The bones of a part that both poses (18, 3) show, and what each does: along it lengths change as the bone's does,
-    across it as the person's size."""
+    """The bones of a part that both poses (18, 3) show, and the map of each: along the bone lengths change as the
+    bone's does, across it as the person's size."""
     both = (pose[:, 2] > 0) & (source[:, 2] > 0)
     ratio = source_person / person
     rows = []
@@ -240,18 +244,9 @@ def _direction(bone: np.ndarray) -> tuple[np.ndarray, float]:
     return (step / length, length) if length > 1e-6 else (np.array([0.0, 1.0]), 1e-6)
 
 
-def _distances(points: np.ndarray, bones: np.ndarray) -> np.ndarray:
-    """Distances (n, B) of points (n, 2) from bones (B, 2, 2)."""
-    start, step = bones[:, 0], bones[:, 1] - bones[:, 0]
-    offset = points[:, None] - start
-    t = np.clip(np.einsum("nbi,bi->nb", offset, step) / np.maximum((step**2).sum(-1), 1e-6), 0, 1)
-    away = offset - t[..., None] * step
-    return np.hypot(away[..., 0], away[..., 1])
-
-
 def hold(points: np.ndarray, bones: np.ndarray, girth: np.ndarray) -> np.ndarray:
     """How much each of the bones (B, 2, 2) holds points (n, 2): shares (n, B), by distance beyond their girth (B,)."""
-    distance = _distances(points, bones)
+    distance = bone_distances(points[:, None], *bones.swapaxes(0, 1))
     beyond = np.maximum(distance - girth, 0) + 0.2 * distance + 0.1 * girth
     weight = (beyond.min(1, keepdims=True) / beyond) ** SHARPNESS
     return weight / weight.sum(1, keepdims=True)
@@ -275,7 +270,7 @@ def bend(
     """Where the pixels of a box (left, top, right, bottom) come from.
 
     Every limb moves a sheet of its own, which ends where the source shows another limb. So legs that cross in the pose
-    lie over one another, whole, however they stand in the source. Of several sheets the one that shows most of the
+    are both whole, one over the other, however they stand in the source. At each pixel the sheet that shows most of the
     person counts, of equal ones the first.
 
     Args:
@@ -285,9 +280,9 @@ def bend(
         corner: x, y of the matte in the source.
 
     Returns:
-        (h, w, 2) float32 x, y in the source; (h, w) float32 in (0, 1], how far the map can be believed: 1 where it
-        moves and turns only, less where it pulls or folds; (h, w) float32 in [0, 1], how far what the source shows
-        there is of the limb that the sheet belongs to.
+        (h, w, 2) float32 x, y in the source; (h, w) float32 in (0, 1], the weight of the map: 1 where it only
+        moves and turns, less where it pulls or folds; (h, w) float32 in [0, 1], how far what the source shows
+        there belongs to the sheet's limb.
     """
     grid, u, v = _grid(box)
     rows, columns = grid.shape[:2]
@@ -302,9 +297,9 @@ def bend(
         moved = np.einsum("nb,nbi->ni", weight, each)
         there = hold(moved, bones.there, bones.girth * bones.ratio)
         # A folded arm must not show its sleeve beside the forearm, so the same bones must hold a point here and there.
-        claim = CLAIM * np.minimum(there[:, own].sum(1), np.minimum(weight, there).sum(1))
-        moved, claim = moved.reshape(rows, columns, 2), claim.reshape(rows, columns)
-        grids.append(np.dstack([moved, _belief(moved, bones.ratio), claim]).astype(np.float32))
+        limb_share = LIMB * np.minimum(there[:, own].sum(1), np.minimum(weight, there).sum(1))
+        moved, limb_share = moved.reshape(rows, columns, 2), limb_share.reshape(rows, columns)
+        grids.append(np.dstack([moved, _weight(moved, bones.ratio), limb_share]).astype(np.float32))
     if len(grids) > 1:  # one below the other
         v += rows * _shown_most(grids, u, v, matte, corner)
     full = cv2.remap(np.vstack(grids), u, v, cv2.INTER_LINEAR)
@@ -319,15 +314,15 @@ def _shown_most(
     most, which = (np.full(u.shape, value, np.float32) for value in (1e-3, len(grids) - 1))
     for k, grid in enumerate(grids):
         field = cv2.remap(grid[..., :2] - np.float32(corner), u, v, cv2.INTER_LINEAR)
-        claim = cv2.min(cv2.remap(grid[..., 3], u, v, cv2.INTER_LINEAR), 1)
-        shown = cv2.multiply(cv2.remap(matte, field, None, cv2.INTER_LINEAR), claim, dtype=cv2.CV_32F)
+        limb_share = cv2.min(cv2.remap(grid[..., 3], u, v, cv2.INTER_LINEAR), 1)
+        shown = cv2.multiply(cv2.remap(matte, field, None, cv2.INTER_LINEAR), limb_share, dtype=cv2.CV_32F)
         more = cv2.compare(shown, most, cv2.CMP_GT)
         cv2.copyTo(shown, more, most)
         which[more > 0] = k
     return which
 
 
-def _belief(moved: np.ndarray, ratio: float) -> np.ndarray:
+def _weight(moved: np.ndarray, ratio: float) -> np.ndarray:
     """(a, b) in (0, 1] how near a map's derivative is to a rotation; the map (a, b, 2) has values every STEP pixels."""
     down, along = np.gradient(moved, STEP * ratio, axis=(0, 1))
     # Squared distance from the nearest rotation.
@@ -350,8 +345,11 @@ def _target_box(
 
 
 def without_wall(picture: np.ndarray) -> np.ndarray:
-    """RGB and matte (H, W, 4) uint8 in which the rim, pixels that the person covers in part and that so show the wall
-    too, takes the colour of the person beside it: wholly where the person covers half of a pixel or less. In place."""
+    """Give the rim of a cut-out (H, W, 4) uint8, RGB and matte, the colour of the person beside it, in place.
+
+    The rim are pixels that the person covers only in part, so that they show the wall too. Where the person covers half
+    of one or less, its own colour no longer counts.
+    """
     matte = cv2.extractChannel(picture, 3)
     inside = cv2.bitwise_and(picture, picture, mask=cv2.inRange(matte, 250, 255))
     near = cv2.GaussianBlur(inside.astype(np.float32), (5, 5), 1.0).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Shadows: the light that the person takes from the room in the training frames, moved along onto the plate."""
+"""Shadows: the light that the person takes from the room in the training frames, moved onto the plate."""
 
 from __future__ import annotations
 

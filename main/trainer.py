@@ -112,8 +112,8 @@ def render_first(generator: Generator, batch: Batch) -> Rendering:
 
 
 def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
-    """One step of generator and judge. Returns the terms of the loss, unweighted, of this process's share."""
-    cfg, judge = trainer.config, trainer.discriminator
+    """One step of generator and discriminator. Returns the terms of the loss, unweighted, of this process's share."""
+    cfg, discriminator = trainer.config, trainer.discriminator
     real_before, real = batch["pictures"].unbind(1)
     skeleton = draw_skeleton(batch["keypoints"][:, 1], batch["plate"].shape[-2:])
     with forward_type(trainer.device, trainer.dtype):
@@ -122,12 +122,12 @@ def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
         else:
             before, rendering = render_pair(trainer.generator, batch)
         fake = rendering.picture
-        judge.requires_grad_(False)
-        judged_fake = judge(torch.cat([skeleton, fake, before], 1))
-        # Once for both: the judge does not change until its own step. After the frozen pass, from which autocast keeps
-        # no converted weights.
-        judge.requires_grad_(True)
-        judged_real = judge(torch.cat([skeleton, real, real_before], 1))
+        discriminator.requires_grad_(False)
+        judged_fake = discriminator(torch.cat([skeleton, fake, before], 1))
+        # Once for both: the discriminator does not change until its own step. After the frozen pass, from which
+        # autocast keeps no converted weights.
+        discriminator.requires_grad_(True)
+        judged_real = discriminator(torch.cat([skeleton, real, real_before], 1))
 
     attention = losses.pixel_weights(batch["keypoints"][:, 1], real, batch["plate"])
     terms = {
@@ -154,11 +154,11 @@ def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
     trainer.generator_optimizer.step()
 
     with forward_type(trainer.device, trainer.dtype):
-        judged_fake = judge(torch.cat([skeleton, fake.detach(), before], 1))
-    terms["judge"] = losses.discriminator_loss(judged_real, judged_fake)
+        judged_fake = discriminator(torch.cat([skeleton, fake.detach(), before], 1))
+    terms["discriminator"] = losses.discriminator_loss(judged_real, judged_fake)
     trainer.discriminator_optimizer.zero_grad(set_to_none=True)
-    terms["judge"].backward()
-    trainer.group.average_gradients(judge.parameters())
+    terms["discriminator"].backward()
+    trainer.group.average_gradients(discriminator.parameters())
     trainer.discriminator_optimizer.step()
 
     trainer.step += 1

@@ -1,4 +1,4 @@
-"""Square crops of one person: where they lie in a frame, and how pixels and points go there and back."""
+"""Square crops of one person: their place in a frame, and the way of pixels and points there and back."""
 
 from dataclasses import dataclass
 

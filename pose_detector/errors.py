@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The error for bad input, which the user can put right."""
 
 
 class InputError(ValueError):

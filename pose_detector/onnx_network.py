@@ -1,6 +1,5 @@
 """Keypoint networks in ONNX files, run by OpenCV."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -8,7 +7,7 @@ import numpy as np
 
 from pose_detector.errors import InputError
 from pose_detector.pafprocess import HEATMAPS, PAFS
-from pose_detector.untrusted import MOST_PIXELS, read_bytes, try_network
+from pose_detector.untrusted import MOST_PIXELS, input_shape, read_bytes, try_network
 
 DEFAULT_SIZE = (368, 432)  # height and width, for networks that take any
 
@@ -23,12 +22,11 @@ class OnnxNetwork:
         size: Height and width of the input, pixels.
     """
 
-    def __init__(self, path: Path, tried: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         """The network of a file.
 
         Args:
             path: The .onnx file.
-            tried: Whether this is the trial itself, see `untrusted.try_network`.
 
         Raises:
             InputError: Not a network that OpenCV can run, or not one with such inputs.
@@ -36,8 +34,7 @@ class OnnxNetwork:
         try:
             content = read_bytes(path)
             shape = input_shape(content)
-            if not tried:
-                try_network(path)
+            try_network(path)
             self._network = cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
         except (cv2.error, OSError, ValueError, IndexError) as error:
             reason = str(error) if isinstance(error, ValueError) else "perhaps cut short"
@@ -82,56 +79,3 @@ def split_outputs(outputs: list[np.ndarray], path: Path) -> tuple[np.ndarray, np
         shapes = ", ".join(str(o.shape) for o in outputs)
         raise InputError(f"{path}: its outputs {shapes} are not OpenPose's 19 heat maps and 38 PAF channels")
     return np.ascontiguousarray(heatmaps), np.ascontiguousarray(pafs)
-
-
-def input_shape(model: bytes) -> list[int]:
-    """Shape of the first input of an ONNX file; 0 where it is left open.
-
-    OpenCV does not provide it. Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.initializer 5 (its
-    name 8) and input 11 (its name 1, type 2); TypeProto.tensor_type 1, its shape 2, dim 1, dim_value 1.
-
-    Raises:
-        ValueError, IndexError: The bytes are not an ONNX file.
-    """
-    graph = _only(model, 7)
-    constants = {bytes(_only(field, 8)) for number, field in _fields(graph) if number == 5}
-    for number, field in _fields(graph):
-        if number == 11 and bytes(_only(field, 1)) not in constants:
-            shape = _only(_only(_only(field, 2), 1), 2)
-            return [next((int(v) for n, v in _fields(dim) if n == 1), 0) for n, dim in _fields(shape) if n == 1]
-    raise ValueError("no input")
-
-
-def _only(message: memoryview | bytes, wanted: int) -> memoryview:
-    for number, value in _fields(message):
-        if number == wanted and not isinstance(value, int):
-            return value
-    raise ValueError(f"no field {wanted}")
-
-
-def _fields(message: memoryview | bytes) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, value) of a protobuf message, one level deep."""
-    view, at = memoryview(message), 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = view[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(view):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint()
-            continue
-        length = varint() if kind == 2 else {1: 8, 5: 4}.get(kind, -1)
-        if length < 0 or at + length > len(view):
-            raise ValueError("not protobuf")
-        yield key >> 3, view[at : at + length]
-        at += length

@@ -1,4 +1,4 @@
-"""Two people compared: how much longer the target's bones are, and whether both are one person before one camera."""
+"""Two people compared: how much longer the target's bones are, and whether both are one person at one camera."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from data.sample.renderer import (
     Light,
     downsample,
     from_linear,
+    interpolate,
     lit,
     project,
     rasterize,
@@ -292,10 +293,51 @@ class _Box(Loft):
         return np.linalg.norm(np.maximum(q, 0), axis=-1) + np.minimum(q.max(-1), 0) - 0.02
 
 
+@dataclass
+class _Seen:
+    """What the pixels of an empty room show.
+
+    points, normals, albedo, glow (H, W, 3): glow is light of its own; surface (H, W): `FLOOR` to `FURNITURE`;
+    open (H, W): share of the sky's light, less in corners; depth (H, W).
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    albedo: np.ndarray
+    glow: np.ndarray
+    surface: np.ndarray
+    open: np.ndarray
+    depth: np.ndarray
+
+
+FLOOR, BACK, LEFT, RIGHT, CEILING, FURNITURE = 0, 1, 2, 3, 4, 9
+
+
 @lru_cache(maxsize=8)
 def backdrop(room: Room, camera: Camera, supersample: int = 3) -> Backdrop:
     """Render the empty room for a camera (about two seconds; cached)."""
-    light = room.light
+    seen = _walls(room, camera, supersample)
+    _paint(room, seen)
+    shadows = _furnish(room, camera, seen, supersample)
+    key, ambient = _illuminate(room, seen, shadows)
+    linear = seen.albedo * (ambient + key) + seen.glow
+    share = key.mean(-1) / np.maximum((key + ambient).mean(-1), 1e-6) * (seen.glow.max(-1) == 0)
+
+    def small(image: np.ndarray) -> np.ndarray:
+        return downsample(image.astype(np.float32), supersample)
+
+    middle = supersample // 2
+    return Backdrop(
+        linear=small(linear),
+        points=seen.points[middle::supersample, middle::supersample].astype(np.float32),
+        key_share=small(share),
+        floor=(seen.surface == FLOOR)[middle::supersample, middle::supersample],
+        light=room.light,
+    )
+
+
+def _walls(room: Room, camera: Camera, supersample: int) -> _Seen:
+    """Floor, walls and ceiling, without colours."""
     rays = camera.rays(supersample)
     eye = np.asarray(camera.position, float)
     h, w = rays.shape[:2]
@@ -310,15 +352,21 @@ def backdrop(room: Room, camera: Camera, supersample: int = 3) -> Backdrop:
                 np.where(rays[..., 1] > tiny, (room.height - eye[1]) / rays[..., 1], np.inf),
             ]
         )
-    surface = reach.argmin(0)
-    depth = reach.min(0)
+    surface, depth = reach.argmin(0), reach.min(0)
     points = eye + rays * depth[..., None]
     x, y, z = np.moveaxis(points, -1, 0)
-    albedo = np.zeros((h, w, 3))
-    glow = np.zeros((h, w, 3))
     normals = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0], [-1, 0, 0], [0, -1, 0]], float)[surface]
+    corner = np.ones((h, w))
+    for i, gap in enumerate((y, z + room.back, x + room.left, room.right - x)):
+        corner *= np.where(surface == i, 1.0, 1 - 0.33 * np.exp(-np.maximum(gap, 0) / 0.28))
+    return _Seen(points, normals, np.zeros((h, w, 3)), np.zeros((h, w, 3)), surface, corner, depth)
 
-    on = surface == 0
+
+def _paint(room: Room, seen: _Seen) -> None:
+    """Colours of floor, rug, walls and what hangs there, in place."""
+    albedo, surface = seen.albedo, seen.surface
+    x, y, z = np.moveaxis(seen.points, -1, 0)
+    on = surface == FLOOR
     albedo[on] = _floor(room, x[on], z[on])
     if room.rug:
         cx, cz, half_x, half_z = room.rug
@@ -330,72 +378,73 @@ def backdrop(room: Room, camera: Camera, supersample: int = 3) -> Backdrop:
             (np.abs((x - cx) / 0.32 % 1 - 0.5) + np.abs((z - cz) / 0.32 % 1 - 0.5)) < 0.22
         )
         weave = (1 + 0.07 * _noise(x * 90, z * 90))[..., None]
-        albedo = np.where(rug[..., None], np.where(mix[..., None], second, first) * weave, albedo)
-    back = surface == 1
+        albedo[:] = np.where(rug[..., None], np.where(mix[..., None], second, first) * weave, albedo)
+    back = surface == BACK
     colour, shine = _wall(room, x[back], y[back])[None], np.zeros((1, int(back.sum()), 3))
     for panel in room.panels:
         _panel(panel, x[back][None], y[back][None], colour, shine)
-    albedo[back], glow[back] = colour[0], shine[0]
-    for index in (2, 3):
+    albedo[back], seen.glow[back] = colour[0], shine[0]
+    for index in (LEFT, RIGHT):
         on = surface == index
         albedo[on] = _wall(room, z[on], y[on])
-    walls = (surface >= 1) & (surface <= 3)
+    walls = (surface >= BACK) & (surface <= RIGHT)
     doors = [p for p in room.panels if p.kind == "door"]
     free = ~np.any([back & (np.abs(x - p.x) < p.width / 2) for p in doors], axis=0) if doors else walls
     board = walls & (y < 0.11) & free
     albedo[board] = to_linear(room.skirting) * 0.95
     albedo[walls & (y < 0.118) & (y > 0.108) & free] *= 0.6
-    albedo[surface == 4] = (0.8, 0.8, 0.78)
+    albedo[surface == CEILING] = (0.8, 0.8, 0.78)
 
-    # corners get less of the sky
-    gaps = [y, z + room.back, x + room.left, room.right - x]
-    corner = np.ones((h, w))
-    for i, gap in enumerate(gaps):
-        corner *= np.where(surface == i, 1.0, 1 - 0.33 * np.exp(-np.maximum(gap, 0) / 0.28))
 
-    # furniture
-    shadows = None
+def _furnish(room: Room, camera: Camera, seen: _Seen, supersample: int) -> tuple | None:
+    """Put the furniture in, in place; returns its shadows, see `shadow_map`, or None without any."""
     meshes = [(build(lofts, 1, step, 0.006), c) for prop in room.props for lofts, c, step in _prop_lofts(prop)]
-    if meshes:
-        offsets = np.cumsum([0] + [len(m.vertices) for m, _ in meshes])
-        vertices = np.concatenate([m.vertices for m, _ in meshes]).astype(np.float32)
-        faces = np.concatenate([m.faces + o for (m, _), o in zip(meshes, offsets, strict=False)])
-        vertex_normals = np.concatenate([m.normals for m, _ in meshes])
-        occlusion = np.concatenate([m.occlusion for m, _ in meshes])
-        paint = np.concatenate([np.tile(to_linear(c), (len(m.vertices), 1)) for m, c in meshes])
-        shadows = shadow_map(vertices, faces, np.asarray(light.direction, float), 0.02)
-        screen = camera.project(vertices).astype(np.float32)
-        screen[:, :2] = (screen[:, :2] + 0.5) * supersample - 0.5
-        pixels, hit, weights, prop_depth = rasterize(screen, faces, w, h)
-        nearer = prop_depth < depth.ravel()[pixels]
-        pixels, hit, weights = pixels[nearer], hit[nearer], weights[nearer]
+    if not meshes:
+        return None
+    offsets = np.cumsum([0] + [len(m.vertices) for m, _ in meshes])
+    vertices = np.concatenate([m.vertices for m, _ in meshes]).astype(np.float32)
+    faces = np.concatenate([m.faces + o for (m, _), o in zip(meshes, offsets, strict=False)])
+    vertex_normals = np.concatenate([m.normals for m, _ in meshes])
+    occlusion = np.concatenate([m.occlusion for m, _ in meshes])
+    paint = np.concatenate([np.tile(to_linear(c), (len(m.vertices), 1)) for m, c in meshes])
+    screen = camera.project(vertices).astype(np.float32)
+    screen[:, :2] = (screen[:, :2] + 0.5) * supersample - 0.5
+    h, w = seen.depth.shape
+    pixels, hit, weights, depth = rasterize(screen, faces, w, h)
+    nearer = depth < seen.depth.ravel()[pixels]
+    pixels, hit, weights = pixels[nearer], hit[nearer], weights[nearer]
 
-        def spread(values: np.ndarray) -> np.ndarray:
-            return sum(values[faces[hit, i]] * weights[:, i, None] for i in range(3))
+    def spread(values: np.ndarray) -> np.ndarray:
+        return interpolate(values, faces[hit], weights)
 
-        for image, values in ((points, vertices), (normals, vertex_normals), (albedo, paint)):
-            image.reshape(-1, 3)[pixels] = spread(values)
-        corner.ravel()[pixels] = spread(occlusion[:, None])[:, 0]
-        surface.ravel()[pixels] = 9
-        glow.reshape(-1, 3)[pixels] = 0
-        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    for image, values in ((seen.points, vertices), (seen.normals, vertex_normals), (seen.albedo, paint)):
+        image.reshape(-1, 3)[pixels] = spread(values)
+    seen.open.ravel()[pixels] = spread(occlusion[:, None])[:, 0]
+    seen.surface.ravel()[pixels] = FURNITURE
+    seen.glow.reshape(-1, 3)[pixels] = 0
+    seen.normals /= np.linalg.norm(seen.normals, axis=-1, keepdims=True)
+    return shadow_map(vertices, faces, np.asarray(room.light.direction, float), 0.02)
 
+
+def _illuminate(room: Room, seen: _Seen, shadows: tuple | None) -> tuple[np.ndarray, np.ndarray]:
+    """Key light and ambient light of every pixel (H, W, 3); lamps also glow, in place."""
+    light, points, normals, surface = room.light, seen.points, seen.normals, seen.surface
+    x, _, z = np.moveaxis(points, -1, 0)
     towards = np.asarray(light.direction, float) / np.linalg.norm(light.direction)
     facing = np.clip(normals @ towards, 0, None)
     distance = np.linalg.norm((points - [0, 0.6, 0.2]) / [2.6, 2.2, 2.4], axis=-1)
     reach = (1 - room.pool) + room.pool * np.exp(-0.5 * distance**2)
+    open_to_key, corner = np.ones(surface.shape), seen.open
     if shadows is not None:
         flat = points.reshape(-1, 3).astype(np.float32)
         open_to_key = np.where(
-            (surface == 9).ravel(),
+            (surface == FURNITURE).ravel(),
             lit(shadows, flat + 0.03 * normals.reshape(-1, 3).astype(np.float32)),
             1 - soft_shadow(shadows, flat),
-        ).reshape(h, w)
+        ).reshape(surface.shape)
         for prop in room.props:  # contact darkening under the furniture
             gap = np.hypot(x - prop.x, z - prop.z)
-            corner *= np.where(surface == 0, 1 - 0.45 * np.exp(-((gap / (0.45 * prop.size)) ** 2)), 1.0)
-    else:
-        open_to_key = np.ones((h, w))
+            corner = corner * np.where(surface == FLOOR, 1 - 0.45 * np.exp(-((gap / (0.45 * prop.size)) ** 2)), 1.0)
     up = 0.5 + 0.5 * normals[..., 1:2]
     ambient = (np.array(light.sky) * up + np.array(light.ground) * (1 - up)) * corner[..., None]
     ambient = ambient * (0.75 + 0.25 * reach[..., None])
@@ -407,23 +456,10 @@ def backdrop(room: Room, camera: Camera, supersample: int = 3) -> Backdrop:
             squared = (offset**2).sum(-1)
             warm = to_linear(prop.colour) * [1.0, 0.85, 0.6]
             cosine = np.clip((normals * offset).sum(-1) / np.sqrt(squared), 0, None)
-            shade = (surface == 9) & (np.abs(points - bulb) < 0.27 * prop.size).all(-1)
+            shade = (surface == FURNITURE) & (np.abs(points - bulb) < 0.27 * prop.size).all(-1)
             ambient = ambient + (0.22 * cosine / (squared + 0.12) * ~shade)[..., None] * warm
-            glow += 0.55 * shade[..., None] * warm
-    linear = albedo * (ambient + key) + glow
-    share = key.mean(-1) / np.maximum((key + ambient).mean(-1), 1e-6) * (glow.max(-1) == 0)
-
-    def small(image: np.ndarray) -> np.ndarray:
-        return downsample(image.astype(np.float32), supersample)
-
-    middle = supersample // 2
-    return Backdrop(
-        linear=small(linear),
-        points=points[middle::supersample, middle::supersample].astype(np.float32),
-        key_share=small(share),
-        floor=(surface == 0)[middle::supersample, middle::supersample],
-        light=light,
-    )
+            seen.glow += 0.55 * shade[..., None] * warm
+    return key, ambient
 
 
 def shade_backdrop(backdrop: Backdrop, layer: Layer, people: Sequence[tuple[Figure, Pose]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The judge: pix2pixHD's multi-scale patch discriminator (arXiv 1711.11585) on pose and successive pictures."""
+"""The discriminator: pix2pixHD's multi-scale patches (arXiv 1711.11585) on pose and successive pictures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The same judge at several scales, each with weights of its own."""
+    """The same network at several scales, each with weights of its own."""
 
     def __init__(self, inputs: int = 9, channels: int = 24, scales: int = 2) -> None:
         super().__init__()

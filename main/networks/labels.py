@@ -104,7 +104,7 @@ def _cell_centres(keypoints: Tensor, size: tuple[int, int], stride: int) -> tupl
 
 
 def draw_skeleton(keypoints: Tensor, size: tuple[int, int]) -> Tensor:
-    """The limbs in OpenPose's colours on black, (B, 3, H, W) in [0, 1]: what the judge sees of the pose."""
+    """The limbs in OpenPose's colours on black, (B, 3, H, W) in [0, 1]: what the discriminator sees of the pose."""
     limbs = draw_labels(keypoints, size)[:, : len(LIMBS)]  # (B, 19, H/4, W/4)
     colours = constant(_COLOURS, limbs.device)  # (19, 3)
     painted = (limbs[:, :, None] * colours[None, :, :, None, None]).amax(1)  # (B, 3, H/4, W/4)

@@ -1,4 +1,4 @@
-"""Gaps over time: short ones are filled, and what is seen only between long ones goes."""
+"""Gaps over time: short ones are filled; keypoints that flash up between long ones are dropped."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 GAP = 0.5  # seconds over which a missing keypoint is interpolated, set by hand: a longer one's course would be invented
-EDGE = 0.12  # the same where a shot begins or ends, set by hand: less, as there is something to lean on at one side only
+EDGE = 0.12  # the same where a shot begins or ends, set by hand: less, as only one side holds it
 FLASH = 0.1  # seconds for which a keypoint between longer gaps must be seen: shorter, it only flashes
 
 

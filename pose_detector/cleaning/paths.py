@@ -1,4 +1,4 @@
-"""Cheapest ways through time (dynamic programming)."""
+"""Cheapest paths through time (dynamic programming)."""
 
 from collections.abc import Iterable
 
@@ -16,9 +16,10 @@ def cheapest_path(states: np.ndarray, changes: Iterable[np.ndarray]) -> np.ndarr
         (T, ...) int; of equal paths the one with the lower state.
     """
     total, came_from = states[0], []
+    small = np.min_scalar_type(states.shape[-1] - 1)  # an hour's course is long
     for cost, change in zip(states[1:], changes, strict=True):
         arriving = total[..., :, None] + change
-        came_from.append(arriving.argmin(axis=-2))
+        came_from.append(arriving.argmin(axis=-2).astype(small))
         total = arriving.min(axis=-2) + cost
     path = [total.argmin(axis=-1)]
     for before in reversed(came_from):

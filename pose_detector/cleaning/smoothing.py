@@ -1,4 +1,4 @@
-"""Smoothing without lag, and the noise that it measures itself by."""
+"""Smoothing without lag, and the estimate of noise that decides its strength."""
 
 import numpy as np
 from scipy.ndimage import correlate1d

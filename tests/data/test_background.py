@@ -6,6 +6,10 @@ import pytest
 from stick_figure import Camera, figure, keypoints, stroll
 
 from data import background
+from data.captions import without_captions
+from data.masked import fill
+from data.person_mask import hold, person_mask
+from data.rooms import room_picture, same_room
 from pose_detector import skeleton
 
 SIZE = (256, 144)
@@ -92,7 +96,7 @@ def test_missing_detections_do_not_let_the_dancer_in():
     frames, poses = clip(stroll(60, 1.2, 0.3))
     poses[10:13] = 0
     poses[30:40, [3, 4, 9, 10]] = 0
-    plate, unseen = background.background_plate(frames, background.hold(poses, 10))
+    plate, unseen = background.background_plate(frames, hold(poses, 10))
     assert np.abs(plate.astype(int) - room())[~unseen].max() <= 14
 
 
@@ -123,7 +127,7 @@ def test_bystanders():
 def test_a_bystander_in_the_colour_of_the_wall_is_not_taken_for_light():
     frames, poses = clip(stroll(60, 0.5, 0.2) - np.array([0.8, 0]))
     guest = keypoints(figure(np.array([[1.2, 0.0]])), Camera(focal=1.2, size=SIZE))
-    covered = background.person_mask(guest[0], SIZE, grow=0.8)
+    covered = person_mask(guest[0], SIZE, grow=0.8)
     others = [guest if i % 5 < 2 else guest[:0] for i in range(60)]
     for frame, people in zip(frames, others, strict=True):
         if len(people):
@@ -209,10 +213,10 @@ def test_hold_takes_the_nearest():
     poses = np.zeros((10, 18, 3), np.float32)
     poses[2, 5] = (20, 1, 1)
     poses[8, 5] = (80, 1, 1)
-    held = background.hold(poses, 3)
+    held = hold(poses, 3)
     assert held[[0, 1, 2, 3, 4, 6, 7, 8, 9], 5, 0].tolist() == [20] * 5 + [80] * 4
     assert not held[:, 4].any()
-    assert background.hold(poses, 1)[:, 5, 0].tolist() == [0, 20, 20, 20, 0, 0, 0, 80, 80, 80]
+    assert hold(poses, 1)[:, 5, 0].tolist() == [0, 20, 20, 20, 0, 0, 0, 80, 80, 80]
 
 
 def test_samples_are_spread_and_bounded():
@@ -230,10 +234,10 @@ def test_fill_reproduces_a_slope():
     hole[20:40, 30:60] = True
     broken = picture.copy()
     broken[hole] = 255
-    result = background.fill(broken, hole)
+    result = fill(broken, hole)
     assert np.array_equal(result[~hole], picture[~hole])
     assert np.abs(result.astype(int) - picture)[hole].mean() < 8
-    assert (background.fill(broken, np.ones_like(hole)) == 128).all()
+    assert (fill(broken, np.ones_like(hole)) == 128).all()
 
 
 def test_a_shadow_that_lies_there_most_of_the_time_is_lifted():
@@ -264,7 +268,7 @@ def a_room(seed=0, level=1.0):
 
 def picture_of(frames, somebody=None):
     people = np.zeros((0, 18, 3), np.float32) if somebody is None else somebody[None]
-    return background.room_picture(frames, [people] * len(frames))
+    return room_picture(frames, [people] * len(frames))
 
 
 def test_a_room_is_known_again_in_other_light_and_with_somebody_in_it():
@@ -273,18 +277,18 @@ def test_a_room_is_known_again_in_other_light_and_with_somebody_in_it():
     first, later = a_room(), a_room(level=0.85)
     for frame in later:
         cv2.rectangle(frame, (116, 36), (140, 84), (250, 20, 20), -1)
-    assert background.same_room(picture_of(first), picture_of(later, person))
+    assert same_room(picture_of(first), picture_of(later, person))
     assert picture_of(later, person)[..., 3].mean() < 255 and picture_of(first).shape == (54, 96, 4)
 
 
 def test_other_rooms_other_cameras_and_bare_walls_are_not():
     room = picture_of(a_room())
-    assert not background.same_room(room, picture_of(a_room(1)))
+    assert not same_room(room, picture_of(a_room(1)))
     moved = [np.ascontiguousarray(np.roll(frame, 24, axis=1)) for frame in a_room()]
-    assert not background.same_room(room, picture_of(moved))
+    assert not same_room(room, picture_of(moved))
     wall = [np.full((144, 256, 3), 180, np.uint8)] * 4
-    assert not background.same_room(picture_of(wall), picture_of(wall)), "a wall tells nothing of the camera"
-    assert not background.same_room(room, room[:, :50])
+    assert not same_room(picture_of(wall), picture_of(wall)), "a wall tells nothing of the camera"
+    assert not same_room(room, room[:, :50])
 
 
 def captioned(frames, words):
@@ -321,7 +325,7 @@ def test_a_pattern_that_a_shadow_falls_on_is_no_caption(gone, removed):
     for x in range(30, 160, 10):
         tile = np.s_[60:64, x : x + 4]
         plate[tile], low[tile], high[tile], two[tile] = 235, gone, 235, True
-    result, written = background.without_captions(plate, np.ones_like(two), two, low, high)
+    result, written = without_captions(plate, np.ones_like(two), two, low, high)
     assert np.array_equal(result[two], low[two] if removed else plate[two])
     assert (written & two).any() == removed
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from data import camera, pictures, stabilise
 from data.annotations import Annotations, image_name, mask_name
+from data.homography import footprint, grid, normalised, rescaled, transform
+from data.registration import in_room
 from main.test import Framing
 
 SIZE = (256, 144)
@@ -56,9 +58,9 @@ def followed(path: np.ndarray, light: float = 0.0, person: bool = True) -> camer
 
 
 def errors(found: camera.Path, path: np.ndarray) -> np.ndarray:
-    points = np.broadcast_to(camera.grid(SIZE, 5), (len(path), 25, 2))
+    points = np.broadcast_to(grid(SIZE, 5), (len(path), 25, 2))
     truth = np.linalg.inv(path[found.reference]) @ path
-    return np.linalg.norm(camera.transform(found.homographies, points) - camera.transform(truth, points), axis=-1)
+    return np.linalg.norm(transform(found.homographies, points) - transform(truth, points), axis=-1)
 
 
 @pytest.mark.parametrize("reach", [6.0, 40.0])
@@ -135,11 +137,11 @@ def test_each_shot_of_a_dance_has_a_camera_of_its_own():
 
 
 def test_the_canvas_holds_all_frames():
-    found = camera.Path(camera.normalised(np.linalg.inv(hand(20)[0]) @ hand(20)), np.ones(20, bool), 0, 0.1)
+    found = camera.Path(normalised(np.linalg.inv(hand(20)[0]) @ hand(20)), np.ones(20, bool), 0, 0.1)
     homographies, size, box = camera.canvas(found, SIZE)
     assert (box[2:] - box[:2]).tolist() == list(SIZE)
-    np.testing.assert_allclose(camera.transform(homographies[0], np.zeros((1, 2))), [box[:2]], atol=1e-6)
-    corners = camera.transform(homographies, np.broadcast_to(camera.grid(SIZE, 2), (20, 4, 2)))
+    np.testing.assert_allclose(transform(homographies[0], np.zeros((1, 2))), [box[:2]], atol=1e-6)
+    corners = transform(homographies, np.broadcast_to(grid(SIZE, 2), (20, 4, 2)))
     assert corners.min() > -1e-6 and (corners <= np.array(size) - 1 + 1e-6).all()
     assert not any(side % 2 for side in size)
 
@@ -149,9 +151,9 @@ def test_the_canvas_holds_all_frames():
 def test_a_homography_follows_a_resize(x: float, y: float, zoom: float, wide: float, high: float):
     homography = np.array([[zoom, 0.02, x], [-0.02, zoom, y], [1e-5, -1e-5, 1]])
     scale = np.array([wide, high])
-    points = camera.grid(SIZE)
-    there = camera.transform(camera.rescaled(homography, scale), (points + 0.5) * scale - 0.5)
-    np.testing.assert_allclose(there, (camera.transform(homography, points) + 0.5) * scale - 0.5, atol=1e-6)
+    points = grid(SIZE)
+    there = transform(rescaled(homography, scale), (points + 0.5) * scale - 0.5)
+    np.testing.assert_allclose(there, (transform(homography, points) + 0.5) * scale - 0.5, atol=1e-6)
 
 
 def test_to_and_fro():
@@ -166,17 +168,17 @@ def test_a_frame_of_the_same_room_is_found_in_it():
     path = hand(8)
     room = view(wall(), path[0])
     frame = cv2.resize(view(wall(), path[3]), (320, 180), interpolation=cv2.INTER_CUBIC)
-    found = camera.in_room(frame, np.zeros((180, 320), np.uint8), room)
-    points = camera.grid(SIZE)
-    truth = camera.transform(np.linalg.inv(path[0]) @ path[3], points)
+    found = in_room(frame, np.zeros((180, 320), np.uint8), room)
+    points = grid(SIZE)
+    truth = transform(np.linalg.inv(path[0]) @ path[3], points)
     scale = np.array([1.25, 1.25])
-    assert np.abs(camera.transform(found, (points + 0.5) * scale - 0.5) - truth).max() < 0.5
-    assert camera.in_room(view(wall(7), path[3]), np.zeros(SIZE[::-1], np.uint8), room) is None
+    assert np.abs(transform(found, (points + 0.5) * scale - 0.5) - truth).max() < 0.5
+    assert in_room(view(wall(7), path[3]), np.zeros(SIZE[::-1], np.uint8), room) is None
 
 
 def test_laid_frames_show_the_plate_where_they_show_nothing(tmp_path):
     path = hand(6, 30.0)
-    found = camera.Path(camera.normalised(np.linalg.inv(path[0]) @ path), np.ones(6, bool), 0, 0.1)
+    found = camera.Path(normalised(np.linalg.inv(path[0]) @ path), np.ones(6, bool), 0, 0.1)
     homographies, size, _ = camera.canvas(found, SIZE)
     plate = cv2.warpPerspective(
         wall(), np.linalg.inv(path[0] @ np.linalg.inv(homographies[0])), size, flags=cv2.INTER_CUBIC
@@ -189,7 +191,7 @@ def test_laid_frames_show_the_plate_where_they_show_nothing(tmp_path):
         frame, mask = pictures.read(tmp_path / image_name(n)), pictures.read(tmp_path / mask_name(n), grey=True)
         assert frame.shape[1::-1] == mask.shape[1::-1] == size
         assert np.abs(frame.astype(int) - plate).mean() < 3, "registered, and as bright as the plate"
-        beyond = camera.shown(homographies[n], SIZE, size) == 0
+        beyond = footprint(homographies[n], SIZE, size) == 0
         assert beyond.any() == (n > 0 or tuple(size) != SIZE)
         assert np.abs(frame.astype(int) - plate)[beyond].mean() < 1.5 and not mask[beyond].any()
 
@@ -228,7 +230,7 @@ def test_annotations_in_their_view(tmp_path):
 
 def test_the_result_stands_or_moves_as_the_training_video_did():
     path = hand(8, 20.0)
-    found = camera.Path(camera.normalised(np.linalg.inv(path[0]) @ path), np.ones(8, bool), 0, 0.1)
+    found = camera.Path(normalised(np.linalg.inv(path[0]) @ path), np.ones(8, bool), 0, 0.1)
     homographies, size, box = camera.canvas(found, SIZE)
     plate = cv2.warpPerspective(wall(), np.linalg.inv(path[0] @ np.linalg.inv(homographies[0])), size)
     person = annotations(8)

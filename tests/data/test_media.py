@@ -80,7 +80,7 @@ def test_a_first_track_that_is_not_known_gives_way_to_the_second(tmp_path, lines
     rename_format(path, b"sowt", b"apac", 1)
     assert video.probe(path).has_audio
     assert pitch(*read_sound(result_of(path, tmp_path))) == pytest.approx(900, abs=5)
-    assert lines() == [] and video.check_sound(path) is None
+    assert lines() == [] and sound.check(path) is None
 
 
 def test_sound_that_is_not_known_costs_only_itself(tmp_path, lines):
@@ -90,7 +90,7 @@ def test_sound_that_is_not_known_costs_only_itself(tmp_path, lines):
     result = result_of(path, tmp_path)
     assert len(read_clip(result)[0]) == 25 and not video.probe(result).has_audio
     assert len(lines()) == 1 and "not known" in lines()[0] and "\n" not in lines()[0]
-    assert video.check_sound(path) == lines()[0]
+    assert sound.check(path) == lines()[0]
 
 
 def test_aac_under_another_name(tmp_path):
@@ -107,7 +107,7 @@ def test_mp3_that_mp4_cannot_hold_becomes_aac(tmp_path, lines):
     with av.open(str(result)) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
     assert np.allclose(heard(result), heard(path), atol=0.01)
-    assert len(lines()) == 1 and "AAC" in lines()[0] and video.check_sound(path) == lines()[0]
+    assert len(lines()) == 1 and "AAC" in lines()[0] and sound.check(path) == lines()[0]
 
 
 def test_sound_whose_clock_runs_back(tmp_path):

@@ -26,7 +26,7 @@ from places import ROOT
 from torch.utils.data import default_collate
 
 from data.annotations import Annotations
-from main import checkpoint, evaluate, losses, rendering, test, train, window
+from main import checkpoint, evaluate, frame_files, losses, rendering, test, train, window
 from main import trainer as trainers
 from main.batches import load_batches, load_together, to_device
 from main.config import Config
@@ -255,12 +255,12 @@ def test_rendering_gives_every_frame_and_nothing_stale(trained):
 def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     config = small(trained)
     monkeypatch.setattr(rendering, "WARM_UP", 0)  # short stretches
-    monkeypatch.setattr(test, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
+    monkeypatch.setattr(frame_files, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
     config.rendered_by.unlink(missing_ok=True)  # what is done would not be done again
     test.main(config)
     whole = {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")}
     config.rendered_by.unlink()
-    real, written, limit = test.pictures.write, [], 4
+    real, written, limit = frame_files.pictures.write, [], 4
 
     def write(path, picture, quality):
         if len(written) == limit:
@@ -268,7 +268,7 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
         written.append(path.name)
         real(path, picture, quality)
 
-    monkeypatch.setattr(test.pictures, "write", write)
+    monkeypatch.setattr(frame_files.pictures, "write", write)
     with pytest.raises(KeyboardInterrupt):
         test.main(config)
     assert {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")} == whole
