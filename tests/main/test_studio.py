@@ -1,5 +1,6 @@
 """The page: its words, and the whole of it in a real browser, from two videos to the result."""
 
+import contextlib
 import json
 import os
 import signal
@@ -84,22 +85,21 @@ def clips(tmp_path):
     return cut(tmp_path, 24, (320, 192))
 
 
-@pytest.fixture
-def address(tmp_path):
-    """The page, served by a process of its own."""
+@contextlib.contextmanager
+def serving(script, folder, *settings):
+    """The page, served by a process of its own that runs a script."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = ["--second_look", "bundled", "--frame_area", "61440"]
-    place = ["--workspace", str(tmp_path / "work"), "--port", str(port), "--no_browser"]
-    log = open(tmp_path / "log.txt", "w")
+    place = ["--workspace", str(folder / "work"), "--port", str(port), "--no_browser"]
+    log = open(folder / "log.txt", "w")
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "main" / "studio.py"), *place, *settings], stdout=log, stderr=subprocess.STDOUT
+        [sys.executable, str(script), *place, *settings], stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
     )
     url = f"http://127.0.0.1:{port}"
 
     def answers():
-        assert process.poll() is None, (tmp_path / "log.txt").read_text()
+        assert process.poll() is None, (folder / "log.txt").read_text()
         try:
             return urllib.request.urlopen(url, timeout=5).status == 200
         except OSError:
@@ -115,6 +115,45 @@ def address(tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
         log.close()
+
+
+@pytest.fixture
+def address(tmp_path):
+    with serving(ROOT / "main" / "studio.py", tmp_path, "--second_look", "bundled", "--frame_area", "61440") as url:
+        yield url
+
+
+# Looks that see two people, and runs that take no time.
+STAND_IN = """
+import sys
+sys.path.insert(0, ROOT)
+import cv2, numpy as np
+from pathlib import Path
+from main import jobs, studio
+
+BOXES = [[0.1, 0.2, 0.3, 0.9], [0.6, 0.2, 0.8, 0.9]]
+
+def look(self, video, mode, place=None):
+    picture = np.full((200, 400, 3), 90, np.uint8)
+    k = int(place is not None and place[1] > 0.5)
+    cv2.rectangle(picture, (40 + 200 * k, 40), (120 + 200 * k, 180), (0, 255, 0), 3)
+    path = self.folder / "looks" / f"{mode}{k}.png"
+    cv2.imwrite(str(path), picture)
+    lines = ["a.mp4: 20 of about 60 frames, 2 people", "- 2 people: alone is best; --person 1"]
+    return path, {"lines": lines, "people": BOXES, "time": 1.5, "picture": [400, 200]}
+
+jobs.Studio.look, jobs.ROOT = look, Path(__file__).parent
+studio.main(sys.argv[1:])
+"""
+RUN = """
+import sys
+from pathlib import Path
+folder = Path(sys.argv[-1].split("=", 1)[1])
+person = folder / "output" / "persons" / (Path(sys.argv[1]).stem + ".person")
+person.parent.mkdir(parents=True)
+if "--person_file" not in sys.argv:
+    person.touch()
+"""
 
 
 def find(browser, selector):
@@ -159,3 +198,40 @@ def test_from_two_videos_to_a_result_that_plays(address, clips, tmp_path):
     for path in ("/etc/passwd", ROOT / "run.py", tmp_path / "log.txt"):
         with pytest.raises(urllib.error.HTTPError, match="40"):
             urllib.request.urlopen(f"{address}/gradio_api/file={path}", timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="written for Debian's Chromium")
+def test_a_click_chooses_the_dancer_and_who_was_learnt_dances_again(tmp_path):
+    (tmp_path / "page.py").write_text(f"ROOT = {str(ROOT)!r}\n{STAND_IN}")
+    (tmp_path / "run.py").write_text(RUN)
+    with serving(tmp_path / "page.py", tmp_path) as url, open_browser() as browser:
+        browser.get(url)
+        for mode in ("train", "test"):
+            (tmp_path / f"{mode}-clip.mp4").write_bytes(mode.encode())
+            wait_for(lambda mode=mode: find(browser, f"#{mode}-file input[type=file]"), 60)
+            find(browser, f"#{mode}-file input[type=file]")[0].send_keys(str(tmp_path / f"{mode}-clip.mp4"))
+            wait_for(lambda mode=mode: "Click on the one" in find(browser, f"#{mode}-notes")[0].text, 60)
+        poster = find(browser, "#test-poster img")[0]
+        chain = pytest.importorskip("selenium.webdriver").ActionChains(browser)
+        chain.move_to_element_with_offset(poster, int(0.2 * poster.rect["width"]), 0).click().perform()
+        wait_for(lambda: "is taken" in find(browser, "#test-notes")[0].text, 60)
+
+        def words(number):
+            browser.execute_script("document.querySelector('#make').click()")
+            wait_for(lambda: len(find(browser, "#runs label")) == number, 60)
+            path = tmp_path / "work" / "output" / "studio" / "jobs" / f"{number:04d}"
+            wait_for(lambda: Job.load(path).state == "done", 60)
+            return Job.load(path).words
+
+        first = words(1)
+        assert first[first.index("--test_dancer") :][:4] == ["--test_dancer", "1.5000", "0.7000", "0.5500"]
+        assert "--train_dancer" not in first
+        wait_for(lambda: find(browser, "#trained input"), 60)
+        find(browser, "#trained input")[0].click()
+        wait_for(lambda: len(find(browser, "ul[role=listbox] li")) == 2, 30)
+        find(browser, "ul[role=listbox] li")[1].click()
+        wait_for(lambda: not any(one.is_displayed() for one in find(browser, "#speed")), 30)
+        again = words(2)
+        assert again[0] == "--person_file" and again[1].endswith(".person") and "--max_minutes" not in again
+        assert not errors(browser)
