@@ -106,7 +106,7 @@ def serving(script, folder, *settings):
             return False
 
     try:
-        wait_for(answers, 120)
+        wait_for(answers, LONGEST)
         yield url
     finally:
         process.send_signal(signal.SIGINT)
@@ -209,29 +209,30 @@ def test_a_click_chooses_the_dancer_and_who_was_learnt_dances_again(tmp_path):
         browser.get(url)
         for mode in ("train", "test"):
             (tmp_path / f"{mode}-clip.mp4").write_bytes(mode.encode())
-            wait_for(lambda mode=mode: find(browser, f"#{mode}-file input[type=file]"), 60)
+            wait_for(lambda mode=mode: find(browser, f"#{mode}-file input[type=file]"), LONGEST)
             find(browser, f"#{mode}-file input[type=file]")[0].send_keys(str(tmp_path / f"{mode}-clip.mp4"))
-            wait_for(lambda mode=mode: "Click on the one" in find(browser, f"#{mode}-notes")[0].text, 60)
+            wait_for(lambda mode=mode: "Click on the one" in find(browser, f"#{mode}-notes")[0].text, LONGEST)
         poster = find(browser, "#test-poster img")[0]
         chain = pytest.importorskip("selenium.webdriver").ActionChains(browser)
         chain.move_to_element_with_offset(poster, int(0.2 * poster.rect["width"]), 0).click().perform()
-        wait_for(lambda: "is taken" in find(browser, "#test-notes")[0].text, 60)
+        wait_for(lambda: "is taken" in find(browser, "#test-notes")[0].text, LONGEST)
 
         def words(number):
             browser.execute_script("document.querySelector('#make').click()")
-            wait_for(lambda: len(find(browser, "#runs label")) == number, 60)
+            wait_for(lambda: len(find(browser, "#runs label")) == number, LONGEST)
             path = tmp_path / "work" / "output" / "studio" / "jobs" / f"{number:04d}"
-            wait_for(lambda: Job.load(path).state == "done", 60)
+            wait_for(lambda: Job.load(path).state == "done", LONGEST)
             return Job.load(path).words
 
         first = words(1)
         assert first[first.index("--test_dancer") :][:4] == ["--test_dancer", "1.5000", "0.7000", "0.5500"]
         assert "--train_dancer" not in first
-        wait_for(lambda: find(browser, "#trained input"), 60)
+        wait_for(lambda: find(browser, "#trained input"), LONGEST)
         find(browser, "#trained input")[0].click()
-        wait_for(lambda: len(find(browser, "ul[role=listbox] li")) == 2, 30)
+        wait_for(lambda: len(find(browser, "ul[role=listbox] li")) == 2, LONGEST)
         find(browser, "ul[role=listbox] li")[1].click()
-        wait_for(lambda: not any(one.is_displayed() for one in find(browser, "#speed")), 30)
+        gone = "return !document.querySelector('#speed')?.offsetParent"
+        wait_for(lambda: browser.execute_script(gone), LONGEST)  # there is nothing to learn
         again = words(2)
         assert again[0] == "--person_file" and again[1].endswith(".person") and "--max_minutes" not in again
         assert not errors(browser)
