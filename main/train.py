@@ -138,7 +138,8 @@ def run_epochs(trainer: Trainer, fingerprint: str, pairs: Pairs, checks: DataLoa
         disable=not group.first,
         deadline=deadline if cfg.max_minutes else None,
     )
-    finished = not group.any(time.monotonic() > deadline, device)
+    # However few minutes there are, a step is made: without a checkpoint the steps after this one could not go on.
+    finished = trainer.step == 0 or not group.any(time.monotonic() > deadline, device)
     if group.first and untrained:
         finish_epoch(trainer, folder, fingerprint, checks, finished)
     try:

@@ -1,7 +1,7 @@
 """What is noted of slow calls is told again, as far as it is whole and belongs to the same calls."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.memo import Memo
@@ -40,6 +40,7 @@ def test_what_was_computed_once_is_recalled(tmp_path):
     assert run(None)[1] == list(range(COUNT)) and run(None)[1] == list(range(COUNT))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.booleans())
 def test_what_is_cut_off_or_damaged_is_computed_again(tmp_path_factory, place, cut):
     path = tmp_path_factory.mktemp("m") / "memo"

@@ -201,10 +201,10 @@ def test_more_processes_than_pairs_are_refused():
 
 
 def test_time_limit_stops_saved_and_counts_over_calls(tmp_path):
-    config = small(workspace(tmp_path, count=6), epochs=500, max_minutes=0.02)
+    config = small(workspace(tmp_path, count=6), epochs=500, max_minutes=1e-6)
     train.main(config)
     state = checkpoint.load(checkpoint.newest(config.checkpoint_dir))
-    assert 0 < state["step"] and state["epoch"] < 500
+    assert state["step"] == 1, "over before it begins, and yet there is something to go on from"
     train.main(replace(config, continue_train=True))
     assert checkpoint.load(checkpoint.newest(config.checkpoint_dir))["step"] == state["step"]
 
