@@ -169,7 +169,7 @@ def _in_full(held: _Samples, gains: np.ndarray, plate: np.ndarray, hidden: np.nd
         part = cv2.multiply(without_gain(held[i], gains[i]), cv2.merge([weight] * 3), scale=1 / 255, dtype=cv2.CV_32F)
         cv2.add(summed, part, dst=summed)
         cv2.add(total, weight * np.float32(1 / 255), dst=total)
-    return cv2.convertScaleAbs(cv2.divide(summed, cv2.merge([total] * 3)))
+    return cv2.convertScaleAbs(np.divide(summed, total[..., None], out=summed))
 
 
 def _needed(weights: np.ndarray) -> list[int]:
