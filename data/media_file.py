@@ -72,7 +72,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
     stream = max(known, key=lambda s: s.width * s.height)
     if stream.width * stream.height > MOST_PIXELS:
         raise InputError(f"{path} shows {stream.width}x{stream.height} pixels, more than 8K; export it smaller")
-    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # frames in its midst may claim other sizes
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # a frame in its midst may have another size
     stream.thread_type = "AUTO"
     return stream
 

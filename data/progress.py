@@ -36,7 +36,7 @@ STEPS = {  # by their names in journals and logs; what they make
 EVERY = 1.0  # seconds between two lines of a bar
 TELLING = 5.0  # seconds that a part must be planned for to tell how fast the machine is
 EARLY = 0.1  # share of a part below which its own rate does not tell that yet
-FASTEST, SLOWEST = 0.25, 20.0  # times the plan that are believed: a step with given poses does not look at all
+FASTEST, SLOWEST = 0.25, 20.0  # times the plan; what lies beyond does not count: a step with given poses does not look
 SMOOTHING = 0.05  # of a bar's rate, of 1 = the latest: the mean of some 10 seconds, as other work comes and goes
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}{postfix}{time_left}]{overall}"
 

@@ -4,11 +4,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from places import ROOT
 
 # Tests are small: threads would only wait for each other, here and in the steps that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# On a busy machine any example may take long.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture

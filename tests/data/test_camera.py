@@ -146,7 +146,7 @@ def test_the_canvas_holds_all_frames():
     assert not any(side % 2 for side in size)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.9, 1.1), st.floats(0.5, 4), st.floats(0.5, 4))
 def test_a_homography_follows_a_resize(x: float, y: float, zoom: float, wide: float, high: float):
     homography = np.array([[zoom, 0.02, x], [-0.02, zoom, y], [1e-5, -1e-5, 1]])

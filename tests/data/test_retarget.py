@@ -94,7 +94,7 @@ def test_steps_nearer_are_not_the_same_camera():
     assert not same_person_and_camera(nearer(1.5), target)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     scale=st.floats(0.3, 4.0),
     shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
@@ -118,7 +118,7 @@ def test_scaling_shifting_and_mirroring_the_dance_change_nothing(dance, target, 
     assert np.abs(onto(moved.astype(np.float32), goal, dance_size=size, method=method)[0] - want).max() < 0.05
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(scale=st.floats(0.5, 3.0), shift=st.tuples(st.floats(-200, 200), st.floats(-200, 200)))
 def test_scaling_and_shifting_the_target_does_the_same_to_the_result(dance, target, scale, shift):
     # Far from the picture's edges, which squeeze travel.
@@ -132,7 +132,7 @@ def test_scaling_and_shifting_the_target_does_the_same_to_the_result(dance, targ
     assert np.abs(result[..., :2] - (want[..., :2] * scale + np.array(shift) * 0.1)).max() < 0.05
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.4))
 def test_missing_stays_missing_and_moves_little(dance, target, seed, share):
     want, _ = onto(dance, target)

@@ -42,7 +42,7 @@ def test_beyond_the_outline_what_equals_the_room_is_no_person():
 
 
 @given(st.integers(0, 1000), st.integers(1, 6), st.floats(0.0, 1.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_filter_keeps_constants_and_linear_functions_of_the_guide(seed, radius, level):
     guide = np.random.default_rng(seed).uniform(0, 255, (30, 40, 3)).astype(np.float32)
     flat = guided_filter(guide, np.full((30, 40), level, np.float32), radius, 4.0)

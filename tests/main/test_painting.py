@@ -149,7 +149,7 @@ def test_colours_are_of_one_frame_and_not_mixed():
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equal_poses_give_the_identity_and_shifted_ones_the_shift(seed):
     rng = np.random.default_rng(seed)
     pose = np.column_stack([rng.uniform(20, 120, (18, 2)), np.ones(18)])

@@ -123,7 +123,7 @@ def test_an_unchanged_person_is_not_written_again(trained, file):
     assert file.stat().st_mtime_ns == before
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_truncated_or_flipped_file_is_refused_or_means_the_same(file, tmp_path, data):
     whole = file.read_bytes()

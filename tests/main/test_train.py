@@ -366,7 +366,7 @@ def test_a_large_person_is_generated_smaller_and_the_room_keeps_its_pixels(tmp_p
     assert np.abs(picture[y - 3 : y + 4, x - 3 : x + 4].astype(int) - room[y - 3 : y + 4, x - 3 : x + 4]).mean() > 20
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.35, 1.0), st.integers(0, 40), st.integers(0, 30))
 def test_an_enlarged_window_lies_where_it_belongs(scale, x, y):
     frame = np.zeros((200, 240, 3), np.uint8)

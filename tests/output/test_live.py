@@ -77,7 +77,7 @@ def test_tremble_is_damped_and_a_fast_hand_is_hardly_late():
 
 
 @given(gap=st.integers(1, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_missing_for_a_moment_moves_on_with_the_body(gap):
     still, smooth = painted(1)[1][0], Smoother()
     for t in range(10 + gap):

@@ -26,7 +26,7 @@ def test_the_middle_and_the_sides_are_where_they_should_be(crop, size):
 
 
 @given(st.floats(80, 120), st.floats(80, 120), st.floats(60, 300), st.floats(-3, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_blob_is_cut_where_its_point_goes(x, y, side, angle):
     """To a fraction of a pixel, at any scale: what is shrunk is averaged and not moved."""
     frame = np.zeros((200, 200, 3), np.uint8)
@@ -53,7 +53,7 @@ def test_beyond_the_frame_it_is_black():
 
 
 @given(st.floats(30, 70), st.floats(30, 70), st.floats(20, 90), st.floats(-3, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_mask_put_back_lies_where_it_was_cut(x, y, side, angle):
     mask = np.zeros((100, 100), np.uint8)
     cv2.circle(mask, (50, 50), 12, 255, -1)

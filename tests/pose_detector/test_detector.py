@@ -53,7 +53,7 @@ def test_keypoints_come_back_to_the_frames_pixels(size):
     height=st.integers(8, 3000),
     wanted=st.sampled_from([64, 184, 256, 300, 368]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_fit_keeps_corners_and_aspect(width, height, wanted):
     for box in (Letterbox.to_height(width, height, wanted), Letterbox.to_box(width, height, (432, 368))):
         corners = np.array([[-0.5, -0.5], np.array(box.resized) - 0.5])
@@ -222,7 +222,7 @@ def test_people_upside_down_are_found_by_turning(quarters, size):
     size=st.tuples(st.integers(3, 40), st.integers(3, 40)),
     place=st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_turning_back_finds_the_same_pixel(quarters, size, place):
     picture = np.zeros(size, np.uint8)
     row, column = (int(p * s) for p, s in zip(place, size, strict=True))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pose_detector.cleaning.paths import best_course, cheapest_path
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), times=st.integers(1, 5), count=st.integers(1, 3))
 def test_no_path_is_cheaper(seed, times, count):
     rng = np.random.default_rng(seed)
@@ -26,7 +26,7 @@ def test_no_path_is_cheaper(seed, times, count):
         assert np.isclose(cost(found[:, k].tolist(), k), least)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), frames=st.integers(1, 7), reach=st.integers(1, 4))
 def test_no_course_earns_more(seed, frames, reach):
     rng = np.random.default_rng(seed)

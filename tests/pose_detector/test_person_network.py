@@ -24,7 +24,7 @@ def answer(points, side=16, absent=()):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_points_are_read_below_a_cell(seed):
     points = np.random.default_rng(seed).uniform(14, 48, (POINTS, 2))
     found, _ = decode(*answer(points))
