@@ -175,7 +175,8 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     near, weight = (cv2.GaussianBlur(maps, (0, 0), 0.7 * reach) for maps in (worn, solid))
     near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
     closed, near, weight = (cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR) for maps in (closed, near, weight))
-    wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box])
+    # The ends of the shoulders are arms in every source; their own layer shows them.
+    wanted = np.maximum(hidden[box] * np.float32(1 / 255) * closed, core[box] * (1 - hidden[box]))
     added = np.maximum(wanted - cover[box], 0) * np.minimum(50 * weight, 1)  # nothing, where no colour is near
     colours[box] = cv2.blendLinear(near, colours[box], added, cover[box])
     cover[box] += added

@@ -243,3 +243,16 @@ def test_legs_that_cross_are_painted_whole_from_legs_that_stand_apart():
             for t in np.linspace(0.1, 0.9, 9):
                 x, y = np.rint(crossed[a, :2] + t * (crossed[b, :2] - crossed[a, :2])).astype(int)
                 assert body[3, y, x] > 200, (leg, t)
+
+
+def test_bones_claim_the_body_but_not_what_is_an_arm_in_every_source():
+    """The ends of the shoulders are the arms' to show: a mean of hair and clothes there would be a grey blotch."""
+    for hides in (0.0, 1.0):
+        cover, core, hidden = np.zeros((3, 120, 160), np.float32)
+        cover[20:100, 40:100] = 1
+        core[50:60, 60:112] = 1  # a bone that reaches beyond what the sources show
+        hidden[:, 100:] = hides
+        colours = np.full((120, 160, 4), 90, np.uint8)
+        painting.fill_gaps(colours, cover, hidden, core, 50.0)
+        assert cover[55, 104:111].max() < 0.1 if hides else cover[55, 104:111].min() > 0.9
+        assert (cover[20:100, 40:100] == 1).all()
