@@ -54,7 +54,7 @@ BEHIND = 0.1  # squared torso lengths that a frame costs which hides the wanted 
 # not: what it lies before would come along. Six clips, untrained: with 0 89 % of the wrists are found again, with 0.05
 # 93, with 0.2 92.
 CROSSING = 0.1
-TRUNK_REACH, HEAD_REACH = 0.35, 0.2  # torso lengths from spine and neck within which an arm lies before them
+REACHES = 0.35, 0.2, 0.25, 0.25  # torso lengths from spine, neck and thighs within which an arm lies before them
 # Confidence up to which a wrist or elbow counts as behind the body: BlazePose's confidence is how visible a point is.
 # In six clips of the gallery 0.2 and 0.4 draw equally well; without the rule one of them loses 5 % of its keypoints.
 HIDDEN = 0.2
@@ -344,14 +344,15 @@ def is_hidden(poses: np.ndarray, arm: Part) -> np.ndarray:
 
 
 def lies_before(poses: np.ndarray, sizes: np.ndarray, arm: Part) -> np.ndarray:
-    """Share (n,) of an arm, from the elbow to the hand, that lies before the trunk or the head in poses (n, 18, 3)."""
+    """Share (n,) of an arm, from the elbow to the hand, that lies before trunk, head or thighs in poses (n, 18, 3)."""
     _, elbow, wrist = (int(k) for k in arm.limbs[0][-1])
     start, end = poses[:, elbow, :2], poses[:, wrist, :2]
     steps = np.linspace(0, 1 + HAND, 6)[:, None, None]
     points = start + steps * (end - start)  # (6, n, 2)
-    hips, face = mean_position(poses, TRUNK), mean_position(poses, HEAD)
+    neck, hips, face = (mean_position(poses, joints) for joints in ((1,), TRUNK, HEAD))
+    thighs = ((poses[:, a, :2], poses[:, b, :2]) for a, b in _LEGS[:2])
     near = np.zeros(points.shape[:2], bool)
-    for a, b, reach in ((poses[:, 1, :2], hips, TRUNK_REACH), (poses[:, 1, :2], face, HEAD_REACH)):
+    for (a, b), reach in zip(((neck, hips), (neck, face), *thighs), REACHES, strict=True):
         near |= bone_distances(points, a, b) < reach * sizes
     return near.mean(0)
 
