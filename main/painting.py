@@ -171,7 +171,7 @@ def fill_gaps(colours: np.ndarray, cover: np.ndarray, hidden: np.ndarray, core: 
     worn = cv2.resize(colours[box] * solid[..., None], few, interpolation=cv2.INTER_AREA)
     solid = cv2.resize(solid, few, interpolation=cv2.INTER_AREA)
     reach = round(reach / step)
-    closed = cv2.morphologyEx(np.rint(255 * there).astype(np.uint8), cv2.MORPH_CLOSE, disc(max(1, reach // 2)))
+    closed = cv2.morphologyEx(np.rint(255 * there).astype(np.uint8), cv2.MORPH_CLOSE, disc(reach))
     near, weight = (cv2.GaussianBlur(maps, (0, 0), 0.7 * reach) for maps in (worn, solid))
     near = np.clip(near / np.maximum(weight, 1e-6)[..., None], 0, 255).astype(np.uint8)
     closed, near, weight = (cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR) for maps in (closed, near, weight))

@@ -246,4 +246,4 @@ def test_the_script_gives_one_line_and_status_2(tmp_path, clip, kind):
     done = subprocess.run(script, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: ")
-    assert not (tmp_path / "work" / "data" / "source" / "annotations").exists()
+    assert not list((tmp_path / "work").rglob("*_annotations.npz"))
