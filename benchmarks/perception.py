@@ -10,7 +10,8 @@ What the teachers saw is kept in `--cache`, so a second run takes only as long a
 while its settings are the same (`--redo` repeats it, for a change of its code).
 
 Columns: share of labelled keypoints within 0.2 torso lengths; intersection over union of the outlines; the share of all
-keypoints that are labelled; step 1's frames a second and peak memory. The last rows are mean and worst.
+keypoints that are labelled, and of the frames that step 1 uses: where the camera moved, those that it could register.
+The other columns are of these only; step 1's frames a second and peak memory. The last rows are mean and worst.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from tqdm import tqdm
 
 from data.annotations import Annotations, fingerprint
 from data.files import atomic_path
+from data.homography import move_keypoints
 from data.video import probe, read_frames
 from main.config import Config
 from main.metrics import found, iou
 from pose_detector.blazepose import SIZE, face_away, to_coco18
 from pose_detector.crop import Crop
 from pose_detector.errors import InputError
-from pose_detector.keypoints import scale_keypoints
 from pose_detector.skeleton import ANKLES, GROUPS
 
 MOVENET = SHARED / "tools" / "movenet.py"
@@ -222,32 +223,50 @@ def score(labels: Labels, annotations: Annotations, masks: Path | None) -> dict[
 
     Args:
         labels: of some frames.
-        annotations: of all frames of the same clip, at working size.
-        masks: folder of outlines, 000123.png, at working size; or None.
+        annotations: of all frames of the same clip.
+        masks: folder of outlines, 000123.png, of the same size; or None.
     """
-    size = annotations.frame_size
+    size, whole = annotations.frame_size, labels.frame_size
     rows = {int(number): i for i, number in enumerate(annotations.frame_numbers)}
     keypoints = np.zeros((len(labels.frame_numbers), 18, 3), np.float32)
+    back, used = np.tile(np.eye(3), (len(keypoints), 1, 1)), np.ones(len(keypoints), bool)
+    moved = not (annotations.camera == np.eye(3)).all()
     for i, number in enumerate(labels.frame_numbers):
         if int(number) in rows:
             keypoints[i] = annotations.keypoints[rows[int(number)]]
-    keypoints = scale_keypoints(keypoints, np.divide(labels.frame_size, size))
+            back[i] = into_video(annotations, rows[int(number)], whole)
+            used[i] = annotations.kept[rows[int(number)]] or not moved
+    keypoints = move_keypoints(keypoints, back)
     hits, known = found(keypoints, labels.keypoints, labels.torso), labels.keypoints[..., 2] > 0
-    shares = {}
+    known &= used[:, None]
+    shares = {"used": float(used.mean())}
     for name, joints in JOINTS.items():
         count = known[:, list(joints)].sum()
         shares[name] = float(hits[:, list(joints)].sum() / count) if count else float("nan")
     shares["iou"] = float("nan")
     if masks is not None and masks.is_dir():
         overlaps = []
-        for i in np.flatnonzero(labels.present):
+        for i in np.flatnonzero(labels.present & used):
             path = masks / f"{labels.frame_numbers[i]:06d}.png"
             mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
             mask = np.zeros(size[::-1], np.uint8) if mask is None else mask
-            overlaps.append(iou(mask > 255 * OUTLINE, labels.outline(i, size) > 255 * OUTLINE))
+            seen = cv2.warpPerspective(mask, back[i], whole)
+            overlaps.append(iou(seen > 255 * OUTLINE, labels.outline(i, whole) > 255 * OUTLINE))
         shares["iou"] = float(np.nanmean(overlaps)) if overlaps else float("nan")
     shares["labelled"] = float(known.mean())
     return shares
+
+
+def into_video(annotations: Annotations, row: int, size: tuple[int, int]) -> np.ndarray:
+    """Homography (3, 3) from the pixels of a row's keypoints to those of the video's whole frame of (width, height):
+    back from the steady picture where the camera moved, and out of the bars."""
+    moved = not (annotations.camera[row] == np.eye(3)).all()
+    view = annotations.view
+    frame = np.array([view[2] - view[0], view[3] - view[1]] if moved else annotations.frame_size)
+    left, top, right, bottom = annotations.picture if annotations.picture.any() else (0, 0, *size)
+    across, down = (right - left) / frame[0], (bottom - top) / frame[1]
+    outward = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2], [0, 0, 1]])
+    return outward @ np.linalg.inv(annotations.camera[row])
 
 
 def step_1(clip: Path, workspace: Path, further: Sequence[str], redo: bool) -> dict[str, float]:
@@ -271,6 +290,7 @@ def step_1(clip: Path, workspace: Path, further: Sequence[str], redo: bool) -> d
 COLUMNS = {name: Column(name, "{:.1%}") for name in JOINTS} | {
     "iou": Column("IoU", "{:.3f}"),
     "labelled": Column("labelled", "{:.1%}"),
+    "used": Column("used", "{:.0%}"),
     "rate": Column("frames/s", "{:.1f}"),
     "memory": Column("MB", "{:.0f}", more_is_worse=True),
 }
