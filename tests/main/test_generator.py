@@ -93,6 +93,7 @@ def test_at_more_resolution_the_same_is_composed_with_more_detail():
     large, plate = smooth[0, :8].reshape(2, 4, 128, 128), smooth[0, 8:]
     few = torch.nn.functional.avg_pool2d(smooth, 2)
     with torch.inference_mode():
+        generator.eval()
         rendering = generator(keypoints, few[:, :8].reshape(1, 2, 4, 64, 64), few[:, 8:], torch.zeros(1, 3, 64, 64))
         same, room = compose_at(rendering, few[0, :8].reshape(2, 4, 64, 64), few[0, 8:], (10, 5, 60, 50))
         assert torch.allclose(same, rendering.picture[0, :, 5:50, 10:60], atol=1e-3)

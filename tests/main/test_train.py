@@ -257,6 +257,7 @@ def test_rendering_goes_on_where_it_was_stopped(trained, monkeypatch):
     config = small(trained)
     monkeypatch.setattr(rendering, "WARM_UP", 0)  # short stretches
     monkeypatch.setattr(frame_files, "stretches", lambda count, parts: [range(0, 3), range(3, 6)])
+    monkeypatch.setattr(frame_files, "MOST_STREAMS", 1)  # one stretch after the other
     config.rendered_by.unlink(missing_ok=True)  # what is done would not be done again
     test.main(config)
     whole = {path.name: path.read_bytes() for path in config.vis_dir.glob("*.jpg")}
