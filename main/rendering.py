@@ -69,7 +69,9 @@ def make_plan(bank: Bank | Clip, poses: np.ndarray, most_height: int | None = No
         most_height: pixels that the person is high at most when generated; None: as in the bank.
     """
     poses = scale_keypoints(poses, bank.scale)
-    poses[..., 2] = np.where(poses[..., 2] > 0, median_filter(poses[..., 2], (9, 1), mode="nearest"), 0)  # no flicker
+    # An arm must not flicker before and behind the body; what is seen for a few frames only stays as sure as it was.
+    usual = median_filter(poses[..., 2], (9, 1), mode="nearest")
+    poses[..., 2] = np.where((poses[..., 2] > 0) & (usual > 0), usual, poses[..., 2])
     ratio, small, few = 1.0, poses, bank.size
     if most_height is not None:
         few = window.generated_size(bank.poses, bank.size, most_height)
