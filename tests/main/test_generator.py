@@ -5,7 +5,7 @@ import torch
 from person import painted
 
 from main.networks.discriminator import Discriminator
-from main.networks.generator import REFERENCES, Generator, compose_at, move
+from main.networks.generator import LEAST, LEAST_RENDERED, REFERENCES, Generator, compose, compose_at, move
 
 SIZE = (128, 160)
 
@@ -104,3 +104,13 @@ def test_at_more_resolution_the_same_is_composed_with_more_detail():
         noise = large + 0.2 * torch.randn_like(large)
         noisy, _ = compose_at(rendering, noise.clamp(0, 1), plate, (20, 10, 120, 100))
         assert (noisy - twice).std() > 0.02, "detail of the copies is kept"
+
+
+def test_a_rendered_arm_is_held_against_a_mask_that_wants_the_body():
+    moved, plate = torch.zeros(1, 2, 4, 4, 4), torch.zeros(1, 3, 4, 4)
+    moved[:, 0, 0], moved[:, 1, 1], moved[:, :, 3] = 1, 1, 1  # a red body, a green arm before all of it
+    out = torch.zeros(1, 7, 4, 4)
+    out[:, 4] = 2.0  # the body's share of the masks
+    near = torch.zeros(1, 1, 4, 4)
+    learnt, rendered = (compose(moved, plate, out, near, least)[1][0, 1].max() for least in (LEAST, LEAST_RENDERED))
+    assert rendered < 0.15 < 0.3 < learnt
