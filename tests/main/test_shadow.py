@@ -140,3 +140,16 @@ def test_a_pose_without_hips_and_ankles_casts_no_shadow():
     pose[list(shadow.GROUND)] = 0
     light = shadow.cast(shadows, pose, float(sizes[0]), np.arange(4), np.full(4, 0.25))
     assert (light == 1).all()
+
+
+def test_what_one_frame_alone_shows_counts_less_than_its_share():
+    pose = np.zeros((18, 3), np.float32)
+    pose[[1, 8, 11, 10, 13]] = [(40, 10, 1), (36, 40, 1), (44, 40, 1), (36, 60, 1), (44, 60, 1)]
+    maps = np.zeros((4, 20, 20, 4), np.uint8)
+    maps[..., 3] = 255
+    maps[0, 5:10, 5:10, :3] = 120  # writing in one frame
+    maps[:, 14:18, 5:15, :3] = 80  # a shadow in all of them
+    shadows = shadow.Shadows(maps, np.repeat(pose[None], 4, 0), np.full(4, 30.0), np.array([4.0, 4.0]))
+    light = shadow.cast(shadows, pose, 30.0, np.arange(4), np.full(4, 0.25, np.float32))
+    assert 1 - light[15, 9, 0] > 0.9 * 80 / 255
+    assert 1 - light[7, 7, 0] < 0.5 * 0.25 * 120 / 255
