@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from person import SIZE, clip, coloured, with_mattes
 
 from main import appearance, painting
+from main.dataset import Clip
+from main.rendering import make_plan
 
 SOURCES = [part.name for part in appearance.SOURCES]
 
@@ -256,3 +258,15 @@ def test_bones_claim_the_body_but_not_what_is_an_arm_in_every_source():
         painting.fill_gaps(colours, cover, hidden, core, 50.0)
         assert cover[55, 104:111].max() < 0.1 if hides else cover[55, 104:111].min() > 0.9
         assert (cover[20:100, 40:100] == 1).all()
+
+
+def test_a_wrist_seen_in_one_frame_only_is_kept_and_a_flicker_of_its_confidence_is_not():
+    rgba, poses, plate = clip()
+    dance = poses.copy()
+    dance[:, 4] = 0
+    dance[5, 4] = poses[5, 4]
+    dance[:, 7, 2] = 0.9
+    dance[6, 7, 2] = appearance.HIDDEN / 2
+    plan = make_plan(Clip.of_frames(rgba, poses, np.arange(len(poses)), plate), dance)
+    assert plan.poses[5, 4, 2] == poses[5, 4, 2] and not plan.poses[[4, 6], 4, 2].any()
+    assert (plan.poses[:, 7, 2] > appearance.HIDDEN).all() and dance[6, 7, 2] < appearance.HIDDEN
